@@ -1,0 +1,47 @@
+"""Errors raised on purpose.
+
+Every error is a :class:`Sam2Error` and also the closest builtin, so that callers may catch either. A message says what
+was expected, what came instead, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class Sam2Error(Exception):
+    """Base of all errors this project raises on purpose."""
+
+
+class InvalidInputError(Sam2Error, ValueError):
+    """A value is outside what the call accepts (shape, range, NaN, counts that differ)."""
+
+
+class InvalidTypeError(Sam2Error, TypeError):
+    """A value has the wrong type or dtype."""
+
+
+class StateError(Sam2Error, RuntimeError):
+    """A call came before the call it depends on, or after the moment it was possible."""
+
+
+class MissingFileError(Sam2Error, FileNotFoundError):
+    """A file or folder that was named does not exist."""
+
+
+class UnknownModelError(Sam2Error, LookupError):
+    """No model of that name is in the catalogue."""
+
+
+class CheckpointError(Sam2Error, ValueError):
+    """A checkpoint is damaged, unsafe to read, or belongs to another model."""
+
+
+class ConfigError(Sam2Error, ValueError):
+    """A model configuration is missing, malformed, or names a target that is not allowed."""
+
+
+class DownloadError(Sam2Error, OSError):
+    """A download failed or delivered something else than what was asked for."""
+
+
+class MissingDependencyError(Sam2Error, ImportError):
+    """An optional library is needed for this call and is not installed."""

@@ -1,0 +1,230 @@
+"""The mask decoder (Kirillov et al. 2023, arXiv:2304.02643, app. A; SAM 2: arXiv:2408.00714, app. D)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.model.layers import MLP, LayerNorm2d
+from sam2_core.model.results import DecodedMasks
+from sam2_core.model.two_way_transformer import TwoWayTransformer
+
+
+class MaskDecoder(nn.Module):
+    """Masks, their predicted IoUs and the object score, from an image embedding and prompts.
+
+    Parameters
+    ----------
+    transformer_dim : int
+    transformer : TwoWayTransformer
+    num_multimask_outputs : int
+        Candidates for an ambiguous prompt, besides the single mask.
+    activation : type of nn.Module
+    iou_head_depth, iou_head_hidden_dim : int
+    use_high_res_features : bool
+        Add the encoder's maps of stride 4 and 8 while the mask is enlarged.
+    iou_prediction_use_sigmoid : bool
+    dynamic_multimask_via_stability : bool
+        Where one mask is asked for and it is unstable, give the best of the candidates instead (evaluation only).
+    dynamic_multimask_stability_delta, dynamic_multimask_stability_thresh : float
+        Stability is the ratio of the areas above +delta and above -delta.
+    pred_obj_scores, pred_obj_scores_mlp : bool
+        Predict whether the object is there, with an MLP.
+    use_multimask_token_for_obj_ptr : bool
+        Return the candidates' tokens rather than the single mask's.
+    """
+
+    def __init__(
+        self,
+        *,
+        transformer_dim: int,
+        transformer: TwoWayTransformer,
+        num_multimask_outputs: int = 3,
+        activation: type[nn.Module] = nn.GELU,
+        iou_head_depth: int = 3,
+        iou_head_hidden_dim: int = 256,
+        use_high_res_features: bool = False,
+        iou_prediction_use_sigmoid: bool = False,
+        dynamic_multimask_via_stability: bool = False,
+        dynamic_multimask_stability_delta: float = 0.05,
+        dynamic_multimask_stability_thresh: float = 0.98,
+        pred_obj_scores: bool = False,
+        pred_obj_scores_mlp: bool = False,
+        use_multimask_token_for_obj_ptr: bool = False,
+    ) -> None:
+        super().__init__()
+        dim = transformer_dim
+        self.transformer_dim = dim
+        self.transformer = transformer
+        self.num_multimask_outputs = num_multimask_outputs
+        self.num_mask_tokens = num_multimask_outputs + 1
+        self.iou_token = nn.Embedding(1, dim)
+        self.mask_tokens = nn.Embedding(self.num_mask_tokens, dim)
+        self.pred_obj_scores = pred_obj_scores
+        if pred_obj_scores:
+            self.obj_score_token = nn.Embedding(1, dim)
+        self.use_multimask_token_for_obj_ptr = use_multimask_token_for_obj_ptr
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(dim, dim // 4, kernel_size=2, stride=2),
+            LayerNorm2d(dim // 4),
+            activation(),
+            nn.ConvTranspose2d(dim // 4, dim // 8, kernel_size=2, stride=2),
+            activation(),
+        )
+        self.use_high_res_features = use_high_res_features
+        if use_high_res_features:
+            self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
+            self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(dim, dim, dim // 8, 3) for _ in range(self.num_mask_tokens))
+        self.iou_prediction_head = MLP(
+            dim, iou_head_hidden_dim, self.num_mask_tokens, iou_head_depth, sigmoid_output=iou_prediction_use_sigmoid
+        )
+        if pred_obj_scores:
+            self.pred_obj_score_head = MLP(dim, dim, 1, 3) if pred_obj_scores_mlp else nn.Linear(dim, 1)
+        self.dynamic_multimask_via_stability = dynamic_multimask_via_stability
+        self.dynamic_multimask_stability_delta = dynamic_multimask_stability_delta
+        self.dynamic_multimask_stability_thresh = dynamic_multimask_stability_thresh
+
+    def forward(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        multimask_output: bool,
+        repeat_image: bool,
+        high_res_features: Sequence[Tensor] | None = None,
+    ) -> DecodedMasks:
+        """Decode masks.
+
+        Parameters
+        ----------
+        image_embeddings : Tensor (B or 1, C, h, w)
+        image_pe : Tensor (1, C, h, w)
+        sparse_prompt_embeddings : Tensor (B, N, C)
+        dense_prompt_embeddings : Tensor (B, C, h, w)
+        multimask_output : bool
+            Return the candidates (M = 3) rather than one mask (M = 1).
+        repeat_image : bool
+            The one image serves all B prompts.
+        high_res_features : sequence of Tensor, optional
+            Maps of stride 4 and 8: (B or 1, C / 8, 4 h, 4 w) and (B or 1, C / 4, 2 h, 2 w).
+
+        Returns
+        -------
+        DecodedMasks
+
+        Raises
+        ------
+        InvalidInputError
+            Numbers of images and prompts that do not fit, or no high-resolution maps where they are used.
+        """
+        batch = sparse_prompt_embeddings.shape[0]
+        images = image_embeddings.shape[0]
+        if images != batch and not (repeat_image and images == 1):
+            raise InvalidInputError(
+                f"{images} image embeddings for {batch} prompts: expected as many, or one with repeat_image=True"
+            )
+        if self.use_high_res_features and high_res_features is None:
+            raise InvalidInputError("this decoder uses high-resolution features: pass high_res_features=(stride 4, stride 8)")
+        masks, ious, tokens, scores = self._predict(
+            image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings, high_res_features
+        )
+        pointers = tokens[:, 1:] if multimask_output and self.use_multimask_token_for_obj_ptr else tokens[:, :1]
+        if multimask_output:
+            masks, ious = masks[:, 1:], ious[:, 1:]
+        elif self.dynamic_multimask_via_stability and not self.training:
+            masks, ious = self._most_stable(masks, ious)
+        else:
+            masks, ious = masks[:, :1], ious[:, :1]
+        return DecodedMasks(masks, ious, pointers, scores)
+
+    def _output_tokens(self, batch: int) -> Tensor:
+        tokens = [self.iou_token.weight, self.mask_tokens.weight]
+        if self.pred_obj_scores:
+            tokens.insert(0, self.obj_score_token.weight)
+        return torch.cat(tokens).expand(batch, -1, -1)
+
+    def _predict(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse: Tensor,
+        dense: Tensor,
+        high_res_features: Sequence[Tensor] | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return all masks (B, 4, 4 h, 4 w), IoUs (B, 4), mask tokens (B, 4, C) and object scores (B, 1)."""
+        batch = sparse.shape[0]
+        height, width = image_embeddings.shape[-2:]
+        if image_embeddings.shape[0] == 1 and dense.stride(0) == 0:
+            dense = dense[:1]
+        tokens = torch.cat((self._output_tokens(batch), sparse), dim=1)
+        tokens, pixels = self.transformer(image_embeddings + dense, image_pe, tokens)
+        first = int(self.pred_obj_scores)
+        mask_tokens = tokens[:, first + 1 : first + 1 + self.num_mask_tokens]
+        hyper = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+        masks = self._paint(hyper, self._upscale(pixels, height, width, high_res_features), height, width)
+        ious = self.iou_prediction_head(tokens[:, first])
+        if self.pred_obj_scores:
+            scores = self.pred_obj_score_head(tokens[:, 0])
+        else:
+            scores = ious.new_full((batch, 1), 10.0)
+        return masks, ious, mask_tokens, scores
+
+    def _upscale(self, pixels: Tensor, height: int, width: int, high_res: Sequence[Tensor] | None) -> Tensor:
+        """Enlarge pixels (B, h * w, C) fourfold: (B, h * w * 16, C / 8), the sub-pixels of a pixel together.
+
+        A transposed convolution of stride 2 and kernel 2 is a linear layer from a pixel to its four sub-pixels. They stay
+        where they are made; only the few finished masks are brought into rows.
+        """
+        grow1, norm, act1, grow2, act2 = self.output_upscaling
+        x = _grow(pixels, grow1)  # type: ignore[arg-type]
+        if self.use_high_res_features and high_res is not None:
+            x = x + _sub_pixels(high_res[1], height, width, 1)
+        x = act1(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))  # type: ignore[arg-type, union-attr]
+        x = _grow(x, grow2)  # type: ignore[arg-type]
+        if self.use_high_res_features and high_res is not None:
+            x = x + _sub_pixels(high_res[0], height, width, 2)
+        return act2(x)  # type: ignore[no-any-return]
+
+    def _paint(self, hyper: Tensor, pixels: Tensor, height: int, width: int) -> Tensor:
+        """Multiply mask embeddings (B, M, C) with nested pixels (B, h * w * 16, C): logits (B, M, 4 h, 4 w)."""
+        logits = hyper @ pixels.transpose(1, 2)
+        nested = logits.view(*logits.shape[:2], height, width, 2, 2, 2, 2)
+        return nested.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*logits.shape[:2], 4 * height, 4 * width)
+
+    def _stability(self, logits: Tensor) -> Tensor:
+        """Return the ratio of the areas above +delta and -delta of masks (B, M, h, w): (B, M)."""
+        flat = logits.flatten(-2)
+        delta = self.dynamic_multimask_stability_delta
+        inner = (flat > delta).sum(-1).float()
+        outer = (flat > -delta).sum(-1).float()
+        return torch.where(outer > 0, inner / outer, 1.0)
+
+    def _most_stable(self, masks: Tensor, ious: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the single mask (B, 1, h, w) and IoU (B, 1), or the best candidate where the single one is unstable."""
+        best = ious[:, 1:].argmax(dim=-1, keepdim=True) + 1
+        stable = self._stability(masks[:, :1]) >= self.dynamic_multimask_stability_thresh
+        chosen = torch.where(stable, 0, best)
+        return masks.take_along_dim(chosen[..., None, None], dim=1), ious.take_along_dim(chosen, dim=1)
+
+
+def _grow(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
+    """Turn each of ``x`` (B, P, C) into its four sub-pixels: (B, 4 P, C_out)."""
+    weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
+    bias = None if layer.bias is None else layer.bias.repeat(4)
+    return F.linear(x, weight, bias).view(x.shape[0], -1, layer.out_channels)
+
+
+def _sub_pixels(feature: Tensor, height: int, width: int, depth: int) -> Tensor:
+    """Bring a map (B, C, 2^depth h, 2^depth w) into nested order: (B, h * w * 4^depth, C)."""
+    batch, channels = feature.shape[:2]
+    if depth == 1:
+        nested = feature.view(batch, channels, height, 2, width, 2).permute(0, 2, 4, 3, 5, 1)
+    else:
+        nested = feature.view(batch, channels, height, 2, 2, width, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1)
+    return nested.reshape(batch, -1, channels)

@@ -1,0 +1,164 @@
+"""What the parts of the network hand to each other.
+
+Notation for shapes: B images or objects, N prompt points, M candidate masks, C channels, (H, W) the model's input size
+in pixels, (h, w) the mask grid at stride 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """Features of a batch of images.
+
+    Attributes
+    ----------
+    maps : tuple of Tensor (B, C_l, H_l, W_l)
+        Finest first, strides 4, 8, 16. With high-resolution features the first two have gone through the mask
+        decoder's ``conv_s0`` and ``conv_s1``.
+    positions : tuple of Tensor (B, C, H_l, W_l)
+        Sine position encodings of the levels.
+    """
+
+    maps: tuple[Tensor, ...]
+    positions: tuple[Tensor, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """Number of images."""
+        return self.maps[-1].shape[0]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the coarsest level."""
+        return self.maps[-1].shape[-2], self.maps[-1].shape[-1]
+
+    def select(self, index: int | slice) -> ImageFeatures:
+        """Return the features of some images; the batch axis stays."""
+        part = slice(index, index + 1 or None) if isinstance(index, int) else index
+        return ImageFeatures(tuple(m[part] for m in self.maps), tuple(p[part] for p in self.positions))
+
+    def expand(self, count: int) -> ImageFeatures:
+        """Repeat the features of one image for ``count`` objects, without a copy."""
+        return ImageFeatures(
+            tuple(m.expand(count, -1, -1, -1) for m in self.maps),
+            tuple(p.expand(count, -1, -1, -1) for p in self.positions),
+        )
+
+    def to(self, target: torch.device | torch.dtype | str, *, non_blocking: bool = False) -> ImageFeatures:
+        """Move or cast all maps and positions."""
+        return ImageFeatures(
+            tuple(m.to(target, non_blocking=non_blocking) for m in self.maps),
+            tuple(p.to(target, non_blocking=non_blocking) for p in self.positions),
+        )
+
+    def detach(self) -> ImageFeatures:
+        """Return the features cut off from the graph that computed them."""
+        return ImageFeatures(tuple(m.detach() for m in self.maps), tuple(p.detach() for p in self.positions))
+
+
+@dataclass(frozen=True)
+class PointPrompts:
+    """Points (and box corners) for a batch of objects.
+
+    Attributes
+    ----------
+    coords : Tensor (B, N, 2), float32
+        (x, y) in pixels of the model's input.
+    labels : Tensor (B, N), integer
+        1 object, 0 background, 2 and 3 a box's upper-left and lower-right corner, -1 padding.
+    """
+
+    coords: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return self.labels.shape[1]
+
+
+@dataclass(frozen=True)
+class DecodedMasks:
+    """Result of the mask decoder.
+
+    Attributes
+    ----------
+    masks : Tensor (B, M, h, w)
+        Logits.
+    predicted_ious : Tensor (B, M)
+    tokens : Tensor (B, M or 1, C)
+        Output tokens that become object pointers.
+    object_score_logits : Tensor (B, 1)
+        Above 0: the object is in the frame.
+    """
+
+    masks: Tensor
+    predicted_ious: Tensor
+    tokens: Tensor
+    object_score_logits: Tensor
+
+
+@dataclass(frozen=True)
+class EncodedMemory:
+    """A frame and its mask as later frames remember them.
+
+    Attributes
+    ----------
+    features : Tensor (B, C_mem, H/16, W/16)
+    position : Tensor (B, C_mem, H/16, W/16)
+        Spatial position encoding; the temporal one is added when it is read.
+    """
+
+    features: Tensor
+    position: Tensor
+
+
+@dataclass(frozen=True)
+class FrameOutput:
+    """What the network says of a batch of objects on one frame.
+
+    Attributes
+    ----------
+    low_res_multimasks, high_res_multimasks : Tensor (B, M, h, w), (B, M, H, W), float32
+        Logits of all candidates.
+    predicted_ious : Tensor (B, M)
+    low_res_masks, high_res_masks : Tensor (B, 1, h, w), (B, 1, H, W), float32
+        Logits of the candidate with the highest predicted IoU.
+    object_pointer : Tensor (B, C)
+    object_score_logits : Tensor (B, 1)
+    memory : EncodedMemory, optional
+        Absent until the memory encoder has run.
+    """
+
+    low_res_multimasks: Tensor
+    high_res_multimasks: Tensor
+    predicted_ious: Tensor
+    low_res_masks: Tensor
+    high_res_masks: Tensor
+    object_pointer: Tensor
+    object_score_logits: Tensor
+    memory: EncodedMemory | None = None
+
+    def with_memory(self, memory: EncodedMemory | None) -> FrameOutput:
+        """Return the same output with ``memory`` in place."""
+        return replace(self, memory=memory)
+
+
+@dataclass
+class MemoryBank:
+    """Outputs of earlier frames that later frames may attend to.
+
+    Attributes
+    ----------
+    conditioning : dict of int to FrameOutput
+        Frames with prompts, by frame index.
+    recent : dict of int to FrameOutput
+        Tracked frames, by frame index.
+    """
+
+    conditioning: dict[int, FrameOutput] = field(default_factory=dict)
+    recent: dict[int, FrameOutput] = field(default_factory=dict)

@@ -1,0 +1,554 @@
+"""SAM 2: image encoder, memory and mask decoder as one network (Ravi et al. 2024, arXiv:2408.00714)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.init import trunc_normal_
+
+from sam2_core.errors import ConfigError, InvalidInputError
+from sam2_core.model.image_encoder import ImageEncoder, check_input_size
+from sam2_core.model.layers import MLP
+from sam2_core.model.mask_decoder import MaskDecoder
+from sam2_core.model.memory_attention import MemoryAttention
+from sam2_core.model.memory_encoder import MemoryEncoder
+from sam2_core.model.memory_selection import MemoryReading, read_memory
+from sam2_core.model.position_encoding import get_1d_sine_pe
+from sam2_core.model.prompt_encoder import PromptEncoder
+from sam2_core.model.results import EncodedMemory, FrameOutput, ImageFeatures, MemoryBank, PointPrompts
+from sam2_core.model.two_way_transformer import TwoWayTransformer
+
+#: Logit of every pixel where the object score says that the object is not in the frame.
+NO_OBJ_SCORE = -1024.0
+
+
+class SAM2Base(nn.Module):
+    """The network, and one step of tracking.
+
+    Everything works on a batch of objects (B) that share frames; each has its own memory. All entries accept any
+    floating dtype and compute in the dtype of the weights.
+
+    Parameters
+    ----------
+    image_encoder : ImageEncoder
+    memory_attention : MemoryAttention
+    memory_encoder : MemoryEncoder
+    num_maskmem : int
+        Memories a frame attends to, 0 for none.
+    image_size : int or (int, int)
+        Side, or height and width, of the input in pixels; multiples of 32.
+    backbone_stride : int
+        Stride of the coarsest features.
+    sigmoid_scale_for_mem_enc, sigmoid_bias_for_mem_enc : float
+        Applied to mask probabilities before they are encoded.
+    binarize_mask_from_pts_for_mem_enc : bool
+        Encode masks of clicked frames as 0 and 1 (evaluation only).
+    use_mask_input_as_output_without_sam : bool
+        Take a mask prompt as the frame's result.
+    max_cond_frames_in_attn : int
+        Conditioning frames to attend to, -1 for all.
+    directly_add_no_mem_embed : bool
+        On frames without memory, add an embedding rather than attend to a single token.
+    use_high_res_features_in_sam : bool
+        Give the mask decoder the maps of stride 4 and 8.
+    multimask_output_in_sam : bool
+        Let ambiguous prompts have several candidates, between ``multimask_min_pt_num`` and ``multimask_max_pt_num``
+        points; on tracked frames too with ``multimask_output_for_tracking``.
+    use_multimask_token_for_obj_ptr : bool
+        Make the object pointer from the chosen candidate's token.
+    iou_prediction_use_sigmoid : bool
+    memory_temporal_stride_for_eval : int
+        Take every n-th frame as recent memory.
+    non_overlap_masks_for_mem_enc : bool
+        Give each pixel to one object of the batch before masks are encoded (evaluation only).
+    use_obj_ptrs_in_encoder : bool
+        Attend to object pointers, up to ``max_obj_ptrs_in_encoder`` frames away.
+    add_tpos_enc_to_obj_ptrs, proj_tpos_enc_in_obj_ptrs, use_signed_tpos_enc_to_obj_ptrs : bool
+        Encode how far away a pointer is; through a projection; with a sign.
+    only_obj_ptrs_in_the_past_for_eval : bool
+    pred_obj_scores, pred_obj_scores_mlp : bool
+        Predict whether the object is in the frame; with an MLP.
+    fixed_no_obj_ptr, soft_no_obj_ptr : bool
+        Replace the pointer where the object is absent; in proportion to the score.
+    use_mlp_for_obj_ptr_proj : bool
+    no_obj_embed_spatial : bool
+        Add an embedding to memories of frames without the object.
+    sam_mask_decoder_extra_args : mapping, optional
+        Further arguments of :class:`MaskDecoder`.
+    compile_image_encoder : bool
+        Compile the encoder's forward with ``torch.compile``.
+
+    Raises
+    ------
+    ConfigError
+        Options that contradict each other.
+    """
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoder,
+        memory_attention: MemoryAttention,
+        memory_encoder: MemoryEncoder,
+        num_maskmem: int = 7,
+        image_size: int | Sequence[int] = 512,
+        backbone_stride: int = 16,
+        sigmoid_scale_for_mem_enc: float = 1.0,
+        sigmoid_bias_for_mem_enc: float = 0.0,
+        binarize_mask_from_pts_for_mem_enc: bool = False,
+        use_mask_input_as_output_without_sam: bool = False,
+        max_cond_frames_in_attn: int = -1,
+        directly_add_no_mem_embed: bool = False,
+        use_high_res_features_in_sam: bool = False,
+        multimask_output_in_sam: bool = False,
+        multimask_min_pt_num: int = 1,
+        multimask_max_pt_num: int = 1,
+        multimask_output_for_tracking: bool = False,
+        use_multimask_token_for_obj_ptr: bool = False,
+        iou_prediction_use_sigmoid: bool = False,
+        memory_temporal_stride_for_eval: int = 1,
+        non_overlap_masks_for_mem_enc: bool = False,
+        use_obj_ptrs_in_encoder: bool = False,
+        max_obj_ptrs_in_encoder: int = 16,
+        add_tpos_enc_to_obj_ptrs: bool = True,
+        proj_tpos_enc_in_obj_ptrs: bool = False,
+        use_signed_tpos_enc_to_obj_ptrs: bool = False,
+        only_obj_ptrs_in_the_past_for_eval: bool = False,
+        pred_obj_scores: bool = False,
+        pred_obj_scores_mlp: bool = False,
+        fixed_no_obj_ptr: bool = False,
+        soft_no_obj_ptr: bool = False,
+        use_mlp_for_obj_ptr_proj: bool = False,
+        no_obj_embed_spatial: bool = False,
+        sam_mask_decoder_extra_args: Mapping[str, Any] | None = None,
+        compile_image_encoder: bool = False,
+    ) -> None:
+        super().__init__()
+        self.image_size = image_size if isinstance(image_size, int) else (int(image_size[0]), int(image_size[1]))
+        self.backbone_stride = backbone_stride
+        if any(side % 32 or side <= 0 for side in self.input_size):
+            raise ConfigError(f"image_size must be a positive multiple of 32 (height and width), got {image_size}")
+        if proj_tpos_enc_in_obj_ptrs and not add_tpos_enc_to_obj_ptrs:
+            raise ConfigError("proj_tpos_enc_in_obj_ptrs needs add_tpos_enc_to_obj_ptrs")
+        if fixed_no_obj_ptr and not (pred_obj_scores and use_obj_ptrs_in_encoder):
+            raise ConfigError("fixed_no_obj_ptr needs pred_obj_scores and use_obj_ptrs_in_encoder")
+
+        self.image_encoder = image_encoder
+        self.memory_attention = memory_attention
+        self.memory_encoder = memory_encoder
+        self.hidden_dim = image_encoder.neck.d_model
+        projection = getattr(memory_encoder, "out_proj", None)
+        self.mem_dim = projection.weight.shape[0] if hasattr(projection, "weight") else self.hidden_dim
+
+        self.num_maskmem = num_maskmem
+        self.max_cond_frames_in_attn = max_cond_frames_in_attn
+        self.memory_temporal_stride_for_eval = memory_temporal_stride_for_eval
+        self.directly_add_no_mem_embed = directly_add_no_mem_embed
+        self.sigmoid_scale_for_mem_enc = sigmoid_scale_for_mem_enc
+        self.sigmoid_bias_for_mem_enc = sigmoid_bias_for_mem_enc
+        self.binarize_mask_from_pts_for_mem_enc = binarize_mask_from_pts_for_mem_enc
+        self.non_overlap_masks_for_mem_enc = non_overlap_masks_for_mem_enc
+        self.use_mask_input_as_output_without_sam = use_mask_input_as_output_without_sam
+        self.use_high_res_features_in_sam = use_high_res_features_in_sam
+        self.num_feature_levels = 3 if use_high_res_features_in_sam else 1
+        self.multimask_output_in_sam = multimask_output_in_sam
+        self.multimask_min_pt_num = multimask_min_pt_num
+        self.multimask_max_pt_num = multimask_max_pt_num
+        self.multimask_output_for_tracking = multimask_output_for_tracking
+        self.use_obj_ptrs_in_encoder = use_obj_ptrs_in_encoder
+        self.max_obj_ptrs_in_encoder = max_obj_ptrs_in_encoder
+        self.add_tpos_enc_to_obj_ptrs = add_tpos_enc_to_obj_ptrs
+        self.proj_tpos_enc_in_obj_ptrs = proj_tpos_enc_in_obj_ptrs
+        self.use_signed_tpos_enc_to_obj_ptrs = use_signed_tpos_enc_to_obj_ptrs
+        self.only_obj_ptrs_in_the_past_for_eval = only_obj_ptrs_in_the_past_for_eval
+        self.pred_obj_scores = pred_obj_scores
+        self.fixed_no_obj_ptr = fixed_no_obj_ptr
+        self.soft_no_obj_ptr = soft_no_obj_ptr
+
+        # How far back in time a memory lies, and what stands for no memory, no pointer, no object.
+        self.maskmem_tpos_enc = _small(num_maskmem, 1, 1, self.mem_dim)
+        self.no_mem_embed = _small(1, 1, self.hidden_dim)
+        self.no_mem_pos_enc = _small(1, 1, self.hidden_dim)
+        if use_obj_ptrs_in_encoder:
+            # Brings a mask prompt to the mask grid and to the scale of logits, to make a pointer of it.
+            self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
+        if pred_obj_scores and use_obj_ptrs_in_encoder:
+            self.no_obj_ptr = _small(1, self.hidden_dim)
+        self.no_obj_embed_spatial = _small(1, self.mem_dim) if no_obj_embed_spatial else None
+
+        grid = (self.input_size[0] // backbone_stride, self.input_size[1] // backbone_stride)
+        self.sam_prompt_encoder = PromptEncoder(self.hidden_dim, grid, self.input_size, mask_in_chans=16)
+        self.sam_mask_decoder = MaskDecoder(
+            transformer_dim=self.hidden_dim,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=self.hidden_dim, num_heads=8, mlp_dim=2048),
+            num_multimask_outputs=3,
+            use_high_res_features=use_high_res_features_in_sam,
+            iou_prediction_use_sigmoid=iou_prediction_use_sigmoid,
+            pred_obj_scores=pred_obj_scores,
+            pred_obj_scores_mlp=pred_obj_scores_mlp,
+            use_multimask_token_for_obj_ptr=use_multimask_token_for_obj_ptr,
+            **dict(sam_mask_decoder_extra_args or {}),
+        )
+        width = self.hidden_dim
+        self.obj_ptr_proj: nn.Module = nn.Identity()
+        if use_obj_ptrs_in_encoder:
+            self.obj_ptr_proj = MLP(width, width, width, 3) if use_mlp_for_obj_ptr_proj else nn.Linear(width, width)
+        self.obj_ptr_tpos_proj = nn.Linear(width, self.mem_dim) if proj_tpos_enc_in_obj_ptrs else nn.Identity()
+
+        if compile_image_encoder:
+            # The function, not the module: state-dict keys stay as they are.
+            self.image_encoder.forward = torch.compile(  # type: ignore[method-assign]
+                self.image_encoder.forward, mode="max-autotune", fullgraph=True, dynamic=False
+            )
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.no_mem_embed.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the weights, in which everything is computed."""
+        return self.no_mem_embed.dtype
+
+    def forward(self, images: Tensor) -> ImageFeatures:
+        """Encode images; see :meth:`forward_image`."""
+        return self.forward_image(images)
+
+    def forward_image(self, images: Tensor) -> ImageFeatures:
+        """Encode images once for any number of prompts.
+
+        Parameters
+        ----------
+        images : Tensor (B, 3, H, W)
+            RGB, normalised with ImageNet's mean and deviation, at the model's input size.
+
+        Returns
+        -------
+        ImageFeatures
+
+        Raises
+        ------
+        InvalidInputError
+            Sides that are no multiples of 32.
+        """
+        check_input_size(images)
+        projections = None
+        if self.use_high_res_features_in_sam:
+            projections = {0: self.sam_mask_decoder.conv_s0, 1: self.sam_mask_decoder.conv_s1}
+        features: ImageFeatures = self.image_encoder(images.to(self.dtype), projections)
+        levels = self.num_feature_levels
+        return ImageFeatures(features.maps[-levels:], features.positions[-levels:])
+
+    def image_embedding(self, features: ImageFeatures) -> Tensor:
+        """Return the features of frames that have no memory, ready for the mask decoder: (B, C, h, w)."""
+        if self.directly_add_no_mem_embed:
+            return features.maps[-1] + self.no_mem_embed.view(1, -1, 1, 1)
+        return features.maps[-1]
+
+    def use_multimask(self, is_init_cond_frame: bool, point_inputs: PointPrompts | None) -> bool:
+        """Whether the decoder gives several candidates on a frame with these points."""
+        count = 0 if point_inputs is None else len(point_inputs)
+        return (
+            self.multimask_output_in_sam
+            and (is_init_cond_frame or self.multimask_output_for_tracking)
+            and self.multimask_min_pt_num <= count <= self.multimask_max_pt_num
+        )
+
+    def forward_sam_heads(
+        self,
+        pixel_features: Tensor,
+        point_inputs: PointPrompts | None = None,
+        mask_inputs: Tensor | None = None,
+        high_res_features: Sequence[Tensor] | None = None,
+        multimask_output: bool = False,
+    ) -> FrameOutput:
+        """Decode masks and object pointers from features and prompts.
+
+        Parameters
+        ----------
+        pixel_features : Tensor (B, C, h, w)
+            Conditioned on memory.
+        point_inputs : PointPrompts, optional
+        mask_inputs : Tensor (B, 1, any, any), optional
+            Resized to the mask grid where it differs.
+        high_res_features : sequence of Tensor, optional
+            Maps of stride 4 and 8.
+        multimask_output : bool
+
+        Returns
+        -------
+        FrameOutput
+            Without memory.
+        """
+        batch, device = pixel_features.shape[0], pixel_features.device
+        if point_inputs is None:
+            point_inputs = PointPrompts(
+                torch.zeros(batch, 1, 2, device=device), torch.full((batch, 1), -1, dtype=torch.int32, device=device)
+            )
+        grid = self.sam_prompt_encoder.mask_input_size
+        if mask_inputs is not None and mask_inputs.shape[-2:] != grid:
+            mask_inputs = F.interpolate(mask_inputs.float(), grid, mode="bilinear", align_corners=False, antialias=True)
+        sparse, dense = self.sam_prompt_encoder((point_inputs.coords, point_inputs.labels), None, mask_inputs)
+        decoded = self.sam_mask_decoder(
+            pixel_features,
+            self.sam_prompt_encoder.get_dense_pe(),
+            sparse,
+            dense,
+            multimask_output=multimask_output,
+            repeat_image=False,
+            high_res_features=high_res_features,
+        )
+        low = decoded.masks.float()
+        present = decoded.object_score_logits > 0
+        if self.pred_obj_scores:
+            low = torch.where(present[..., None, None], low, NO_OBJ_SCORE)
+        high = F.interpolate(low, self.input_size, mode="bilinear", align_corners=False)
+        best_low, best_high, token = low, high, decoded.tokens[:, 0]
+        if multimask_output:
+            best = decoded.predicted_ious.argmax(dim=-1)
+            best_low = low.take_along_dim(best.view(-1, 1, 1, 1), dim=1)
+            best_high = high.take_along_dim(best.view(-1, 1, 1, 1), dim=1)
+            if decoded.tokens.shape[1] > 1:
+                token = decoded.tokens.take_along_dim(best.view(-1, 1, 1), dim=1)[:, 0]
+        pointer = self.obj_ptr_proj(token)
+        if self.pred_obj_scores and self.use_obj_ptrs_in_encoder:
+            score = decoded.object_score_logits
+            pointer = self._mark_absent(pointer, score.sigmoid() if self.soft_no_obj_ptr else present.to(pointer.dtype))
+        return FrameOutput(low, high, decoded.predicted_ious, best_low, best_high, pointer, decoded.object_score_logits)
+
+    def _mark_absent(self, pointer: Tensor, presence: Tensor) -> Tensor:
+        """Replace pointers (B, C), or add to them, in so far as ``presence`` (B, 1) is below 1."""
+        if self.fixed_no_obj_ptr:
+            pointer = presence * pointer
+        return pointer + (1 - presence) * self.no_obj_ptr
+
+    def use_mask_as_output(
+        self, pixel_features: Tensor, high_res_features: Sequence[Tensor] | None, mask_inputs: Tensor
+    ) -> FrameOutput:
+        """Take mask prompts (B, 1, H, W) in [0, 1] as the result; the decoder only makes their pointers."""
+        mask = mask_inputs.float()
+        high = mask * 20.0 - 10.0
+        size = (high.shape[-2] // 4, high.shape[-1] // 4)
+        low = F.interpolate(high, size, mode="bilinear", align_corners=False, antialias=True)
+        if self.use_obj_ptrs_in_encoder:
+            prompt = self.mask_downsample(mask.to(self.dtype))
+            pointer = self.forward_sam_heads(pixel_features, None, prompt, high_res_features).object_pointer
+        else:
+            pointer = pixel_features.new_zeros(mask.shape[0], self.hidden_dim)
+        # The mask itself says whether the object is there.
+        present = (mask > 0).flatten(1).any(dim=1, keepdim=True).to(pointer.dtype)
+        if self.pred_obj_scores and self.use_obj_ptrs_in_encoder:
+            pointer = self._mark_absent(pointer, present)
+        ious = torch.ones(mask.shape[0], 1, device=mask.device)
+        return FrameOutput(low, high, ious, low, high, pointer, 20.0 * present - 10.0)
+
+    def condition_on_memory(
+        self,
+        frame_idx: int,
+        is_init_cond_frame: bool,
+        features: ImageFeatures,
+        memory: MemoryBank,
+        num_frames: int | None,
+        track_in_reverse: bool = False,
+    ) -> Tensor:
+        """Let a frame's features (B, ...) look at what is remembered: (B, C, h, w)."""
+        current = features.maps[-1]
+        if self.num_maskmem == 0:
+            return current
+        if is_init_cond_frame and self.directly_add_no_mem_embed:
+            return self.image_embedding(features)
+        batch = current.shape[0]
+        if is_init_cond_frame:
+            if self.mem_dim != self.hidden_dim:
+                raise ConfigError(
+                    f"a model with memories of {self.mem_dim} channels and features of {self.hidden_dim} needs "
+                    "directly_add_no_mem_embed=True"
+                )
+            tokens, encodings = (t.expand(batch, 1, -1) for t in (self.no_mem_embed, self.no_mem_pos_enc))
+            unplaced = 1
+        else:
+            limit = self.max_obj_ptrs_in_encoder if num_frames is None else min(num_frames, self.max_obj_ptrs_in_encoder)
+            reading = read_memory(
+                frame_idx,
+                memory,
+                num_maskmem=self.num_maskmem,
+                max_cond_frames=self.max_cond_frames_in_attn,
+                stride=1 if self.training else self.memory_temporal_stride_for_eval,
+                max_pointers=limit if self.use_obj_ptrs_in_encoder else 0,
+                num_frames=num_frames,
+                reverse=track_in_reverse,
+                signed_distance=self.use_signed_tpos_enc_to_obj_ptrs,
+                past_pointers_only=self.only_obj_ptrs_in_the_past_for_eval and not self.training,
+            )
+            tokens, encodings, unplaced = self._memory_tokens(reading, batch, limit)
+        height, width = features.grid
+        fused = self.memory_attention(
+            curr=current.flatten(2).transpose(1, 2),
+            curr_pos=features.positions[-1].flatten(2).transpose(1, 2),
+            memory=tokens,
+            memory_pos=encodings,
+            num_obj_ptr_tokens=unplaced,
+            grid=(height, width),
+        )
+        return fused.transpose(1, 2).unflatten(2, (height, width))  # type: ignore[no-any-return]
+
+    def _memory_tokens(self, reading: MemoryReading, batch: int, pointer_limit: int) -> tuple[Tensor, Tensor, int]:
+        """Return memory tokens and encodings (B, M, C_mem), and how many of the last are pointers."""
+        tokens: list[Tensor] = []
+        encodings: list[Tensor] = []
+        for slot, output in reading.frames:
+            if output.memory is None:
+                continue
+            tokens.append(self._own(output.memory.features).flatten(2).transpose(1, 2))
+            spatial = self._own(output.memory.position).flatten(2).transpose(1, 2)
+            encodings.append((spatial + self.maskmem_tpos_enc[slot]).expand(batch, -1, -1))
+        unplaced = 0
+        if reading.pointers:
+            pointers = torch.stack([self._own(output.object_pointer) for _, output in reading.pointers], dim=1)
+            distances = [distance for distance, _ in reading.pointers]
+            parts = max(self.hidden_dim // self.mem_dim, 1)
+            encoding = self._pointer_encoding(distances, pointer_limit).repeat_interleave(parts, dim=0)
+            tokens.append(pointers.reshape(batch, -1, self.mem_dim))
+            encodings.append(encoding.expand(batch, -1, -1))
+            unplaced = encoding.shape[0]
+        if not tokens:
+            raise InvalidInputError("the conditioning frames have no encoded memory: run the memory encoder on them first")
+        return torch.cat(tokens, dim=1), torch.cat(encodings, dim=1), unplaced
+
+    def _own(self, stored: Tensor) -> Tensor:
+        """Bring what may be kept elsewhere to the model's device and dtype."""
+        return stored.to(device=self.device, dtype=self.dtype, non_blocking=True)
+
+    def _pointer_encoding(self, distances: Sequence[int], limit: int) -> Tensor:
+        """Encode how many frames away pointers are: (N, C_mem)."""
+        if not self.add_tpos_enc_to_obj_ptrs:
+            return torch.zeros(len(distances), self.mem_dim, device=self.device, dtype=self.dtype)
+        width = self.hidden_dim if self.proj_tpos_enc_in_obj_ptrs else self.mem_dim
+        position = torch.tensor(distances, dtype=torch.float32).to(self.device, non_blocking=True) / max(limit - 1, 1)
+        return self.obj_ptr_tpos_proj(get_1d_sine_pe(position, width).to(self.dtype))  # type: ignore[no-any-return]
+
+    def encode_memory(
+        self, features: ImageFeatures, high_res_masks: Tensor, object_score_logits: Tensor, is_mask_from_points: bool
+    ) -> EncodedMemory:
+        """Encode a frame and its masks as a memory.
+
+        Parameters
+        ----------
+        features : ImageFeatures
+            Of the frame, for B objects (or one image for all).
+        high_res_masks : Tensor (B, 1, H, W)
+            Logits.
+        object_score_logits : Tensor (B, 1)
+        is_mask_from_points : bool
+            The frame was clicked.
+
+        Returns
+        -------
+        EncodedMemory
+        """
+        if self.non_overlap_masks_for_mem_enc and not self.training:
+            high_res_masks = self.apply_non_overlapping_constraints(high_res_masks)
+        if self.binarize_mask_from_pts_for_mem_enc and is_mask_from_points and not self.training:
+            mask = (high_res_masks > 0).float()
+        else:
+            mask = high_res_masks.float().sigmoid()
+        mask = mask * self.sigmoid_scale_for_mem_enc + self.sigmoid_bias_for_mem_enc
+        encoded: EncodedMemory = self.memory_encoder(features.maps[-1], mask, skip_mask_sigmoid=True)
+        if self.no_obj_embed_spatial is None:
+            return encoded
+        absent = (object_score_logits <= 0).to(encoded.features.dtype)
+        mark = absent[..., None, None] * self.no_obj_embed_spatial[..., None, None]
+        return EncodedMemory(encoded.features + mark, encoded.position)
+
+    def track_step(
+        self,
+        frame_idx: int,
+        is_init_cond_frame: bool,
+        features: ImageFeatures,
+        point_inputs: PointPrompts | None,
+        mask_inputs: Tensor | None,
+        memory: MemoryBank,
+        num_frames: int | None,
+        track_in_reverse: bool = False,
+        run_mem_encoder: bool = True,
+        prev_sam_mask_logits: Tensor | None = None,
+    ) -> FrameOutput:
+        """Segment a batch of objects on one frame.
+
+        Parameters
+        ----------
+        frame_idx : int
+        is_init_cond_frame : bool
+            The frame has prompts and was not tracked before: memory is not read.
+        features : ImageFeatures
+            Of the frame, batch B.
+        point_inputs : PointPrompts, optional
+        mask_inputs : Tensor (B, 1, H, W), optional
+            Mask prompts in [0, 1].
+        memory : MemoryBank
+            Of these objects.
+        num_frames : int, optional
+            Length of the stack.
+        track_in_reverse : bool
+        run_mem_encoder : bool
+            Encode the result as a memory.
+        prev_sam_mask_logits : Tensor (B, 1, h, w), optional
+            An earlier result on this frame that points correct.
+
+        Returns
+        -------
+        FrameOutput
+
+        Raises
+        ------
+        InvalidInputError
+            ``prev_sam_mask_logits`` without points or beside a mask prompt.
+        """
+        high_res = features.maps[:-1] if len(features.maps) > 1 else None
+        if mask_inputs is not None and self.use_mask_input_as_output_without_sam:
+            output = self.use_mask_as_output(features.maps[-1], high_res, mask_inputs)
+        else:
+            fused = self.condition_on_memory(
+                frame_idx, is_init_cond_frame, features, memory, num_frames, track_in_reverse
+            )
+            if prev_sam_mask_logits is not None:
+                if point_inputs is None or mask_inputs is not None:
+                    raise InvalidInputError("prev_sam_mask_logits goes with points and without a mask prompt")
+                mask_inputs = prev_sam_mask_logits
+            multimask = self.use_multimask(is_init_cond_frame, point_inputs)
+            output = self.forward_sam_heads(fused, point_inputs, mask_inputs, high_res, multimask)
+        if not run_mem_encoder or self.num_maskmem == 0:
+            return output
+        encoded = self.encode_memory(
+            features, output.high_res_masks, output.object_score_logits, is_mask_from_points=point_inputs is not None
+        )
+        return output.with_memory(encoded)
+
+    @staticmethod
+    def apply_non_overlapping_constraints(masks: Tensor) -> Tensor:
+        """Give each pixel to the object with the highest logit; others fall to -10 or below there.
+
+        Parameters
+        ----------
+        masks : Tensor (B, 1, H, W)
+            Logits of objects of one frame.
+        """
+        if masks.shape[0] == 1:
+            return masks
+        owner = masks.argmax(dim=0, keepdim=True)
+        mine = owner == torch.arange(masks.shape[0], device=masks.device).view(-1, 1, 1, 1)
+        return torch.where(mine, masks, masks.clamp(max=-10.0))
+
+
+def _small(*shape: int) -> nn.Parameter:
+    """Return a parameter drawn from a narrow truncated normal distribution."""
+    return nn.Parameter(trunc_normal_(torch.zeros(*shape), std=0.02))
