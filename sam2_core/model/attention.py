@@ -43,7 +43,9 @@ class Attention(nn.Module):
         self.internal_dim = embedding_dim // downsample_rate
         self.num_heads = num_heads
         if self.internal_dim % num_heads:
-            raise ConfigError(f"num_heads must divide {self.internal_dim} (embedding_dim / downsample_rate), got {num_heads}")
+            raise ConfigError(
+                f"num_heads must divide {self.internal_dim} (embedding_dim / downsample_rate), got {num_heads}"
+            )
         self.q_proj = nn.Linear(embedding_dim, self.internal_dim)
         self.k_proj = nn.Linear(self.kv_in_dim, self.internal_dim)
         self.v_proj = nn.Linear(self.kv_in_dim, self.internal_dim)
@@ -56,7 +58,8 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, N, C) to (B, heads, N, C / heads)."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.num_heads, -1))
+        return heads.transpose(1, 2)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         out = F.scaled_dot_product_attention(query, key, value, dropout_p=self._dropout)
@@ -71,7 +74,7 @@ class TokenImageAttention(Attention):
     """Attention between a handful of tokens and the many pixels of an image, in either direction.
 
     Projecting every pixel costs most. With few tokens the projections are moved to their side, which is exact:
-    ``(W_q t) . (W_k x) = (W_k^T W_q t) . x``, and sums over pixels are taken before ``W_v`` is applied. What every pixel
+    ``(W_q t) . (W_k x) = (W_k^T W_q t) . x``, and sums over pixels are taken before ``W_v`` is applied. What all pixels
     would add alike to a softmax drops out. One image may serve many sets of tokens.
     """
 
@@ -80,7 +83,7 @@ class TokenImageAttention(Attention):
         return layer.weight.unflatten(0, (self.num_heads, -1)), layer.bias.unflatten(0, (self.num_heads, -1))
 
     def _few(self, tokens: Tensor) -> bool:
-        # Beyond this the moved projections cost more than the plain ones. A compiled graph keeps one form for all sizes.
+        # Beyond this the moved projections cost more than plain ones. A compiled graph keeps one form for all sizes.
         return torch.compiler.is_compiling() or self.num_heads * tokens.shape[1] < self.embedding_dim
 
     def _expand(self, image: Tensor, count: int) -> Tensor:
@@ -207,7 +210,7 @@ class RoPEAttention(Attention):
             raise InvalidInputError(f"{tokens} tokens are no square grid: pass grid=(height, width)")
         return side, side
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         q: Tensor,
         k: Tensor,

@@ -1,4 +1,4 @@
-"""Hiera, the image encoder's trunk (Ryali et al. 2023, arXiv:2306.00989; as used in SAM 2, arXiv:2408.00714, section 4)."""
+"""Hiera, the image encoder's trunk (Ryali et al. 2023, arXiv:2306.00989; in SAM 2: arXiv:2408.00714, section 4)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed an image."""
-        return self.proj(x.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
+        patches: Tensor = self.proj(x.contiguous(memory_format=torch.channels_last))
+        return patches.permute(0, 2, 3, 1)
 
 
 class MultiScaleAttention(nn.Module):
@@ -79,7 +80,7 @@ class MultiScaleAttention(nn.Module):
             return self.proj(self._attend(*parts)).view(x.shape[0], -1, self.dim_out)  # type: ignore[no-any-return]
         keys = real_tokens(layout, x.device)
         queries = keys if self.q_stride is None else real_tokens(layout.pooled(self.q_stride), x.device)
-        attended = self.proj(
+        attended: Tensor = self.proj(
             self._attend(*(t.index_select(1, where) for t, where in zip(parts, (queries, keys, keys), strict=True)))
         )
         spread = attended.new_zeros(parts[0].shape).index_copy(1, queries, attended)

@@ -67,7 +67,10 @@ class FpnNeck(nn.Module):
         return enlarged.to(x.dtype)
 
     def _lateral(self, level: int) -> nn.Conv2d:
-        return self.convs[len(self.convs) - 1 - level].conv  # type: ignore[no-any-return, union-attr]
+        lateral = self.convs[len(self.convs) - 1 - level].get_submodule("conv")
+        if not isinstance(lateral, nn.Conv2d):
+            raise ConfigError(f"level {level} of the neck has no lateral convolution")
+        return lateral
 
     def forward(
         self, xs: Sequence[Tensor], projections: Mapping[int, nn.Conv2d] | None = None, skip: int = 0
@@ -116,11 +119,10 @@ class FpnNeck(nn.Module):
 
     def _position(self, x: Tensor, level: int) -> Tensor:
         lateral = self._lateral(level)
-        sizes = [
-            (n + 2 * int(p) - k) // s + 1
-            for n, p, k, s in zip(x.shape[-2:], lateral.padding, lateral.kernel_size, lateral.stride, strict=True)
-        ]
-        table = self.position_encoding.grid(sizes[0], sizes[1], x.device, x.dtype)
+        kernel, stride = lateral.kernel_size[0], lateral.stride[0]
+        padding = lateral.padding[0] if isinstance(lateral.padding, tuple) else 0
+        height, width = ((side + 2 * padding - kernel) // stride + 1 for side in x.shape[-2:])
+        table = self.position_encoding.grid(height, width, x.device, x.dtype)
         return table.expand(x.shape[0], -1, -1, -1)
 
 

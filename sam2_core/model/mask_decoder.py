@@ -130,7 +130,9 @@ class MaskDecoder(nn.Module):
                 f"{images} image embeddings for {batch} prompts: expected as many, or one with repeat_image=True"
             )
         if self.use_high_res_features and high_res_features is None:
-            raise InvalidInputError("this decoder uses high-resolution features: pass high_res_features=(stride 4, stride 8)")
+            raise InvalidInputError(
+                "this decoder uses high-resolution features: pass high_res_features=(stride 4, stride 8)"
+            )
         masks, ious, tokens, scores = self._predict(
             image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings, high_res_features
         )
@@ -169,23 +171,20 @@ class MaskDecoder(nn.Module):
         hyper = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
         masks = self._paint(hyper, self._upscale(pixels, height, width, high_res_features), height, width)
         ious = self.iou_prediction_head(tokens[:, first])
-        if self.pred_obj_scores:
-            scores = self.pred_obj_score_head(tokens[:, 0])
-        else:
-            scores = ious.new_full((batch, 1), 10.0)
+        scores = self.pred_obj_score_head(tokens[:, 0]) if self.pred_obj_scores else ious.new_full((batch, 1), 10.0)
         return masks, ious, mask_tokens, scores
 
     def _upscale(self, pixels: Tensor, height: int, width: int, high_res: Sequence[Tensor] | None) -> Tensor:
         """Enlarge pixels (B, h * w, C) fourfold: (B, h * w * 16, C / 8), the sub-pixels of a pixel together.
 
-        A transposed convolution of stride 2 and kernel 2 is a linear layer from a pixel to its four sub-pixels. They stay
-        where they are made; only the few finished masks are brought into rows.
+        A transposed convolution of stride 2 and kernel 2 is a linear layer from a pixel to its four sub-pixels. They
+        stay where they are made; only the few finished masks are brought into rows.
         """
         grow1, norm, act1, grow2, act2 = self.output_upscaling
         x = _grow(pixels, grow1)  # type: ignore[arg-type]
         if self.use_high_res_features and high_res is not None:
             x = x + _sub_pixels(high_res[1], height, width, 1)
-        x = act1(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))  # type: ignore[arg-type, union-attr]
+        x = act1(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))  # type: ignore[arg-type]
         x = _grow(x, grow2)  # type: ignore[arg-type]
         if self.use_high_res_features and high_res is not None:
             x = x + _sub_pixels(high_res[0], height, width, 2)
@@ -206,7 +205,7 @@ class MaskDecoder(nn.Module):
         return torch.where(outer > 0, inner / outer, 1.0)
 
     def _most_stable(self, masks: Tensor, ious: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the single mask (B, 1, h, w) and IoU (B, 1), or the best candidate where the single one is unstable."""
+        """Return the single mask (B, 1, h, w) and IoU (B, 1), the best candidate's where the single one is unstable."""
         best = ious[:, 1:].argmax(dim=-1, keepdim=True) + 1
         stable = self._stability(masks[:, :1]) >= self.dynamic_multimask_stability_thresh
         chosen = torch.where(stable, 0, best)

@@ -1,4 +1,4 @@
-"""Memory attention: a frame's features look back at remembered frames (SAM 2, arXiv:2408.00714, section 4 and app. D)."""
+"""Memory attention: a frame looks back at remembered frames (SAM 2, arXiv:2408.00714, section 4 and app. D)."""
 
 from __future__ import annotations
 

@@ -81,7 +81,9 @@ class CXBlock(nn.Module):
 class Fuser(nn.Module):
     """Copies of a layer one after another, with an optional projection in front."""
 
-    def __init__(self, layer: nn.Module, num_layers: int, dim: int | None = None, input_projection: bool = False) -> None:
+    def __init__(
+        self, layer: nn.Module, num_layers: int, dim: int | None = None, input_projection: bool = False
+    ) -> None:
         super().__init__()
         self.proj: nn.Module = nn.Identity()
         self.layers = get_clones(layer, num_layers)

@@ -73,7 +73,9 @@ class PositionEmbeddingSine(nn.Module):
     ) -> None:
         super().__init__()
         if num_pos_feats % 4:
-            raise ConfigError(f"num_pos_feats must be a multiple of 4 (sine and cosine of x and y), got {num_pos_feats}")
+            raise ConfigError(
+                f"num_pos_feats must be a multiple of 4 (sine and cosine of x and y), got {num_pos_feats}"
+            )
         if scale is not None and not normalize:
             raise ConfigError("scale is only used with normalize=True")
         self.num_pos_feats = num_pos_feats // 2
@@ -108,7 +110,7 @@ class PositionEmbeddingSine(nn.Module):
 
     @torch.no_grad()
     def encode_boxes(self, x: Tensor, y: Tensor, w: Tensor, h: Tensor) -> Tensor:
-        """Encode boxes: centres ``x``, ``y`` (N,) in [0, 1] as waves, then ``h`` and ``w`` (N,) as they are: (N, C + 2)."""
+        """Encode boxes: centres ``x``, ``y`` (N,) in [0, 1] as waves, then ``h``, ``w`` (N,) as given: (N, C + 2)."""
         return torch.cat((self._waves(y * self.scale), self._waves(x * self.scale), h[:, None], w[:, None]), dim=1)
 
     encode = encode_boxes
@@ -149,7 +151,7 @@ class PositionEmbeddingRandom(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PositionEmbeddingRandom:
         exact = self.positional_encoding_gaussian_matrix
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         moved = self.positional_encoding_gaussian_matrix
         if moved.dtype != torch.float32 and not moved.is_meta and not exact.is_meta:
             self.positional_encoding_gaussian_matrix = exact.to(device=moved.device, dtype=torch.float32)
@@ -228,7 +230,7 @@ def rotary_table(dim: int, height: int, width: int, theta: float, device: torch.
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs of ``x`` (..., N, D) by the angles of a rotary table (N, D / 2); same dtype out."""
+    """Turn neighbouring channel pairs of ``x`` (..., N, D) by the angles of a rotary table (N, D / 2)."""
     pairs = x.unflatten(-1, (-1, 2)).to(cosine.dtype)
     even, odd = pairs[..., 0], pairs[..., 1]
     turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)

@@ -63,13 +63,15 @@ class PromptEncoder(nn.Module):
 
     def get_dense_pe(self) -> Tensor:
         """Return the position encoding of the image embedding: (1, C, h, w)."""
-        table = self.pe_layer(self.image_embedding_size)
+        table: Tensor = self.pe_layer(self.image_embedding_size)
         if torch.compiler.is_compiling() or table.is_inference():
             return table.to(self.dtype)[None]
-        cast: Tensor = self._cache.get(
-            (table.data_ptr(), self.dtype), lambda: (table, table.to(self.dtype)[None])
-        )[1]
+        cast: Tensor = self._cache.get((table.data_ptr(), self.dtype), lambda: (table, table.to(self.dtype)[None]))[1]
         return cast
+
+    def _kinds(self) -> list[Tensor]:
+        """Embeddings of background, object, and a box's two corners, (1, C) each."""
+        return [embedding.get_parameter("weight") for embedding in self.point_embeddings]
 
     def _embed_points(self, points: Tensor, labels: Tensor, pad: bool) -> Tensor:
         if pad:
@@ -78,12 +80,12 @@ class PromptEncoder(nn.Module):
         # Half a pixel: coordinates name pixels, encodings name places.
         encoded = self.pe_layer.forward_with_coords(points.float() + 0.5, self.input_image_size)
         encoded = encoded * (labels >= 0).unsqueeze(-1)
-        kinds = torch.cat([self.not_a_point_embed.weight, *(e.weight for e in self.point_embeddings)])  # type: ignore[misc]
+        kinds = torch.cat([self.not_a_point_embed.weight, *self._kinds()])
         return encoded + F.embedding(labels.long() + 1, kinds)
 
     def _embed_boxes(self, boxes: Tensor) -> Tensor:
         corners = self.pe_layer.forward_with_coords(boxes.float().view(-1, 2, 2) + 0.5, self.input_image_size)
-        kinds = torch.cat((self.point_embeddings[2].weight, self.point_embeddings[3].weight))  # type: ignore[arg-type]
+        kinds = torch.cat(self._kinds()[2:])
         return corners + kinds
 
     def _batch_size(self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None) -> int:

@@ -141,7 +141,7 @@ class SAM2Base(nn.Module):
         self.memory_encoder = memory_encoder
         self.hidden_dim = image_encoder.neck.d_model
         projection = getattr(memory_encoder, "out_proj", None)
-        self.mem_dim = projection.weight.shape[0] if hasattr(projection, "weight") else self.hidden_dim
+        self.mem_dim = self.hidden_dim if not isinstance(projection, nn.Conv2d) else projection.out_channels
 
         self.num_maskmem = num_maskmem
         self.max_cond_frames_in_attn = max_cond_frames_in_attn
@@ -376,7 +376,9 @@ class SAM2Base(nn.Module):
             tokens, encodings = (t.expand(batch, 1, -1) for t in (self.no_mem_embed, self.no_mem_pos_enc))
             unplaced = 1
         else:
-            limit = self.max_obj_ptrs_in_encoder if num_frames is None else min(num_frames, self.max_obj_ptrs_in_encoder)
+            limit = (
+                self.max_obj_ptrs_in_encoder if num_frames is None else min(num_frames, self.max_obj_ptrs_in_encoder)
+            )
             reading = read_memory(
                 frame_idx,
                 memory,
@@ -421,7 +423,9 @@ class SAM2Base(nn.Module):
             encodings.append(encoding.expand(batch, -1, -1))
             unplaced = encoding.shape[0]
         if not tokens:
-            raise InvalidInputError("the conditioning frames have no encoded memory: run the memory encoder on them first")
+            raise InvalidInputError(
+                "the conditioning frames have no encoded memory: run the memory encoder on them first"
+            )
         return torch.cat(tokens, dim=1), torch.cat(encodings, dim=1), unplaced
 
     def _own(self, stored: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The mask decoder's transformer: tokens and image attend to each other (Kirillov et al. 2023, arXiv:2304.02643, app. A)."""
+"""The mask decoder's transformer (Kirillov et al. 2023, arXiv:2304.02643, app. A): tokens and image exchange."""
 
 from __future__ import annotations
 
