@@ -1,6 +1,7 @@
 """The network: torch in, torch out. No files, no numpy, no devices chosen here."""
 
 from sam2_core.model.attention import Attention, RoPEAttention, TokenImageAttention
+from sam2_core.model.frame_segmenter import NO_OBJ_SCORE, FrameSegmenter
 from sam2_core.model.hiera import Hiera, MultiScaleAttention, MultiScaleBlock, PatchEmbed
 from sam2_core.model.image_encoder import FpnNeck, ImageEncoder
 from sam2_core.model.layers import MLP, DropPath, LayerNorm2d
@@ -18,7 +19,7 @@ from sam2_core.model.results import (
     MemoryBank,
     PointPrompts,
 )
-from sam2_core.model.sam2_base import NO_OBJ_SCORE, SAM2Base
+from sam2_core.model.sam2_base import SAM2Base
 from sam2_core.model.two_way_transformer import TwoWayAttentionBlock, TwoWayTransformer
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "EncodedMemory",
     "FpnNeck",
     "FrameOutput",
+    "FrameSegmenter",
     "Fuser",
     "Hiera",
     "ImageEncoder",
