@@ -63,7 +63,7 @@ class Attention(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         out = F.scaled_dot_product_attention(query, key, value, dropout_p=self._dropout)
-        return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from ``q`` (B, N, C) to ``k`` and ``v`` (B, M, C_kv): (B, N, C)."""
@@ -122,7 +122,7 @@ class TokenImageAttention(Attention):
         gathered = (weight.flatten(0, 1) @ pixels[0]) if shared else weight @ pixels
         gathered = gathered.view(batch, self.num_heads, count, channels)
         out = gathered @ value_weight.transpose(1, 2) + value_bias[:, None]
-        return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def image_to_tokens(self, pixels_with_position: Tensor, tokens_with_position: Tensor, tokens: Tensor) -> Tensor:
         """Attend from an image to tokens.

@@ -77,7 +77,7 @@ class MultiScaleAttention(nn.Module):
             query = pool_windows(query.contiguous(), layout, self.q_stride)
         parts = [t.reshape(x.shape[0] // groups, -1, self.dim_out) for t in (query, key, value)]
         if not layout.has_padding:
-            return self.proj(self._attend(*parts)).view(x.shape[0], -1, self.dim_out)  # type: ignore[no-any-return]
+            return self.proj(self._attend(*parts)).view(x.shape[0], -1, self.dim_out)
         keys = real_tokens(layout, x.device)
         queries = keys if self.q_stride is None else real_tokens(layout.pooled(self.q_stride), x.device)
         attended: Tensor = self.proj(

@@ -188,7 +188,7 @@ class MaskDecoder(nn.Module):
         x = _grow(x, grow2)  # type: ignore[arg-type]
         if self.use_high_res_features and high_res is not None:
             x = x + _sub_pixels(high_res[0], height, width, 2)
-        return act2(x)  # type: ignore[no-any-return]
+        return act2(x)
 
     def _paint(self, hyper: Tensor, pixels: Tensor, height: int, width: int) -> Tensor:
         """Multiply mask embeddings (B, M, C) with nested pixels (B, h * w * 16, C): logits (B, M, 4 h, 4 w)."""

@@ -75,7 +75,7 @@ class MemoryAttentionLayer(nn.Module):
         where = self._where(self.cross_attn_image, num_k_exclude_rope, grid)
         tgt = tgt + self.dropout2(self.cross_attn_image(query, key, memory, **where))
         hidden = self.dropout(self.activation(self.linear1(self.norm3(tgt))))
-        return tgt + self.dropout3(self.linear2(hidden))  # type: ignore[no-any-return]
+        return tgt + self.dropout3(self.linear2(hidden))
 
     @staticmethod
     def _where(attention: Attention, unplaced: int, grid: tuple[int, int] | None) -> dict[str, object]:
@@ -149,4 +149,4 @@ class MemoryAttention(nn.Module):
         x = curr + 0.1 * curr_pos if self.pos_enc_at_input else curr
         for layer in self.layers:
             x = layer(x, memory, memory_pos, curr_pos, num_obj_ptr_tokens, grid)
-        return self.norm(x)  # type: ignore[no-any-return]
+        return self.norm(x)

@@ -45,7 +45,7 @@ class MaskDownSampler(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Bring masks (B, 1, H, W) to (B, embed_dim, H / total_stride, W / total_stride)."""
-        return self.encoder(x.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
+        return self.encoder(x.contiguous(memory_format=torch.channels_last))
 
 
 class CXBlock(nn.Module):
@@ -75,7 +75,7 @@ class CXBlock(nn.Module):
         y = self.pwconv2(self.act(self.pwconv1(y)))
         if self.gamma is not None:
             y = self.gamma * y
-        return x + self.drop_path(y.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+        return x + self.drop_path(y.permute(0, 3, 1, 2))
 
 
 class Fuser(nn.Module):

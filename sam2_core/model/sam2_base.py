@@ -221,7 +221,7 @@ class SAM2Base(FrameSegmenter):
             num_obj_ptr_tokens=unplaced,
             grid=(height, width),
         )
-        return fused.transpose(1, 2).unflatten(2, (height, width))  # type: ignore[no-any-return]
+        return fused.transpose(1, 2).unflatten(2, (height, width))
 
     def _memory_tokens(self, reading: MemoryReading, batch: int, pointer_limit: int) -> tuple[Tensor, Tensor, int]:
         """Return memory tokens and encodings (B, M, C_mem), and how many of the last are pointers."""
@@ -258,7 +258,7 @@ class SAM2Base(FrameSegmenter):
             return torch.zeros(len(distances), self.mem_dim, device=self.device, dtype=self.dtype)
         width = self.hidden_dim if self.proj_tpos_enc_in_obj_ptrs else self.mem_dim
         position = torch.tensor(distances, dtype=torch.float32).to(self.device, non_blocking=True) / max(limit - 1, 1)
-        return self.obj_ptr_tpos_proj(get_1d_sine_pe(position, width).to(self.dtype))  # type: ignore[no-any-return]
+        return self.obj_ptr_tpos_proj(get_1d_sine_pe(position, width).to(self.dtype))
 
     def encode_memory(
         self, features: ImageFeatures, high_res_masks: Tensor, object_score_logits: Tensor, is_mask_from_points: bool
