@@ -1,0 +1,84 @@
+# make demo    install into .venv and track cells through a drawn stack; the result lies in ./demo
+# make test    install and run the tests          make soak    the tests that take minutes
+# make lint    style, types, import directions    make bench   this project beside the official code
+#
+# Nothing but Python 3.11+ and git is expected. PYTHON=... chooses the Python, VENV=... the environment,
+# UV_TORCH_BACKEND=cpu gives the small CPU-only torch on Linux, PYTEST_ARGS="-k name -x" goes to pytest.
+
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+UV := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
+RECIPE := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak lint format bench oracle dev clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+demo: $(VENV)/.installed
+	$(BIN)/sam2 demo -o demo
+
+test: $(VENV)/.installed-test oracle
+	$(BIN)/python -m pytest -m "not soak" $(PYTEST_ARGS)
+
+soak: $(VENV)/.installed-test oracle
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Each benchmarks/bench_*.py compares both sides in one run and says what it takes with --help; BENCH=... chooses one.
+BENCH ?= $(sort $(wildcard benchmarks/bench_*.py))
+bench: $(VENV)/.installed-bench oracle
+	@set -e; for file in $(BENCH); do echo "== $$file"; $(BIN)/python $$file $(BENCH_ARGS); done
+
+# Everything for working on the project, front-ends included.
+dev: $(VENV)/.installed-lint $(VENV)/.installed-bench oracle
+	$(UV) -e '.[all]' --group dev
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist demo
+
+# The steps below leave a stamp each, so that nothing is installed twice.
+
+$(VENV)/.created:
+	python=$$(scripts/find-python.sh) && "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created $(RECIPE)
+	$(UV) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(UV) --group test
+	@touch $@
+
+$(VENV)/.installed-lint: $(VENV)/.installed
+	$(UV) --group lint
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(UV) --group bench
+	@touch $@
+
+# The official package, which the parity tests and benchmarks compare with. It is built against the torch that is there and
+# without its CUDA extension. Where that fails, those tests skip and say so, and the rest still runs; the next call tries again.
+oracle: $(VENV)/.installed-oracle
+
+$(VENV)/.installed-oracle: $(VENV)/.installed-test
+	@if SAM2_BUILD_CUDA=0 $(UV) --no-deps --no-build-isolation sam2 iopath portalocker; then touch $@; \
+	else echo "The official package sam2 could not be installed: the tests that compare with it will skip." >&2; fi

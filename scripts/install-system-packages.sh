@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Install the system packages that CI's tests need. Safe to run again: what is there already is left alone.
+# On a machine that is not Debian or Ubuntu, or without the right to install, it says what is missing and goes on, since
+# the tests that need an absent tool say so themselves.
+set -euo pipefail
+
+packages=(
+    ca-certificates # downloads over https
+    g++             # torch.compile on a CPU compiles C++
+    gcc
+    git             # tests look at the tracked files
+    make
+    python3-venv    # Debian splits it from python3
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    if ! dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed'; then
+        missing+=("$package")
+    fi
+done
+if [ "${#missing[@]}" -eq 0 ]; then
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null; then
+    echo "Not a Debian system; please see to it that these are there: ${missing[*]}" >&2
+    exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2>/dev/null; then
+        echo "Missing, and no right to install: ${missing[*]}. Run: sudo apt-get install ${missing[*]}" >&2
+        exit 0
+    fi
+    as_root=(sudo)
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" apt-get install -q -y --no-install-recommends "${missing[@]}"
