@@ -1,0 +1,20 @@
+"""Operations that stock torch lacks, each with a CPU and a CUDA path and registered as a torch operator (``sam2::…``).
+
+CUDA sources are ``.cu`` files beside the modules, compiled at first use through NVRTC: no nvcc, no build step.
+"""
+
+from sam2_core.kernels.connected_components import connected_components
+from sam2_core.kernels.mask_cleaning import (
+    clean_mask_scores,
+    fill_holes_in_mask_scores,
+    remove_small_regions,
+    remove_sprinkles,
+)
+
+__all__ = [
+    "clean_mask_scores",
+    "connected_components",
+    "fill_holes_in_mask_scores",
+    "remove_small_regions",
+    "remove_sprinkles",
+]
