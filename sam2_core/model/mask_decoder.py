@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,37 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.model.layers import MLP, LayerNorm2d
 from sam2_core.model.results import DecodedMasks
 from sam2_core.model.two_way_transformer import TwoWayTransformer
+
+
+@dataclass(frozen=True)
+class PromptedImage:
+    """Prompts and an image after they have attended to each other.
+
+    Attributes
+    ----------
+    object_token, iou_token : Tensor (B, C)
+    mask_tokens : Tensor (B, 4, C)
+        The single mask's, then the candidates'.
+    pixels : Tensor (B, h * w, C)
+    grid : (int, int)
+        h and w.
+    """
+
+    object_token: Tensor
+    iou_token: Tensor
+    mask_tokens: Tensor
+    pixels: Tensor
+    grid: tuple[int, int]
+
+    def select(self, prompts: Tensor) -> PromptedImage:
+        """Return some of the prompts, by a mask or indices (B,)."""
+        return PromptedImage(
+            self.object_token[prompts],
+            self.iou_token[prompts],
+            self.mask_tokens[prompts],
+            self.pixels[prompts],
+            self.grid,
+        )
 
 
 class MaskDecoder(nn.Module):
@@ -133,8 +165,10 @@ class MaskDecoder(nn.Module):
             raise InvalidInputError(
                 "this decoder uses high-resolution features: pass high_res_features=(stride 4, stride 8)"
             )
-        masks, ious, tokens, scores = self._predict(
-            image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings, high_res_features
+        looked = self.look(image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings)
+        masks, ious, tokens = self.draw(looked, high_res_features), self.predicted_ious(looked), looked.mask_tokens
+        scores = (
+            self.pred_obj_score_head(looked.object_token) if self.pred_obj_scores else ious.new_full((batch, 1), 10.0)
         )
         pointers = tokens[:, 1:] if multimask_output and self.use_multimask_token_for_obj_ptr else tokens[:, :1]
         if multimask_output:
@@ -145,34 +179,63 @@ class MaskDecoder(nn.Module):
             masks, ious = masks[:, :1], ious[:, :1]
         return DecodedMasks(masks, ious, pointers, scores)
 
-    def _output_tokens(self, batch: int) -> Tensor:
-        tokens = [self.iou_token.weight, self.mask_tokens.weight]
-        if self.pred_obj_scores:
-            tokens.insert(0, self.obj_score_token.weight)
-        return torch.cat(tokens).expand(batch, -1, -1)
+    def look(self, image_embeddings: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor) -> PromptedImage:
+        """Let prompts and image attend to each other.
 
-    def _predict(
-        self,
-        image_embeddings: Tensor,
-        image_pe: Tensor,
-        sparse: Tensor,
-        dense: Tensor,
-        high_res_features: Sequence[Tensor] | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return all masks (B, 4, 4 h, 4 w), IoUs (B, 4), mask tokens (B, 4, C) and object scores (B, 1)."""
+        Parameters
+        ----------
+        image_embeddings : Tensor (B or 1, C, h, w)
+        image_pe : Tensor (1, C, h, w)
+        sparse : Tensor (B, N, C)
+        dense : Tensor (B, C, h, w)
+
+        Returns
+        -------
+        PromptedImage
+        """
         batch = sparse.shape[0]
-        height, width = image_embeddings.shape[-2:]
         if image_embeddings.shape[0] == 1 and dense.stride(0) == 0:
             dense = dense[:1]
-        tokens = torch.cat((self._output_tokens(batch), sparse), dim=1)
+        weights = [self.iou_token.weight, self.mask_tokens.weight]
+        if self.pred_obj_scores:
+            weights.insert(0, self.obj_score_token.weight)
+        tokens = torch.cat((torch.cat(weights).expand(batch, -1, -1), sparse), dim=1)
         tokens, pixels = self.transformer(image_embeddings + dense, image_pe, tokens)
         first = int(self.pred_obj_scores)
-        mask_tokens = tokens[:, first + 1 : first + 1 + self.num_mask_tokens]
-        hyper = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        masks = self._paint(hyper, self._upscale(pixels, height, width, high_res_features), height, width)
-        ious = self.iou_prediction_head(tokens[:, first])
-        scores = self.pred_obj_score_head(tokens[:, 0]) if self.pred_obj_scores else ious.new_full((batch, 1), 10.0)
-        return masks, ious, mask_tokens, scores
+        return PromptedImage(
+            object_token=tokens[:, 0],
+            iou_token=tokens[:, first],
+            mask_tokens=tokens[:, first + 1 : first + 1 + self.num_mask_tokens],
+            pixels=pixels,
+            grid=(image_embeddings.shape[-2], image_embeddings.shape[-1]),
+        )
+
+    def predicted_ious(self, looked: PromptedImage) -> Tensor:
+        """Return the predicted IoU of each mask before any is drawn: (B, 4), the single mask first."""
+        return self.iou_prediction_head(looked.iou_token)
+
+    def draw(
+        self, looked: PromptedImage, high_res_features: Sequence[Tensor] | None, masks: slice = slice(None)
+    ) -> Tensor:
+        """Draw masks of prompts.
+
+        Parameters
+        ----------
+        looked : PromptedImage
+        high_res_features : sequence of Tensor, optional
+            Maps of stride 4 and 8.
+        masks : slice
+            Which of the mask tokens, all by default.
+
+        Returns
+        -------
+        Tensor (B, M, 4 h, 4 w)
+            Logits.
+        """
+        tokens = looked.mask_tokens[:, masks]
+        networks = list(self.output_hypernetworks_mlps)[masks]
+        hyper = torch.stack([network(tokens[:, index]) for index, network in enumerate(networks)], dim=1)
+        return self._paint(hyper, self._upscale(looked.pixels, *looked.grid, high_res_features), *looked.grid)
 
     def _upscale(self, pixels: Tensor, height: int, width: int, high_res: Sequence[Tensor] | None) -> Tensor:
         """Enlarge pixels (B, h * w, C) fourfold: (B, h * w * 16, C / 8), the sub-pixels of a pixel together.
@@ -216,7 +279,7 @@ def _grow(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
     """Turn each of ``x`` (B, P, C) into its four sub-pixels: (B, 4 P, C_out)."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
     bias = None if layer.bias is None else layer.bias.repeat(4)
-    return F.linear(x, weight, bias).view(x.shape[0], -1, layer.out_channels)
+    return F.linear(x, weight, bias).view(x.shape[0], 4 * x.shape[1], layer.out_channels)
 
 
 def _sub_pixels(feature: Tensor, height: int, width: int, depth: int) -> Tensor:
