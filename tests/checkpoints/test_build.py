@@ -1,0 +1,256 @@
+"""Models from names, files and configurations; and files that do not belong to their configuration."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from sam2_core.checkpoints import build, load_config
+from sam2_core.checkpoints.build import (
+    build_sam2,
+    build_sam2_hf,
+    build_sam2_video_predictor,
+    build_sam2_video_predictor_hf,
+    load_model,
+    load_weights,
+)
+from sam2_core.checkpoints.catalogue import CATALOGUE
+from sam2_core.checkpoints.initialisation import WithoutRandomWeights
+from sam2_core.checkpoints.load import Checkpoint, save_checkpoint
+from sam2_core.errors import (
+    CheckpointError,
+    ConfigError,
+    InvalidInputError,
+    InvalidTypeError,
+    MissingFileError,
+    UnknownModelError,
+)
+from sam2_core.inference.video_predictor import SAM2VideoPredictor
+from sam2_core.model.sam2_base import SAM2Base
+
+MICRO = "configs/sam2.1/sam2.1_hiera_micro.yaml"
+TINY = "configs/sam2.1/sam2.1_hiera_t.yaml"
+SHIPPED = CATALOGUE["sam2.1_hiera_micro"]
+
+
+@pytest.fixture(scope="module")
+def micro_file(micro_weights: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the smallest network in a file as the official ones are: ``{"model": …}``, fp32."""
+    return save_checkpoint(tmp_path_factory.mktemp("weights") / "micro.pt", micro_weights)
+
+
+def test_the_official_arguments_in_the_official_order() -> None:
+    official = ["config_file", "ckpt_path", "device", "mode", "hydra_overrides_extra", "apply_postprocessing"]
+
+    assert list(inspect.signature(build_sam2).parameters) == [*official, "kwargs"]
+    assert list(inspect.signature(build_sam2_video_predictor).parameters) == [*official, "vos_optimized", "kwargs"]
+    for function in (build_sam2_hf, build_sam2_video_predictor_hf):
+        assert list(inspect.signature(function).parameters) == ["model_id", "kwargs"]
+
+
+def test_a_model_gets_the_weights_of_the_file(micro_file: Path, micro_weights: dict[str, Tensor]) -> None:
+    model = build_sam2(MICRO, micro_file, "cpu")
+
+    assert type(model) is SAM2Base
+    assert not model.training
+    assert all(torch.equal(value, micro_weights[key]) for key, value in model.state_dict().items())
+    assert model.dtype == torch.float32
+
+
+def test_postprocessing_is_on_unless_switched_off() -> None:
+    with WithoutRandomWeights():
+        with_it = build_sam2(MICRO, device="cpu").sam_mask_decoder
+        without = build_sam2(MICRO, device="cpu", apply_postprocessing=False).sam_mask_decoder
+
+    assert with_it.dynamic_multimask_via_stability
+    assert with_it.dynamic_multimask_stability_delta == 0.05
+    assert with_it.dynamic_multimask_stability_thresh == 0.98
+    assert not without.dynamic_multimask_via_stability
+
+
+def test_overrides_of_the_caller_win_and_his_list_is_not_changed() -> None:
+    overrides = ["++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta=0.1", "++model.image_size=512"]
+    with WithoutRandomWeights():
+        model = build_sam2(MICRO, device="cpu", hydra_overrides_extra=overrides)
+
+    assert model.sam_mask_decoder.dynamic_multimask_stability_delta == 0.1
+    assert model.image_size == 512
+    assert len(overrides) == 2
+
+
+def test_training_mode() -> None:
+    with WithoutRandomWeights():
+        assert build_sam2(MICRO, device="cpu", mode="train").training
+        with pytest.raises(InvalidInputError, match="'eval' or 'train', got 'test'"):
+            build_sam2(MICRO, device="cpu", mode="test")
+
+
+def test_a_video_predictor_is_one(micro_file: Path) -> None:
+    predictor = build_sam2_video_predictor("sam2.1_hiera_micro.yaml", micro_file, "cpu")
+
+    assert type(predictor) is SAM2VideoPredictor
+    assert predictor.fill_hole_area == 8
+    assert predictor.binarize_mask_from_pts_for_mem_enc
+    assert predictor.sam_mask_decoder.dynamic_multimask_via_stability
+
+
+def test_a_video_predictor_without_postprocessing() -> None:
+    with WithoutRandomWeights():
+        predictor = build_sam2_video_predictor(MICRO, device="cpu", apply_postprocessing=False)
+
+    assert predictor.fill_hole_area == 0
+    assert not predictor.binarize_mask_from_pts_for_mem_enc
+    assert not predictor.sam_mask_decoder.dynamic_multimask_via_stability
+
+
+def test_the_vos_predictor_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # compiling takes minutes, so this looks at what would be built
+    class Asked(Exception):
+        pass
+
+    def remember(config: DictConfig) -> None:
+        raise Asked(config.model._target_, config.model.compile_image_encoder)
+
+    monkeypatch.setattr(build, "instantiate_model", remember)
+    with pytest.raises(Asked) as asked:
+        build_sam2_video_predictor(MICRO, device="cpu", vos_optimized=True)
+
+    assert asked.value.args == ("sam2.sam2_video_predictor.SAM2VideoPredictorVOS", True)
+
+
+def test_without_a_configuration_it_is_read_off_the_weights(micro_file: Path) -> None:
+    model = load_model(micro_file, device="cpu", precision="fp32", image_size=512)
+
+    assert model.input_size == (512, 512)
+    assert len(model.image_encoder.trunk.blocks) == 10
+    assert not model.training
+
+
+def test_precision_and_image_size_are_the_callers(micro_file: Path) -> None:
+    model = load_model(micro_file, device="cpu", precision="bf16", image_size=(256, 512))
+
+    assert model.dtype == torch.bfloat16
+    assert model.input_size == (256, 512)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+
+
+def test_auto_precision_asks_the_device(micro_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "resolve_precision", lambda precision, device: torch.float16)
+
+    assert load_model(micro_file, device="cpu").dtype == torch.float16
+
+
+@pytest.mark.parametrize("image_size", [500, 0, -32, (512, 100)])
+def test_an_image_size_is_a_multiple_of_32(micro_file: Path, image_size: int | tuple[int, int]) -> None:
+    with pytest.raises(InvalidInputError, match="multiples of 32"):
+        load_model(micro_file, device="cpu", image_size=image_size)
+
+
+@pytest.mark.parametrize("image_size", ["512", 512.0, True, (1, 2, 3)])
+def test_an_image_size_is_a_number_or_two(micro_file: Path, image_size: object) -> None:
+    with pytest.raises(InvalidTypeError, match="image_size"):
+        load_model(micro_file, device="cpu", image_size=image_size)  # type: ignore[arg-type]
+
+
+def test_a_file_of_ours_remembers_configuration_and_image_size(
+    micro_weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = save_checkpoint(tmp_path / "mine.safetensors", micro_weights, config=MICRO, image_size=256)
+
+    assert load_model(path, device="cpu", precision="fp32").input_size == (256, 256)
+    assert load_model(path, device="cpu", precision="fp32", image_size=512).input_size == (512, 512)
+
+
+def test_the_hugging_face_layout_is_recognised(micro_weights: dict[str, Tensor], tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path / "model.safetensors", micro_weights, layout="hugging_face")
+    model = load_model(path, device="cpu", precision="fp32")
+
+    assert all(torch.equal(value, micro_weights[key]) for key, value in model.state_dict().items())
+
+
+def test_a_mismatch_names_the_configuration_that_fits(micro_file: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"do not fit sam2_hiera_t.yaml. The weights fit {MICRO}: use that"):
+        build_sam2("sam2_hiera_t.yaml", micro_file, "cpu")
+    with pytest.raises(CheckpointError, match=f"The weights fit {MICRO}"):
+        load_model(micro_file, config=TINY, device="cpu")
+
+
+@pytest.mark.parametrize("config", ["sam2.1_hiera_s", "sam2_hiera_t"])
+def test_the_generation_and_the_size_both_count(config: str, tiny_weights: dict[str, Tensor]) -> None:
+    with WithoutRandomWeights():
+        model = build_sam2(config, device="cpu")
+
+    with pytest.raises(CheckpointError, match=f"do not fit {config}. The weights fit {TINY}"):
+        load_weights(model, Checkpoint(Path("tiny.pt"), tiny_weights), config)
+
+
+def test_a_weight_too_few_or_too_many_is_named(micro_weights: dict[str, Tensor], tmp_path: Path) -> None:
+    weights = dict(micro_weights)
+    del weights["no_mem_embed"]
+    weights["lora.weight"] = torch.ones(1)
+    path = save_checkpoint(tmp_path / "odd.safetensors", weights)
+
+    with pytest.raises(CheckpointError, match=r"1 missing \(no_mem_embed\); 1 unexpected \(lora\.weight\)"):
+        load_model(path, device="cpu")
+
+
+def test_a_configuration_of_ones_own(micro_file: Path, tmp_path: Path) -> None:
+    own = load_config(MICRO, ["model.image_size=256"])
+
+    assert load_model(micro_file, config=own, device="cpu", precision="fp32").input_size == (256, 256)
+    assert build_sam2(own, micro_file, "cpu").input_size == (256, 256)
+    with pytest.raises(ConfigError, match="no configuration named"):
+        load_model(micro_file, config=tmp_path / "none.yaml", device="cpu")
+
+
+def test_a_model_that_is_not_here_is_not_downloaded_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAM2_LAB_CACHE", str(tmp_path))
+
+    for name in ("sam2.1_hiera_tiny", "facebook/sam2.1-hiera-tiny", "sam2.1_hiera_tiny.pt"):
+        with pytest.raises(MissingFileError, match=r"'sam2 download sam2.1_hiera_tiny' or pass download=True"):
+            load_model(name, device="cpu")
+
+
+def test_a_model_in_the_cache_is_loaded_by_name(
+    micro_file: Path, micro_weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "locate_checkpoint", lambda entry, download: micro_file)
+
+    model = load_model(SHIPPED.name, device="cpu", precision="fp32")
+
+    assert torch.equal(model.no_mem_embed, micro_weights["no_mem_embed"])
+
+
+def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="Did you mean"):
+        load_model("sam2.1_hiera_tiy", device="cpu")
+    with pytest.raises(MissingFileError, match=r"weights\.pt does not exist"):
+        load_model("weights.pt", device="cpu")
+    with pytest.raises(MissingFileError, match="does not exist"):
+        load_model(tmp_path / "sam2.1_hiera_tiny.pt", device="cpu")
+    with pytest.raises(MissingFileError):
+        build_sam2(MICRO, tmp_path / "none.pt", "cpu")
+
+
+def test_the_catalogue_counts_the_parameters_of_the_shipped_model() -> None:
+    with WithoutRandomWeights():
+        model = build_sam2(MICRO, device="cpu")
+
+    assert sum(parameter.numel() for parameter in model.parameters()) == SHIPPED.parameters
+
+
+@pytest.mark.skipif(not SHIPPED.shipped_path.is_file(), reason="needs the shipped weights")
+def test_the_shipped_model_loads_by_name_by_id_and_by_path() -> None:
+    by_name = load_model(SHIPPED.name, device="cpu", precision="fp32")
+    by_path = load_model(SHIPPED.shipped_path, device="cpu", precision="fp32")
+    by_id = build_sam2_hf(SHIPPED.name, device="cpu")
+
+    assert by_name.input_size == by_path.input_size == by_id.input_size
+    for other in (by_path, by_id):
+        assert all(torch.equal(a, b) for a, b in zip(by_name.parameters(), other.parameters(), strict=True))
+    assert SHIPPED.shipped_path.stat().st_size <= 12_000_000
