@@ -209,7 +209,7 @@ class Hiera(nn.Module):
         self.pos_embed_window = nn.Parameter(torch.zeros(1, embed_dim, side, side))
         self._position_cache = TableCache(4)
 
-        rates = torch.linspace(0, drop_path_rate, depth).tolist()
+        rates = [drop_path_rate * index / max(depth - 1, 1) for index in range(depth)]
         blocks: list[MultiScaleBlock] = []
         stage = 0
         for index in range(depth):
