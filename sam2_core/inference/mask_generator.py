@@ -1,0 +1,389 @@
+"""Segment everything in an image: the official SAM 2 automatic mask generator's interface, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+from sam2_core.errors import InvalidInputError, Sam2Error
+from sam2_core.inference.candidate_decoder import CandidateDecoder, Candidates
+from sam2_core.inference.crops import (
+    generate_crop_boxes,
+    is_box_near_crop_edge,
+    uncrop_boxes_xyxy,
+    uncrop_points,
+)
+from sam2_core.inference.image_predictor import LOGIT_LIMIT, SAM2ImagePredictor
+from sam2_core.inference.image_prompts import ImagePrompts
+from sam2_core.inference.input_images import ImageLike, image_pixels
+from sam2_core.inference.mask_data import MaskData
+from sam2_core.inference.mask_records import MaskRecord, OutputMode, mask_records
+from sam2_core.inference.mask_upscaling import MaskUpscaler
+from sam2_core.inference.point_grids import batch_iterator, build_all_layer_point_grids
+from sam2_core.inference.run_length import bounding_box, column_run_bounds, counts_from_bounds, rle_to_mask
+from sam2_core.kernels.mask_cleaning import remove_small_regions
+from sam2_core.model.sam2_base import SAM2Base
+
+# On a CPU larger batches fall out of the caches: nothing is gained beyond a few points, and memory grows.
+CPU_POINTS_PER_BATCH = 8
+
+
+class GenerationCancelledError(Sam2Error, RuntimeError):
+    """The caller asked to stop; nothing was returned."""
+
+
+class SAM2AutomaticMaskGenerator:
+    """Prompt a model with a grid of points and keep the good and distinct masks.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        The model, in any floating-point dtype and on any device.
+    points_per_side : int or None
+        Points along each side of the image; None if `point_grids` are given.
+    points_per_batch : int
+        Most points decoded at once. On a CPU fewer are, which is faster there.
+    pred_iou_thresh : float
+        Keep masks with a predicted IoU above this; 0 keeps all.
+    stability_score_thresh : float
+        Keep masks with at least this stability; 0 keeps all.
+    stability_score_offset : float
+        By how much the threshold is moved up and down to measure stability.
+    mask_threshold : float
+        Logit above which a pixel belongs to the mask.
+    box_nms_thresh, crop_nms_thresh : float
+        Of masks whose boxes have a greater IoU than this, only the best is kept: within a crop, and between crops.
+    crop_n_layers : int
+        Layers of crops that are looked at beside the whole image; layer i has (2**i)**2 crops.
+    crop_overlap_ratio : float
+        Overlap of crops in the first layer as a fraction of the image's shorter side.
+    crop_n_points_downscale_factor : int
+        By how much each layer's points per side are fewer than the one's before.
+    point_grids : list of ndarray, optional
+        Points in 0-1, x before y, for the whole image and each layer; instead of `points_per_side`.
+    min_mask_region_area : int
+        Fill holes and remove separate pieces of fewer pixels than this, in pixels of the image; 0 leaves them.
+    output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
+        How masks are returned. Binary masks take a byte for each pixel of the image and mask; the others are small.
+    use_m2m : bool
+        Refine each candidate by a second pass with itself as mask prompt.
+    multimask_output : bool
+        Three candidates for each point rather than one.
+    **kwargs
+        Accepted and ignored, as in the official generator.
+
+    Raises
+    ------
+    InvalidInputError
+        Not exactly one of `points_per_side` and `point_grids`, too few grids, an unknown `output_mode`, or a number
+        below its smallest meaningful value.
+    """
+
+    def __init__(
+        self,
+        model: SAM2Base,
+        points_per_side: int | None = 32,
+        points_per_batch: int = 64,
+        pred_iou_thresh: float = 0.8,
+        stability_score_thresh: float = 0.95,
+        stability_score_offset: float = 1.0,
+        mask_threshold: float = 0.0,
+        box_nms_thresh: float = 0.7,
+        crop_n_layers: int = 0,
+        crop_nms_thresh: float = 0.7,
+        crop_overlap_ratio: float = 512 / 1500,
+        crop_n_points_downscale_factor: int = 1,
+        point_grids: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
+        min_mask_region_area: int = 0,
+        output_mode: OutputMode = "binary_mask",
+        use_m2m: bool = False,
+        multimask_output: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if (points_per_side is None) == (point_grids is None):
+            raise InvalidInputError("give either points_per_side or point_grids; the other one is None")
+        if points_per_batch < 1 or crop_n_layers < 0 or crop_n_points_downscale_factor < 1:
+            raise InvalidInputError(
+                "points_per_batch and crop_n_points_downscale_factor are at least 1 and crop_n_layers at least 0, got "
+                f"{points_per_batch}, {crop_n_points_downscale_factor} and {crop_n_layers}"
+            )
+        if output_mode not in get_args(OutputMode):
+            raise InvalidInputError(f"output_mode is one of {', '.join(get_args(OutputMode))}; got {output_mode!r}")
+        if points_per_side is not None:
+            self.point_grids = build_all_layer_point_grids(
+                points_per_side, crop_n_layers, crop_n_points_downscale_factor
+            )
+        else:
+            self.point_grids = _checked_grids(point_grids or [], crop_n_layers)
+        self.predictor = SAM2ImagePredictor(model, mask_threshold=mask_threshold)
+        self.points_per_batch = points_per_batch
+        self.pred_iou_thresh = pred_iou_thresh
+        self.stability_score_thresh = stability_score_thresh
+        self.stability_score_offset = stability_score_offset
+        self.mask_threshold = mask_threshold
+        self.box_nms_thresh = box_nms_thresh
+        self.crop_n_layers = crop_n_layers
+        self.crop_nms_thresh = crop_nms_thresh
+        self.crop_overlap_ratio = crop_overlap_ratio
+        self.crop_n_points_downscale_factor = crop_n_points_downscale_factor
+        self.min_mask_region_area = min_mask_region_area
+        self.output_mode: OutputMode = output_mode
+        self.use_m2m = use_m2m
+        self.multimask_output = multimask_output
+
+    @classmethod
+    def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
+        """Load a model by name.
+
+        Parameters
+        ----------
+        model_id : str
+            A name of the catalogue ("sam2.1_hiera_tiny") or a Hugging Face id ("facebook/sam2.1-hiera-tiny").
+        **kwargs
+            For the generator and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`.
+
+        Returns
+        -------
+        SAM2AutomaticMaskGenerator
+        """
+        return cls(SAM2ImagePredictor.from_pretrained(model_id, **kwargs).model, **kwargs)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        image: ImageLike,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[MaskRecord]:
+        """Segment everything in an image.
+
+        Parameters
+        ----------
+        image : ndarray or PIL.Image.Image
+            Axes (y, x) or (y, x, RGB); uint8 (0-255) or floating point (0-1).
+        progress : callable, optional
+            Called with the number of points done and of all points, from this thread.
+        cancelled : callable, optional
+            Asked between batches of points and between masks; when it returns true, generation stops.
+
+        Returns
+        -------
+        list of dict
+            For each mask "segmentation" (bool array, axes (y, x), or a run-length encoding), "area" (pixels),
+            "bbox" (x, y, width, height), "predicted_iou", "point_coords" ([[x, y]] of the point it came from),
+            "stability_score", "crop_box" (x, y, width, height of the crop it was found in).
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            Not such an image.
+        GenerationCancelledError
+            `cancelled` returned true.
+        """
+        data = self._generate_masks(image_pixels(image), _Watch(progress, cancelled))
+        if self.min_mask_region_area > 0:
+            data = self.postprocess_small_regions(
+                data, self.min_mask_region_area, max(self.box_nms_thresh, self.crop_nms_thresh)
+            )
+        return mask_records(data, self.output_mode)
+
+    def _generate_masks(self, image: npt.NDArray[np.generic], watch: _Watch) -> MaskData:
+        size = (image.shape[0], image.shape[1])
+        crop_boxes, layers = generate_crop_boxes(size, self.crop_n_layers, self.crop_overlap_ratio)
+        watch.total = sum(len(self.point_grids[layer]) for layer in layers)
+        data = _no_masks()
+        for crop_box, layer in zip(crop_boxes, layers, strict=True):
+            data.cat(self._process_crop(image, crop_box, layer, size, watch))
+        if len(crop_boxes) > 1:
+            widths, heights = (data["crop_boxes"][:, axis + 2] - data["crop_boxes"][:, axis] for axis in (0, 1))
+            # Masks from smaller crops show more detail.
+            data.filter(nms(data["boxes"].float(), 1 / (widths * heights).float(), self.crop_nms_thresh))
+        return data
+
+    def _process_crop(
+        self,
+        image: npt.NDArray[np.generic],
+        crop_box: Sequence[int],
+        layer: int,
+        size: tuple[int, int],
+        watch: _Watch,
+    ) -> MaskData:
+        """Masks found in one crop, without duplicates, in the frame of the whole image."""
+        x0, y0, x1, y1 = crop_box
+        watch.check()
+        self.predictor.set_image(image[y0:y1, x0:x1])
+        points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
+        data = _no_masks()
+        try:
+            for (batch,) in batch_iterator(self._batch_size(), points):
+                data.cat(self._process_batch(batch, crop_box, size, watch))
+                watch.advance(len(batch))
+        finally:
+            self.predictor.reset_predictor()
+        data.filter(nms(data["boxes"].float(), data["iou_preds"], self.box_nms_thresh))
+        data["boxes"] = uncrop_boxes_xyxy(data["boxes"], crop_box)
+        data["points"] = uncrop_points(data["points"], crop_box)
+        data["crop_boxes"] = torch.tensor([list(crop_box)] * len(data["rles"]), dtype=torch.int64).view(-1, 4)
+        return data
+
+    def _batch_size(self) -> int:
+        if self.predictor.device.type == "cpu":
+            return min(self.points_per_batch, CPU_POINTS_PER_BATCH)
+        return self.points_per_batch
+
+    def _process_batch(
+        self, points: npt.NDArray[np.float64], crop_box: Sequence[int], size: tuple[int, int], watch: _Watch
+    ) -> MaskData:
+        """Good masks from some points (x, y in pixels of the crop); boxes and points in the crop's frame."""
+        x0, y0, x1, y1 = crop_box
+        in_crop = torch.as_tensor(points, dtype=torch.float32, device=self.predictor.device)
+        scaled = self.predictor._transforms.transform_coords(in_crop, normalize=True, orig_hw=(y1 - y0, x1 - x0))
+        candidates = self._decode(scaled)
+        low_size = (int(candidates.logits.shape[-2]), int(candidates.logits.shape[-1]))
+        upscaler = MaskUpscaler(low_size, crop_box, size, self.mask_threshold, self.stability_score_offset)
+        origin = in_crop.cpu()
+        data = _no_masks()
+        for index in self._promising(upscaler, candidates.logits):
+            watch.check()
+            mask = upscaler.upscale(candidates.logits[index])
+            if self.stability_score_thresh > 0 and mask.stability < self.stability_score_thresh:
+                continue
+            box = torch.tensor([mask.box])
+            if bool(is_box_near_crop_edge(box, crop_box, [0, 0, size[1], size[0]])):
+                continue
+            data.cat(
+                MaskData(
+                    rles=[{"size": list(size), "counts": mask.counts}],
+                    boxes=box,
+                    iou_preds=candidates.predicted_ious[index][None].cpu(),
+                    points=origin[candidates.prompt_index[index]][None],
+                    stability_score=torch.tensor([mask.stability]),
+                )
+            )
+        return data
+
+    def _decode(self, scaled: Tensor) -> Candidates:
+        """Candidates of some points (B, 2) in model input pixels, with a predicted IoU above the threshold."""
+        least_iou = self.pred_iou_thresh if self.pred_iou_thresh > 0 else None
+        if self.multimask_output and not self.use_m2m:
+            encoded = self.predictor._require_images()
+            decoder = CandidateDecoder(self.predictor.model, encoded.embedding, encoded.high_res)
+            return decoder.decode(scaled, least_iou)
+        first = self._decode_whole(scaled, None, multimask_output=self.multimask_output)
+        if self.use_m2m:
+            # Each candidate is a mask prompt beside the point it came from.
+            mask_inputs = first.logits[:, None].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+            parts = [
+                self._decode_whole(scaled[index], mask_input, multimask_output=False)
+                for index, mask_input in batch_iterator(self._batch_size(), first.prompt_index, mask_inputs)
+            ]
+            logits = torch.cat([part.logits for part in parts])
+            first = Candidates(logits, torch.cat([part.predicted_ious for part in parts]), first.prompt_index)
+        if least_iou is None:
+            return first
+        kept = first.predicted_ious > least_iou
+        return Candidates(first.logits[kept], first.predicted_ious[kept], first.prompt_index[kept])
+
+    def _decode_whole(self, scaled: Tensor, mask_input: Tensor | None, *, multimask_output: bool) -> Candidates:
+        """All candidates of some points, flattened."""
+        labels = torch.ones(len(scaled), 1, dtype=torch.int32, device=scaled.device)
+        prompts = ImagePrompts(scaled[:, None], labels, None, mask_input)
+        decoded = self.predictor._decode(0, prompts, multimask_output)
+        count = decoded.masks.shape[1]
+        prompt_index = torch.arange(len(scaled), device=scaled.device).repeat_interleave(count)
+        return Candidates(decoded.masks.float().flatten(0, 1), decoded.predicted_ious.float().flatten(), prompt_index)
+
+    def _promising(self, upscaler: MaskUpscaler, logits: Tensor) -> list[int]:
+        """Indices of the masks that may be stable enough at full resolution."""
+        if self.stability_score_thresh <= 0 or not len(logits):
+            return list(range(len(logits)))
+        # The bound is exact up to rounding.
+        enough = upscaler.stability_bounds(logits) >= self.stability_score_thresh - 1e-6
+        indices: list[int] = enough.nonzero()[:, 0].tolist()
+        return indices
+
+    @staticmethod
+    def postprocess_small_regions(mask_data: MaskData, min_area: int, nms_thresh: float) -> MaskData:
+        """Fill small holes and remove small separate pieces, then drop masks that became duplicates.
+
+        Parameters
+        ----------
+        mask_data : MaskData
+            With columns "rles" and "boxes" and any others; changed in place.
+        min_area : int
+            Holes and pieces of fewer pixels than this go.
+        nms_thresh : float
+            Of masks whose boxes have a greater IoU, one is kept; rather one that was left as it was.
+
+        Returns
+        -------
+        MaskData
+            `mask_data`.
+        """
+        if not mask_data["rles"]:
+            return mask_data
+        untouched = []
+        boxes = []
+        for index, rle in enumerate(mask_data["rles"]):
+            mask = rle_to_mask(rle)
+            filled, has_holes = remove_small_regions(mask, min_area, mode="holes")
+            cleaned, has_islands = remove_small_regions(filled, min_area, mode="islands")
+            untouched.append(not (has_holes or has_islands))
+            bounds = column_run_bounds(np.ascontiguousarray(cleaned.T), mask.shape[0])
+            boxes.append(bounding_box(bounds, mask.shape[0]))
+            if not untouched[-1]:
+                counts: Any = counts_from_bounds(bounds, mask.size)
+                if isinstance(rle["counts"], list):
+                    counts = counts.tolist()
+                mask_data["rles"][index] = {"size": rle["size"], "counts": counts}
+        mask_data["boxes"] = torch.tensor(boxes)
+        mask_data.filter(nms(mask_data["boxes"].float(), torch.tensor(untouched).float(), nms_thresh))
+        return mask_data
+
+
+class _Watch:
+    """Tells the caller how far the work is, and hears whether to stop."""
+
+    def __init__(self, progress: Callable[[int, int], object] | None, cancelled: Callable[[], bool] | None) -> None:
+        self._progress, self._cancelled = progress, cancelled
+        self.done = self.total = 0
+
+    def check(self) -> None:
+        if self._cancelled is not None and self._cancelled():
+            raise GenerationCancelledError(f"cancelled after {self.done} of {self.total} points")
+
+    def advance(self, points: int) -> None:
+        self.done += points
+        if self._progress is not None:
+            self._progress(self.done, self.total)
+        self.check()
+
+
+def _no_masks() -> MaskData:
+    return MaskData(
+        rles=[],
+        boxes=torch.zeros(0, 4, dtype=torch.int64),
+        iou_preds=torch.zeros(0),
+        points=torch.zeros(0, 2),
+        stability_score=torch.zeros(0),
+    )
+
+
+def _checked_grids(grids: Sequence[npt.NDArray[np.floating[Any]]], layers: int) -> list[npt.NDArray[np.float64]]:
+    checked = [np.asarray(grid, dtype=np.float64) for grid in grids]
+    if len(checked) < layers + 1:
+        raise InvalidInputError(
+            f"point_grids has a grid for the image and one for each layer of crops: expected {layers + 1}, "
+            f"got {len(checked)}"
+        )
+    for grid in checked:
+        if grid.ndim != 2 or grid.shape[1] != 2 or not ((grid >= 0) & (grid <= 1)).all():
+            raise InvalidInputError(f"a point grid has shape (N, 2) with values from 0 to 1, got shape {grid.shape}")
+    return checked

@@ -1,0 +1,178 @@
+"""From low-resolution logits to a full-resolution mask, one mask at a time and only where the mask is.
+
+"Segment everything" looks at thousands of candidates. Bilinear interpolation never leaves the range of the four logits
+around a pixel, so where a mask can be, and how stable it can be at most, is known from the low-resolution logits alone.
+What remains is scaled up inside its own box, in strips of bounded size, and kept as run lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.inference.run_length import Counts, RunBounds, bounding_box, column_run_bounds, counts_from_bounds
+
+# Pixels scaled up at once; a strip of float32 logits and its neighbours take a few times 4 bytes for each.
+STRIP_PIXELS = 1 << 18
+
+
+@dataclass(frozen=True)
+class UpscaledMask:
+    """One mask at full resolution.
+
+    Attributes
+    ----------
+    counts : ndarray of int64
+        Run lengths in the whole image, column by column, background first.
+    box : [int, int, int, int]
+        First and last column, first and last row with a pixel, as x0, y0, x1, y1, in the crop's frame; zeros if empty.
+    stability : float
+        Pixels above threshold + offset over pixels above threshold - offset, 0-1; 0 where there are none.
+    """
+
+    counts: Counts
+    box: list[int]
+    stability: float
+
+
+class MaskUpscaler:
+    """Scale mask logits to a crop of an image and measure the masks.
+
+    Parameters
+    ----------
+    low_size : (int, int)
+        Height and width of the logits.
+    crop_box : [int, int, int, int]
+        Where the masks lie in the image: x0, y0, x1, y1 in pixels.
+    image_size : (int, int)
+        Height and width of the whole image.
+    threshold : float
+        Logit above which a pixel belongs to the mask.
+    offset : float
+        By how much the threshold is moved up and down to see how stable the mask is.
+
+    Raises
+    ------
+    InvalidInputError
+        A negative `offset`.
+    """
+
+    def __init__(
+        self,
+        low_size: Sequence[int],
+        crop_box: Sequence[int],
+        image_size: Sequence[int],
+        threshold: float = 0.0,
+        offset: float = 1.0,
+    ) -> None:
+        if offset < 0:
+            raise InvalidInputError(f"the stability offset is 0 or more, got {offset}")
+        self.origin_x, self.origin_y = crop_box[0], crop_box[1]
+        self.image_height, self.image_width = int(image_size[0]), int(image_size[1])
+        self.threshold, self.offset = threshold, offset
+        self._rows = _Axis(int(low_size[0]), crop_box[3] - crop_box[1])
+        self._columns = _Axis(int(low_size[1]), crop_box[2] - crop_box[0])
+
+    def stability_bounds(self, logits: Tensor) -> Tensor:
+        """Give the highest stability each mask can have at full resolution.
+
+        Parameters
+        ----------
+        logits : Tensor
+            (N, h, w) float32.
+
+        Returns
+        -------
+        Tensor
+            (N,), 0-1, in float64. Never below the stability that :meth:`upscale` finds.
+        """
+        # Square (i, j) lies between the logits i, i + 1 and j, j + 1; beyond the last logit its value is repeated.
+        rows = self._rows.pixels_per_interval(logits.device)
+        columns = self._columns.pixels_per_interval(logits.device)
+        may_be_above = _either_neighbour(logits > self.threshold + self.offset)
+        may_be_below = _either_neighbour(logits <= self.threshold - self.offset)
+        at_most = (may_be_above.float() @ columns).double() @ rows.double()
+        at_least = (rows.sum() * columns.sum()).double() - (may_be_below.float() @ columns).double() @ rows.double()
+        return torch.where(at_most == 0, 0.0, (at_most / at_least.clamp(min=1)).clamp(max=1.0))
+
+    def upscale(self, logits: Tensor) -> UpscaledMask:
+        """Scale one mask up and measure it.
+
+        Parameters
+        ----------
+        logits : Tensor
+            (h, w) float32.
+
+        Returns
+        -------
+        UpscaledMask
+        """
+        # Outside this window no pixel can be above threshold - offset.
+        above = logits > self.threshold - self.offset
+        y0, y1 = self._rows.reach(above.any(dim=1))
+        x0, x1 = self._columns.reach(above.any(dim=0))
+        # Columns of pixels are rows of memory here: run lengths go column by column.
+        tall = self._rows.interpolate(logits, y0, y1).T.contiguous()
+        strip = max(1, STRIP_PIXELS // max(1, y1 - y0))
+        inner = outer = 0
+        runs: list[RunBounds] = [np.zeros(0, dtype=np.int64)]
+        for start in range(x0, x1, strip):
+            pixels = self._columns.interpolate(tall, start, min(start + strip, x1))
+            inner += int(torch.count_nonzero(pixels > self.threshold + self.offset))
+            outer += int(torch.count_nonzero(pixels > self.threshold - self.offset))
+            mask = (pixels > self.threshold).cpu().numpy()
+            runs.append(column_run_bounds(mask, self.image_height, self.origin_x + start, self.origin_y + y0))
+        bounds = np.concatenate(runs)
+        box = bounding_box(bounds, self.image_height)
+        if len(bounds):
+            origin = (self.origin_x, self.origin_y) * 2
+            box = [side - start for side, start in zip(box, origin, strict=True)]
+        counts = counts_from_bounds(bounds, self.image_height * self.image_width)
+        return UpscaledMask(counts, box, inner / max(outer, 1))
+
+
+def _either_neighbour(flags: Tensor) -> Tensor:
+    """Whether any corner of each square between four logits is flagged: (N, h, w) bool."""
+    wide = flags.clone()
+    wide[:, :, :-1] |= flags[:, :, 1:]
+    tall = wide.clone()
+    tall[:, :-1] |= wide[:, 1:]
+    return tall
+
+
+class _Axis:
+    """Bilinear interpolation along one axis, pixel centres at halves, ends repeated (``align_corners=False``)."""
+
+    def __init__(self, low_length: int, length: int) -> None:
+        self.low_length, self.length = low_length, length
+        # In float32 and in this order, as torch's interpolation computes it.
+        scale = np.float32(low_length) / np.float32(length)
+        source = scale * (np.arange(length, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+        source = np.maximum(source, np.float32(0.0))
+        lower = np.minimum(source.astype(np.int64), low_length - 1)
+        self._lower_index = lower
+        self._lower = torch.from_numpy(lower)
+        self._upper = torch.from_numpy(np.minimum(lower + 1, low_length - 1))
+        self._weight = torch.from_numpy(source - lower.astype(np.float32))[:, None]
+
+    def pixels_per_interval(self, device: torch.device) -> Tensor:
+        """How many pixels lie between each logit and the next: (low_length,) float32."""
+        return torch.bincount(self._lower, minlength=self.low_length).float().to(device)
+
+    def reach(self, flagged: Tensor) -> tuple[int, int]:
+        """Pixels that any of the flagged logits (low_length,) takes part in: first, and one past the last."""
+        positions = np.flatnonzero(flagged.cpu().numpy())
+        if not len(positions):
+            return 0, 0
+        first, last = np.searchsorted(self._lower_index, [positions[0] - 1, positions[-1] + 1])
+        return int(first), int(last)
+
+    def interpolate(self, values: Tensor, start: int, stop: int) -> Tensor:
+        """Interpolate (low_length, n) along the first axis, for pixels from `start` up to `stop`."""
+        lower, upper, weight = (part[start:stop].to(values.device) for part in (self._lower, self._upper, self._weight))
+        return torch.lerp(values.index_select(0, lower), values.index_select(0, upper), weight)

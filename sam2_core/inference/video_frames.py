@@ -1,0 +1,168 @@
+"""The frames of a video as the model wants them: read when needed, a bounded number of them kept."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.inference.frame_transform import FrameTransform
+from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.frames import FrameSource, open_frames
+
+#: Frames kept once read: enough to go back and forth around a click, little next to the model itself.
+DEFAULT_CACHED_FRAMES = 8
+#: Frames read ahead in the background where that is asked for.
+DEFAULT_FRAMES_AHEAD = 4
+
+
+class PreparedFrames:
+    """A stack's frames, resized and normalised, as a read-only sequence of tensors.
+
+    Parameters
+    ----------
+    stack : FrameStack
+        The frames as they are, which says how many there are and of what size.
+    transform : FrameTransform
+        Resizes and normalises them.
+    device : torch.device
+        Where the tensors are wanted.
+    cached_frames : int
+        How many frames are kept, at least 1.
+    frames_ahead : int
+        How many frames a background thread reads ahead, in the direction in which frames were last asked for; 0 reads
+        only what is asked for. An error met there is raised when the frame it belongs to is asked for.
+    scaled_stack : FrameStack, optional
+        The same frames already of the model's size, to be read instead, where the source can scale by itself.
+    """
+
+    def __init__(
+        self,
+        stack: FrameStack,
+        transform: FrameTransform,
+        device: torch.device,
+        *,
+        cached_frames: int = DEFAULT_CACHED_FRAMES,
+        frames_ahead: int = 0,
+        scaled_stack: FrameStack | None = None,
+    ) -> None:
+        if cached_frames < 1 or frames_ahead < 0:
+            raise InvalidInputError(
+                f"cached_frames must be at least 1 and frames_ahead at least 0; got {cached_frames} and {frames_ahead}."
+            )
+        self.stack = stack
+        self._source = scaled_stack or stack
+        self.transform = transform
+        self.device = device
+        self.cached_frames = cached_frames
+        self.frames_ahead = frames_ahead
+        self._cache: OrderedDict[int, torch.Tensor] = OrderedDict()
+        self._upcoming: dict[int, Future[torch.Tensor]] = {}
+        self._last_index = -1
+        # decoders keep a position in the file: one reader at a time
+        self._reading = threading.Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sam2-frames") if frames_ahead else None
+
+    def __len__(self) -> int:
+        return len(self.stack)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(height, width) of the frames as they are in the source."""
+        return self.stack.frame_size
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        """Return frame ``index`` (from the end if negative) as (3, H, W) float32, normalised, on ``device``."""
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(f"Frame {index} does not exist: this stack has {len(self)} frames.")
+        frame = self._cache.get(index)
+        if frame is None:
+            waiting = self._upcoming.pop(index, None)
+            frame = self._read(index) if waiting is None or waiting.cancelled() else waiting.result()
+            self._cache[index] = frame
+        self._cache.move_to_end(index)
+        while len(self._cache) > self.cached_frames:
+            self._cache.popitem(last=False)
+        if self._thread is not None:
+            self._read_ahead(self._thread, index)
+        return frame
+
+    def close(self) -> None:
+        """Stop reading ahead and let go of the frames and the source."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
+            self._thread = None
+        self._upcoming.clear()
+        self._cache.clear()
+        self.stack.close()
+        self._source.close()
+
+    def _read(self, index: int) -> torch.Tensor:
+        with self._reading:
+            pixels = self._source.read(index)
+        return self.transform(pixels, self.device)
+
+    def _read_ahead(self, thread: ThreadPoolExecutor, index: int) -> None:
+        direction = -1 if index < self._last_index else 1
+        self._last_index = index
+        wanted = [index + direction * step for step in range(1, self.frames_ahead + 1)]
+        for stale in [frame for frame in self._upcoming if frame not in wanted]:
+            self._upcoming.pop(stale).cancel()
+        for frame in wanted:
+            if 0 <= frame < len(self) and frame not in self._cache and frame not in self._upcoming:
+                self._upcoming[frame] = thread.submit(self._read, frame)
+
+
+def open_prepared_frames(
+    source: FrameSource,
+    *,
+    input_size: tuple[int, int],
+    device: torch.device,
+    cached_frames: int = DEFAULT_CACHED_FRAMES,
+    frames_ahead: int = 0,
+) -> PreparedFrames:
+    """Open anything that holds frames, to be resized as the official predictor does for its kind.
+
+    Pictures are resampled as the official loader of JPEG folders does it (bicubic on 8-bit values); videos are scaled
+    by their decoder (bilinear). The first frame is read, so that what cannot be read is refused at once.
+
+    Parameters
+    ----------
+    source : path, bytes, array, list or FrameStack
+        See :func:`sam2_core.volumes.frames.open_frames`.
+    input_size : (int, int)
+        (height, width) of the model's input.
+    device, cached_frames, frames_ahead
+        See :class:`PreparedFrames`.
+    """
+    stack = open_frames(source)
+    scaled = _scaled_by_decoder(stack, input_size)
+    frames = PreparedFrames(
+        stack,
+        FrameTransform(input_size, resampling="frame" if scaled is None else "decoder"),
+        device,
+        cached_frames=cached_frames,
+        frames_ahead=frames_ahead,
+        scaled_stack=scaled,
+    )
+    frames[0]
+    return frames
+
+
+def _scaled_by_decoder(stack: FrameStack, input_size: tuple[int, int]) -> FrameStack | None:
+    # a video's decoder takes a while to import; where it was never imported, nothing is a video
+    module = sys.modules.get("sam2_core.volumes.video_frames")
+    if module is None or not isinstance(stack, module.VideoFrames):
+        return None
+    scaled: FrameStack = stack.scaled_to(input_size)
+    return scaled
