@@ -1,0 +1,119 @@
+"""Make ``import sam2`` mean this project: a finder ahead of all others on ``sys.meta_path``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sam2_core.compat.names import OFFICIAL_MODULES
+from sam2_core.errors import StateError
+
+ROOT = "sam2"
+# Where `sam2.__path__` points: the folder that holds `configs/sam2.1/….yaml`, for code that opens them by path.
+_CONFIG_ROOT = Path(__file__).parents[1] / "checkpoints"
+
+
+class AliasModule(ModuleType):
+    """An official module whose names are ours, each imported when it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        homes = OFFICIAL_MODULES[self.__name__]
+        if name not in homes:
+            known = f"it has {', '.join(sorted(homes))}" if homes else "import one of its modules"
+            raise AttributeError(
+                f"module {self.__name__!r} (sam2-lab's stand-in for the official one) has no {name!r}; {known}"
+            )
+        module, attribute = homes[name].split(":")
+        value = getattr(importlib.import_module(module), attribute)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *OFFICIAL_MODULES[self.__name__]})
+
+
+class AliasFinder(MetaPathFinder, Loader):
+    """Finds the official names, and keeps anything else called ``sam2.…`` from being found elsewhere."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the specification of an official module; None for modules that are not below ``sam2``.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            For a module below ``sam2`` that this project does not stand in for.
+        """
+        if fullname in OFFICIAL_MODULES:
+            is_package = not OFFICIAL_MODULES[fullname]
+            spec = ModuleSpec(fullname, self, origin=str(Path(__file__)), is_package=is_package)
+            if fullname == ROOT:
+                spec.submodule_search_locations = [str(_CONFIG_ROOT)]
+            return spec
+        if fullname.startswith(f"{ROOT}."):
+            raise ModuleNotFoundError(
+                f"sam2-lab stands in for the official sam2 here, and has no {fullname!r}; "
+                f"it has {', '.join(name for name, names in OFFICIAL_MODULES.items() if names)}",
+                name=fullname,
+            )
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Make the module object."""
+        return AliasModule(spec.name, f"sam2-lab's stand-in for the official {spec.name}.")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Say what ``from … import *`` brings; the names themselves come when they are used."""
+        module.__dict__["__all__"] = sorted(OFFICIAL_MODULES[module.__name__])
+        if module.__name__ == ROOT:
+            module.__file__ = str(_CONFIG_ROOT / "__init__.py")
+
+
+_finder = AliasFinder()
+
+
+def install() -> None:
+    """Let ``import sam2`` and the official modules below it resolve to this project.
+
+    Only the names in :data:`~sam2_core.compat.names.OFFICIAL_MODULES` are taken over, each loaded when it is first
+    used. An installed official package is left alone and cannot be imported meanwhile. Doing it twice changes nothing.
+
+    Raises
+    ------
+    StateError
+        If the official package was imported already: its classes and ours would be mixed.
+    """
+    if is_installed():
+        return
+    loaded = sorted(name for name in sys.modules if name == ROOT or name.startswith(f"{ROOT}."))
+    if loaded:
+        origin = getattr(sys.modules[loaded[0]], "__file__", None) or "an unknown place"
+        raise StateError(
+            f"{loaded[0]!r} was already imported from {origin}: call sam2_core.compat.install() before anything "
+            "imports sam2, or use the names of sam2_core"
+        )
+    sys.meta_path.insert(0, _finder)
+
+
+def uninstall() -> None:
+    """Take the alias back, so that ``import sam2`` finds what else is there; nothing happens where it is not installed.
+
+    Names imported meanwhile keep working.
+    """
+    if not is_installed():
+        return
+    sys.meta_path.remove(_finder)
+    for name in [name for name, module in sys.modules.items() if isinstance(module, AliasModule)]:
+        del sys.modules[name]
+
+
+def is_installed() -> bool:
+    """Whether ``import sam2`` means this project."""
+    return _finder in sys.meta_path

@@ -1,0 +1,189 @@
+"""The parts of the network whose results have other shapes in the official code.
+
+Each is ours, and hands out ours: the typed results can be read the official way as well (a dict by string keys, a tuple
+by unpacking). So one and the same model serves our predictors and code that calls its parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sam2_core.model import image_encoder, mask_decoder, memory_attention, memory_encoder, sam2_base
+from sam2_core.model.results import DecodedMasks, EncodedMemory, ImageFeatures, PointPrompts
+
+
+class OfficialFeatures(ImageFeatures):
+    """Image features, also by the keys ``vision_features``, ``vision_pos_enc`` and ``backbone_fpn``."""
+
+    def __getitem__(self, key: str) -> Any:
+        return {
+            "vision_features": self.maps[-1],
+            "vision_pos_enc": list(self.positions),
+            "backbone_fpn": list(self.maps),
+        }[key]
+
+
+class OfficialMasks(DecodedMasks):
+    """Decoded masks that unpack into masks, predicted IoUs, tokens and object scores."""
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter((self.masks, self.predicted_ious, self.tokens, self.object_score_logits))
+
+    def __getitem__(self, index: int) -> Tensor:
+        return tuple(self)[index]
+
+
+class OfficialMemory(EncodedMemory):
+    """An encoded memory, also by the keys ``vision_features`` and ``vision_pos_enc``."""
+
+    def __getitem__(self, key: str) -> Any:
+        return {"vision_features": self.features, "vision_pos_enc": [self.position]}[key]
+
+
+class ImageEncoder(image_encoder.ImageEncoder):
+    """The image encoder; its result can be read as the official dict."""
+
+    def forward(self, sample: Tensor, projections: Mapping[int, nn.Conv2d] | None = None) -> OfficialFeatures:
+        """Encode images (B, 3, H, W)."""
+        features = super().forward(sample, projections)
+        return OfficialFeatures(features.maps, features.positions)
+
+
+class MaskDecoder(mask_decoder.MaskDecoder):
+    """The mask decoder; its result can be unpacked as the official tuple."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> OfficialMasks:
+        """Decode masks; see :class:`sam2_core.model.mask_decoder.MaskDecoder`."""
+        decoded = super().forward(*args, **kwargs)
+        return OfficialMasks(decoded.masks, decoded.predicted_ious, decoded.tokens, decoded.object_score_logits)
+
+
+class MemoryEncoder(memory_encoder.MemoryEncoder):
+    """The memory encoder; its result can be read as the official dict."""
+
+    def forward(self, pix_feat: Tensor, masks: Tensor, skip_mask_sigmoid: bool = False) -> OfficialMemory:
+        """Encode a memory; see :class:`sam2_core.model.memory_encoder.MemoryEncoder`."""
+        memory = super().forward(pix_feat, masks, skip_mask_sigmoid)
+        return OfficialMemory(memory.features, memory.position)
+
+
+class MemoryAttention(memory_attention.MemoryAttention):
+    """Memory attention, called either way.
+
+    Our model names the grid of the frame's tokens and passes (B, N, C). A call without ``grid`` is an official one: its
+    tokens are (N, B, C) on a square grid, the frame's perhaps in a list of one, and so is its result.
+    """
+
+    def forward(
+        self,
+        curr: Tensor | Sequence[Tensor],
+        memory: Tensor,
+        curr_pos: Tensor | Sequence[Tensor] | None = None,
+        memory_pos: Tensor | None = None,
+        num_obj_ptr_tokens: int = 0,
+        grid: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Condition a frame's features on memory."""
+        frame = curr if isinstance(curr, Tensor) else curr[0]
+        frame_pos = curr_pos if isinstance(curr_pos, Tensor | None) else curr_pos[0]
+        frame_pos = torch.zeros_like(frame) if frame_pos is None else frame_pos
+        memory_pos = torch.zeros_like(memory) if memory_pos is None else memory_pos
+        if grid is not None:
+            return super().forward(frame, memory, frame_pos, memory_pos, num_obj_ptr_tokens, grid)
+        frame, memory, frame_pos, memory_pos = (t.transpose(0, 1) for t in (frame, memory, frame_pos, memory_pos))
+        return super().forward(frame, memory, frame_pos, memory_pos, num_obj_ptr_tokens).transpose(0, 1)
+
+
+class SAM2Base(sam2_base.SAM2Base):
+    """The network, with the official names of what fine-tuning code calls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _adapt_parts(self)
+
+    def forward_image(self, images: Tensor) -> OfficialFeatures:
+        """Encode images (B, 3, H, W)."""
+        features = super().forward_image(images)
+        return OfficialFeatures(features.maps, features.positions)
+
+    def _prepare_backbone_features(
+        self, backbone_out: Any
+    ) -> tuple[Any, list[Tensor], list[Tensor], list[tuple[int, int]]]:
+        """Flatten the levels: features and positions as (H * W, B, C), and the levels' (H, W)."""
+        maps = backbone_out["backbone_fpn"][-self.num_feature_levels :]
+        positions = backbone_out["vision_pos_enc"][-self.num_feature_levels :]
+        sizes = [(int(level.shape[-2]), int(level.shape[-1])) for level in positions]
+        flat = [[level.flatten(2).permute(2, 0, 1) for level in levels] for levels in (maps, positions)]
+        return backbone_out, flat[0], flat[1], sizes
+
+    def _forward_sam_heads(
+        self,
+        backbone_features: Tensor,
+        point_inputs: Mapping[str, Tensor] | None = None,
+        mask_inputs: Tensor | None = None,
+        high_res_features: Sequence[Tensor] | None = None,
+        multimask_output: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """Decode; the points are a dict of ``point_coords`` and ``point_labels``, the result the official seven."""
+        points = None
+        if point_inputs is not None:
+            points = PointPrompts(point_inputs["point_coords"], point_inputs["point_labels"])
+        out = self.forward_sam_heads(backbone_features, points, mask_inputs, high_res_features, multimask_output)
+        return (
+            out.low_res_multimasks,
+            out.high_res_multimasks,
+            out.predicted_ious,
+            out.low_res_masks,
+            out.high_res_masks,
+            out.object_pointer,
+            out.object_score_logits,
+        )
+
+
+# Our class -> the same with official shapes. Predictors add theirs.
+_ADAPTED: dict[type[nn.Module], type[nn.Module]] = {
+    image_encoder.ImageEncoder: ImageEncoder,
+    mask_decoder.MaskDecoder: MaskDecoder,
+    memory_attention.MemoryAttention: MemoryAttention,
+    memory_encoder.MemoryEncoder: MemoryEncoder,
+    sam2_base.SAM2Base: SAM2Base,
+}
+
+
+def adapt(ours: type[sam2_base.SAM2Base], official: type[SAM2Base]) -> None:
+    """Say which class a model of ours becomes in :func:`speak_official`."""
+    _ADAPTED[ours] = official
+
+
+def speak_official(model: sam2_base.SAM2Base) -> SAM2Base:
+    """Let a model and its parts hand out results that can be read the official way.
+
+    The model stays what it is, weights and all; only the classes of itself and four of its parts change.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        Ours, or one that was changed before.
+
+    Returns
+    -------
+    SAM2Base
+        The same object.
+    """
+    _adapt_parts(model)
+    _adapt_class(model)
+    return model  # type: ignore[return-value]
+
+
+def _adapt_parts(model: sam2_base.SAM2Base) -> None:
+    for part in (model.image_encoder, model.sam_mask_decoder, model.memory_attention, model.memory_encoder):
+        _adapt_class(part)
+
+
+def _adapt_class(module: nn.Module) -> None:
+    # Only exactly our classes: somebody's subclass means its own results.
+    module.__class__ = _ADAPTED.get(type(module), type(module))

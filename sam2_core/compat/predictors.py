@@ -1,0 +1,46 @@
+"""The official predictors: ours, over a model that also speaks the official shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sam2_core.compat.network import SAM2Base, adapt, speak_official
+from sam2_core.inference import image_predictor, mask_generator, video_predictor
+from sam2_core.model import sam2_base
+
+
+class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
+    """The image predictor; see :class:`sam2_core.inference.image_predictor.SAM2ImagePredictor`."""
+
+    def __init__(self, sam_model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
+        super().__init__(speak_official(sam_model), *args, **kwargs)
+
+
+class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
+    """The mask generator; see :class:`sam2_core.inference.mask_generator.SAM2AutomaticMaskGenerator`."""
+
+    def __init__(self, model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
+        super().__init__(speak_official(model), *args, **kwargs)
+
+
+class SAM2VideoPredictor(SAM2Base, video_predictor.SAM2VideoPredictor):
+    """The video predictor; see :class:`sam2_core.inference.video_predictor.SAM2VideoPredictor`."""
+
+    @classmethod
+    def from_pretrained(cls, model_id: str, **kwargs: Any) -> SAM2VideoPredictor:
+        """Build the predictor of a catalogue name or Hugging Face id, with its weights."""
+        model = video_predictor.SAM2VideoPredictor.from_pretrained(model_id, **kwargs)
+        return speak_official(model)  # type: ignore[return-value]
+
+
+class SAM2VideoPredictorVOS(SAM2VideoPredictor, video_predictor.SAM2VideoPredictorVOS):
+    """The compiled video predictor."""
+
+
+class SAM2VideoPredictorLegacy(SAM2VideoPredictor, video_predictor.SAM2VideoPredictorLegacy):
+    """The video predictor under the defaults of the official one before December 2024."""
+
+
+adapt(video_predictor.SAM2VideoPredictor, SAM2VideoPredictor)
+adapt(video_predictor.SAM2VideoPredictorVOS, SAM2VideoPredictorVOS)
+adapt(video_predictor.SAM2VideoPredictorLegacy, SAM2VideoPredictorLegacy)

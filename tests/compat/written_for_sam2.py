@@ -1,0 +1,178 @@
+"""A program that knows only ``sam2``: builds a small model, segments, tracks, and calls the network's parts.
+
+python -m tests.compat.written_for_sam2 RESULTS.npz
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES, build_sam2, build_sam2_video_predictor
+from sam2.modeling.backbones.hieradet import MultiScaleBlock
+from sam2.modeling.backbones.utils import window_partition, window_unpartition
+from sam2.modeling.position_encoding import apply_rotary_enc, compute_axial_cis
+from sam2.modeling.sam2_base import SAM2Base
+from sam2.modeling.sam2_utils import get_next_point, sample_box_points, sample_random_points_from_errors
+from sam2.sam2_image_predictor import SAM2ImagePredictor
+from sam2.utils.amg import build_point_grid, mask_to_rle_pytorch
+from sam2.utils.misc import concat_points, get_sdpa_settings, load_video_frames, mask_to_box
+from sam2.utils.transforms import SAM2Transforms
+
+from tests.parity.alive_weights import alive_state_dict
+
+SIZE = 128
+OVERRIDES = [
+    f"++model.image_size={SIZE}",
+    "++model.image_encoder.trunk.embed_dim=16",
+    "++model.image_encoder.trunk.stages=[1,1,2,1]",
+    "++model.image_encoder.trunk.global_att_blocks=[3]",
+    "++model.image_encoder.neck.backbone_channel_list=[128,64,32,16]",
+    "++model.memory_attention.num_layers=2",
+    "++model.memory_attention.layer.dim_feedforward=64",
+    "++model.memory_attention.layer.self_attention.feat_sizes=[8,8]",
+    "++model.memory_attention.layer.cross_attention.feat_sizes=[8,8]",
+]
+CONFIG = "configs/sam2.1/sam2.1_hiera_t.yaml"
+
+
+def alive(model: SAM2Base) -> SAM2Base:
+    model.load_state_dict(alive_state_dict(model.state_dict(), 5))
+    return model
+
+
+def scene(count: int = 1) -> np.ndarray:
+    y, x = np.mgrid[:60, :90]
+    frames = np.full((count, 60, 90, 3), 50, np.uint8)
+    for index, frame in enumerate(frames):
+        frame[np.hypot(y - 30, x - 35 - 2 * index) < 14] = (210, 160, 90)
+    return frames
+
+
+def image_results() -> dict[str, np.ndarray]:
+    model = alive(build_sam2(CONFIG, None, device="cpu", hydra_overrides_extra=OVERRIDES))
+    assert isinstance(model, SAM2Base)
+    predictor = SAM2ImagePredictor(model)
+    predictor._bb_feat_sizes = [(32, 32), (16, 16), (8, 8)]
+    predictor.set_image(scene()[0])
+    masks, ious, low = predictor.predict(np.array([[35, 30]]), np.array([1]), return_logits=True)
+    results = {"masks": masks, "ious": ious, "low": low}
+
+    # what fine-tuning scripts do: the parts of the model by hand
+    mask_input, coords, labels, _ = predictor._prep_prompts([[35, 30]], [1], None, None, True)
+    assert mask_input is None
+    sparse, dense = model.sam_prompt_encoder(points=(coords, labels), boxes=None, masks=None)
+    decoded, scores, _, _ = model.sam_mask_decoder(
+        image_embeddings=predictor._features["image_embed"][-1].unsqueeze(0),
+        image_pe=model.sam_prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=True,
+        repeat_image=False,
+        high_res_features=[level[-1].unsqueeze(0) for level in predictor._features["high_res_feats"]],
+    )
+    full = predictor._transforms.postprocess_masks(decoded, predictor._orig_hw[-1])
+    results |= {"tuned": full, "scores": scores}
+
+    images = SAM2Transforms(SIZE, 0.0).forward_batch([scene()[0]])
+    encoded = model.forward_image(images)
+    _, features, positions, sizes = model._prepare_backbone_features(encoded)
+    results |= {f"feature {i}": level for i, level in enumerate(features)}
+    results |= {f"position {i}": level for i, level in enumerate(positions)}
+    results["sizes"] = np.array(sizes)
+    results["vision"] = encoded["vision_features"]
+    heads = model._forward_sam_heads(
+        encoded["backbone_fpn"][-1],
+        {"point_coords": coords, "point_labels": labels},
+        high_res_features=encoded["backbone_fpn"][:-1],
+        multimask_output=True,
+    )
+    results |= {f"head {i}": value for i, value in enumerate(heads)}
+    memory = model.memory_encoder(encoded["backbone_fpn"][-1], heads[4], skip_mask_sigmoid=True)
+    results |= {"memory": memory["vision_features"], "memory position": memory["vision_pos_enc"][0]}
+    memories, places = (t.flatten(2).permute(2, 0, 1) for t in (memory["vision_features"], memory["vision_pos_enc"][0]))
+    attended = model.memory_attention([features[-1]], memories, [positions[-1]], places, 0)
+    results["attended"] = attended
+
+    generator = SAM2AutomaticMaskGenerator(model, points_per_side=3, pred_iou_thresh=0.0, stability_score_thresh=0.0)
+    generator.predictor._bb_feat_sizes = [(32, 32), (16, 16), (8, 8)]
+    records = generator.generate(scene()[0])
+    results["areas"] = np.array(sorted(record["area"] for record in records))
+    return results
+
+
+def video_results() -> dict[str, np.ndarray]:
+    # the official package fills holes only where its CUDA extension was compiled
+    overrides = [*OVERRIDES, "++model.fill_hole_area=0"]
+    predictor = alive(build_sam2_video_predictor(CONFIG, None, device="cpu", hydra_overrides_extra=overrides))
+    with tempfile.TemporaryDirectory() as folder:
+        for index, frame in enumerate(scene(4)):
+            Image.fromarray(frame).save(Path(folder) / f"{index:05d}.jpg", quality=95)
+        frames, height, width = load_video_frames(folder, SIZE, True, compute_device=torch.device("cpu"))
+        state = predictor.init_state(folder)
+        _, ids, logits = predictor.add_new_points_or_box(
+            inference_state=state, frame_idx=0, obj_id=7, points=np.array([[35, 30]], np.float32), labels=np.array([1])
+        )
+        tracked = [
+            (index, logits) for index, _, logits in predictor.propagate_in_video(state, max_frame_num_to_track=2)
+        ]
+    return {
+        "frames": frames,
+        "frame size": np.array([height, width]),
+        "ids": np.array(ids),
+        "clicked": logits,
+        "tracked frames": np.array([index for index, _ in tracked]),
+        "tracked": torch.stack([logits for _, logits in tracked]),
+    }
+
+
+def helper_results() -> dict[str, np.ndarray]:
+    torch.manual_seed(0)
+    truth, predicted = torch.zeros(2, 3, 1, 20, 30, dtype=torch.bool)
+    truth[:, :, 4:12, 5:19] = True
+    predicted[:2, :, 6:15, 9:22] = True
+    boxes, box_labels = sample_box_points(truth)
+    points, labels = sample_random_points_from_errors(truth, predicted, 3)
+    uniform, uniform_labels = get_next_point(truth, truth, "uniform")
+    tokens = torch.randn(2, 7, 10, 8)
+    windows, padded = window_partition(tokens, 4)
+    block = MultiScaleBlock(8, 16, 2, q_stride=(2, 2), window_size=4).eval()
+    block.load_state_dict(alive_state_dict(block.state_dict(), 1))
+    query, key = torch.randn(1, 2, 12, 16), torch.randn(1, 2, 24, 16)
+    turned = apply_rotary_enc(query, key, compute_axial_cis(16, 4, 3), repeat_freqs_k=True)
+    return {
+        "boxes": boxes,
+        "box labels": box_labels,
+        "points": points,
+        "labels": labels,
+        "uniform": uniform,
+        "uniform labels": uniform_labels,
+        "mask boxes": mask_to_box(torch.stack([truth[0], predicted[2]])),
+        "windows": windows,
+        "padded": np.array(padded),
+        "restored": window_unpartition(windows, 4, padded, (7, 10)),
+        "block": block(torch.randn(2, 8, 8, 8)),
+        "turned query": turned[0],
+        "turned key": turned[1],
+        "grid": build_point_grid(5),
+        "rle": np.array(mask_to_rle_pytorch(truth[:, 0])[0]["counts"]),
+        "joined": concat_points(concat_points(None, points, labels), points, labels)["point_coords"],
+        "sdpa": np.array(get_sdpa_settings()),
+        "hf": np.array(sorted(str(item) for item in HF_MODEL_ID_TO_FILENAMES.items())),
+        "transformed": SAM2Transforms(64, 0.0)(scene()[0]),
+    }
+
+
+def main() -> None:
+    with torch.no_grad():
+        results = image_results() | video_results() | helper_results()
+    np.savez(sys.argv[1], **{name: np.asarray(value) for name, value in results.items()})
+
+
+if __name__ == "__main__":
+    main()
