@@ -6,6 +6,8 @@
 # UV_TORCH_BACKEND=cpu gives the small CPU-only torch on Linux, PYTEST_ARGS="-k name -x" goes to pytest.
 
 VENV ?= .venv
+# Test processes; each then uses one core.
+WORKERS ?= 2
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 else
@@ -25,7 +27,7 @@ demo: $(VENV)/.installed
 	$(BIN)/sam2 demo -o demo
 
 test: $(VENV)/.installed-test oracle
-	$(BIN)/python -m pytest -m "not soak" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-test oracle
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

@@ -59,7 +59,7 @@ def folder_with_cells(tmp_path: Path) -> Path:
     ]
     stack = np.stack(frames).astype(np.uint8)
     Image.fromarray(stack[0]).save(tmp_path / "cells.png")
-    tifffile.imwrite(tmp_path / "stack.tif", stack)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
     return tmp_path
 
 

@@ -1,0 +1,109 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.volumes.contrast import Contrast
+
+DEFAULT_CHECKPOINT = "sam2.1_hiera_micro"
+
+OutputFolder = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder for the results; made if it does not exist.", show_default=True)
+]
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        "-c",
+        help="Catalogue name (see 'sam2 info'), Hugging Face id, or a weights file (.pt, .safetensors).",
+    ),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto: the best there is.")]
+Precision = Annotated[str, typer.Option(help="fp32, bf16, fp16, or auto: bf16 where the hardware is fast at it.")]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Side of the model's input in pixels, a multiple of 32. For weights trained at another than 1024."
+    ),
+]
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--point",
+        "-p",
+        metavar="[ID@][FRAME:]X,Y[:0|1]",
+        help="A click, x first, in pixels. Each one is a new object; X,Y:0 is background for the object before it; "
+        "ID@X,Y adds to object ID. Repeat for more.",
+    ),
+]
+Boxes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--box",
+        "-b",
+        metavar="[ID@][FRAME:]X0,Y0,X1,Y1",
+        help="A box around a new object, or around object ID. Repeat for more.",
+    ),
+]
+PromptsFile = Annotated[
+    Path | None, typer.Option("--prompts", help="Text file with one such point or box a line, for many objects.")
+]
+SameObject = Annotated[bool, typer.Option("--same-object", help="All points and boxes mean one object.")]
+ContrastOption = Annotated[
+    str | None,
+    typer.Option(
+        "--contrast",
+        metavar="auto|LOW,HIGH",
+        help="Intensities shown as black and white. By default 8-bit stays as it is and the rest is scaled between "
+        "percentiles 1 and 99.8 of the stack; auto does so for 8-bit too.",
+    ),
+]
+Channels = Annotated[
+    str | None, typer.Option(metavar="0,1,…", help="Up to three channels of a TIFF, shown as red, green, blue.")
+]
+Axis = Annotated[
+    str | None, typer.Option(help="Axis of a TIFF along which frames are counted, where it has several: z or t.")
+]
+At = Annotated[
+    list[str] | None, typer.Option("--at", metavar="AXIS=N", help="Position on another axis of a TIFF, such as t=3.")
+]
+
+
+def parse_contrast(text: str | None) -> Contrast:
+    """Read what came after ``--contrast``."""
+    if text is None or text == "auto":
+        return "auto" if text else None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInputError(
+            f"Cannot understand --contrast {text!r}. Expected auto or LOW,HIGH, such as 100,4000."
+        ) from None
+    return (low, high)
+
+
+def parse_channels(text: str | None) -> tuple[int, ...] | None:
+    """Read what came after ``--channels``."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInputError(f"Cannot understand --channels {text!r}. Expected numbers such as 0,1.") from None
+
+
+def parse_positions(texts: Sequence[str] | None) -> Mapping[str, int]:
+    """Read what came after ``--at``, once or more."""
+    positions = {}
+    for text in texts or ():
+        axis, _, number = text.partition("=")
+        if not (axis.isalpha() and number.isdecimal()):
+            raise InvalidInputError(f"Cannot understand --at {text!r}. Expected AXIS=N, such as t=3.")
+        positions[axis] = int(number)
+    return positions

@@ -1,0 +1,1 @@
+"""Training: the generator of drawn microscopy, losses, prompts and the one trainer."""

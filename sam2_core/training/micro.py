@@ -1,0 +1,288 @@
+"""The recipe of the checkpoint that ships, `sam2.1_hiera_micro`.
+
+    python -m sam2_core.training.micro draw --folder RUN
+    python -m sam2_core.training.micro train --folder RUN --hours 1.4 --workers 2
+    python -m sam2_core.training.micro export --folder RUN
+
+`draw` fills RUN/stills and RUN/stacks with drawn microscopy, `train` trains from nothing (or goes on from
+RUN/checkpoint.pt), `export` writes the averaged weights in fp16 under official keys. Training starts on small inputs,
+where a step is cheap and the network learns what a click means, and goes on to larger ones; short stacks are mixed in
+for the memory. Real images are not used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from sam2_core.checkpoints.config import instantiate_model, load_config
+from sam2_core.model import SAM2Base
+from sam2_core.training.dense_head import DenseHead
+from sam2_core.training.initialisation import initialise
+from sam2_core.training.input_size import set_input_size
+from sam2_core.training.objectives import LossWeights, image_loss, stack_loss
+from sam2_core.training.pool import draw_pool, open_pool
+from sam2_core.training.samples import draw_batch
+from sam2_core.training.trainer import StepRandom, Task, Trainer, TrainerOptions, mixture
+
+CONFIG = "configs/sam2.1/sam2.1_hiera_micro.yaml"
+WEIGHTS = Path(__file__).parents[1] / "checkpoints" / "weights" / "sam2.1_hiera_micro.safetensors"
+STILLS, STACKS = 2500, 1400
+STACK_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of step.
+
+    Attributes
+    ----------
+    share
+        How often, in proportion to the other kinds of the phase.
+    size
+        Side of the input in pixels.
+    stacks, objects, frames
+        Stacks (images if `frames` is 1) of a worker's batch, objects in each, frames of each.
+    """
+
+    share: float
+    size: int
+    stacks: int
+    objects: int
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training.
+
+    Attributes
+    ----------
+    until
+        Share of the training's time at which it ends.
+    works
+        Kinds of steps, mixed.
+    weights
+        Of the losses.
+    """
+
+    until: float
+    works: tuple[Work, ...]
+    weights: LossWeights = field(default_factory=LossWeights)
+
+
+PHASES = (
+    # Learn what a click means, and what a cell is.
+    Phase(0.35, (Work(1.0, 128, 4, 4),), LossWeights(dense=1.0)),
+    # Larger inputs, and memory.
+    Phase(
+        0.48,
+        (Work(0.4, 128, 4, 4), Work(0.25, 256, 1, 8), Work(0.35, 128, 1, 6, STACK_FRAMES)),
+        LossWeights(balanced=0.7, focal=10.0, dense=0.4),
+    ),
+    # The sizes of use; the official loss gains weight.
+    Phase(
+        1.0,
+        (Work(0.42, 256, 1, 8), Work(0.38, 128, 1, 6, STACK_FRAMES), Work(0.2, 256, 1, 4, STACK_FRAMES)),
+        LossWeights(balanced=0.5, focal=15.0, iou=1.0, score=0.5, dense=0.2, others=0.05),
+    ),
+)
+
+
+def build_modules(seed: int = 0) -> nn.ModuleDict:
+    """A new network, initialised, and its auxiliary head; position frequencies as at 256 pixels whatever the config."""
+    torch.manual_seed(seed)
+    model = instantiate_model(load_config(CONFIG))
+    initialise(model, frequency=2.0 * model.input_size[0] / 256)
+    width = model.hidden_dim
+    return nn.ModuleDict({"model": model, "dense": DenseHead((width // 8, width // 4, width))})
+
+
+def task_of(phase: Phase, modules: nn.ModuleDict, folder: Path) -> Task:
+    """The mixed steps of a phase."""
+    model, head = modules["model"], modules["dense"]
+    assert isinstance(model, SAM2Base)
+    assert isinstance(head, DenseHead)
+    pools = {1: open_pool(folder / "stills"), STACK_FRAMES: open_pool(folder / "stacks")}
+
+    def make(work: Work) -> Task:
+        def run(step: StepRandom) -> tuple[Tensor, dict[str, float]]:
+            random = step.own
+            set_input_size(model, work.size)
+            # Frames of stacks are images too.
+            pool = pools[work.frames] if work.frames > 1 or random.random() < 0.5 else pools[STACK_FRAMES]
+            batch = draw_batch(
+                random, pool, stacks=work.stacks, objects=work.objects, size=work.size, frames=work.frames
+            )
+            loss = stack_loss if work.frames > 1 else image_loss
+            value, measures = loss(model, head, batch, random, phase.weights)
+            return value, {f"{name}@{work.size}": number for name, number in measures.items()}
+
+        return run
+
+    return mixture((work.share, make(work)) for work in phase.works)
+
+
+class _Clock:
+    """Share of the training's time that is over; the first process's clock counts for all."""
+
+    def __init__(self, seconds: float, used: float) -> None:
+        self._seconds = seconds
+        self._start = time.monotonic() - used
+        self._step = -1
+        self._share = 0.0
+
+    @property
+    def used(self) -> float:
+        return time.monotonic() - self._start
+
+    def __call__(self, step: int) -> float:
+        if step != self._step:
+            share = torch.tensor([self.used / self._seconds])
+            if dist.is_initialized():
+                dist.broadcast(share, 0)
+            self._step, self._share = step, float(share)
+        return self._share
+
+
+def _train(rank: int, workers: int, folder: Path, hours: float, meeting: str, options: TrainerOptions) -> None:
+    torch.set_num_threads(1)
+    if workers > 1:
+        dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
+    modules = build_modules()
+    trainer = Trainer(modules, options, folder)
+    used = 0.0
+    if (folder / "checkpoint.pt").exists():
+        extra = trainer.resume()
+        used = float(extra["used"])
+        # The position frequencies in a checkpoint are those of the last step's size.
+        model = modules["model"]
+        assert isinstance(model, SAM2Base)
+        model.image_size = int(extra["size"])
+        now = model.image_size
+        set_input_size(model, 32)
+        set_input_size(model, now)
+    clock = _Clock(hours * 3600, used)
+    saved = time.monotonic()
+
+    def save() -> None:
+        if rank == 0:
+            model = modules["model"]
+            assert isinstance(model, SAM2Base)
+            trainer.save({"used": clock.used, "size": model.input_size[0]})
+
+    def until_of(end: float) -> object:
+        def until(step: int) -> bool:
+            nonlocal saved
+            if time.monotonic() - saved > 120:
+                save()
+                saved = time.monotonic()
+            return clock(step) >= end
+
+        return until
+
+    for phase in PHASES:
+        until = until_of(phase.until)
+        trainer.run(task_of(phase, modules, folder), clock, until)  # type: ignore[arg-type]
+    save()
+
+
+def train(folder: Path, hours: float, workers: int, options: TrainerOptions) -> None:
+    """Train in one or several processes; goes on from an earlier run in the folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        meeting = os.path.join(scratch, "meeting")
+        if workers == 1:
+            _train(0, 1, folder, hours, meeting, options)
+        else:
+            torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
+                _train, args=(workers, folder, hours, meeting, options), nprocs=workers
+            )
+
+
+def export(folder: Path, target: Path, size: int | None = None, about: dict[str, str] | None = None) -> None:
+    """Write the averaged weights of a run as fp16 safetensors.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    target : Path
+        Replaced in a single move.
+    size : int, optional
+        Input size that the weights are for; the config's by default.
+    about : dict, optional
+        Further metadata.
+    """
+    from safetensors.torch import save_file
+
+    modules = build_modules()
+    trainer = Trainer(modules, TrainerOptions(), folder)
+    extra = trainer.resume()
+    model = modules["model"]
+    assert isinstance(model, SAM2Base)
+    size = size or model.input_size[0]
+    state = trainer.averaged_state()
+    matrix = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+    state[matrix] = state[matrix] * (size / int(extra["size"]))
+    half = {name: value.half().contiguous() if value.is_floating_point() else value for name, value in state.items()}
+    metadata = {
+        "format": "pt",
+        "model": "sam2.1_hiera_micro",
+        "sam2_config": CONFIG,
+        "sam2_image_size": str(size),
+        "trained_by": "python -m sam2_core.training.micro",
+        "data": "procedurally drawn microscopy (sam2_core.training.generator), no real images",
+        "steps": str(trainer.step),
+        "hours": f"{float(extra['used']) / 3600:.2f}",
+        "licence": "Apache-2.0",
+        **(about or {}),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".part")
+    save_file(half, partial, metadata=metadata)
+    partial.replace(target)
+    print(json.dumps({"target": str(target), "bytes": target.stat().st_size, **metadata}))
+
+
+def draw(folder: Path) -> None:
+    """Draw the pools of a run."""
+    for name, first, count, frames in (
+        ("stills", 1_000_000, STILLS, 1),
+        ("stacks", 2_000_000, STACKS, STACK_FRAMES),
+    ):
+        for drawn in draw_pool(folder / name, first_seed=first, stacks=count, frames=frames):
+            if drawn % 100 == 0:
+                print(f"{name}: {drawn} of {count}", flush=True)
+
+
+def main() -> None:
+    """Run the command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description="Train sam2.1_hiera_micro.")
+    parser.add_argument("command", choices=("draw", "train", "export"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/micro"))
+    parser.add_argument("--hours", type=float, default=1.4)
+    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--target", type=Path, default=WEIGHTS)
+    parser.add_argument("--size", type=int, default=None)
+    arguments = parser.parse_args()
+    if arguments.command == "draw":
+        draw(arguments.folder)
+    elif arguments.command == "train":
+        options = TrainerOptions(learning_rate=arguments.learning_rate)
+        train(arguments.folder, arguments.hours, arguments.workers, options)
+    else:
+        export(arguments.folder, arguments.target, arguments.size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""What the network is asked to do in one training step, and how wrong it was.
+
+Two tasks: images (several prompts on each encoded image, some corrected once) and short stacks (a prompt on the first
+frame, the others from memory). Losses are taken on the mask grid against the share of each cell that the object
+covers: the full-resolution mask is a bilinear enlargement of that grid, at sixteen times the cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam2_core.model import ImageFeatures, MemoryBank, PointPrompts, SAM2Base
+from sam2_core.training import prompts
+from sam2_core.training.dense_head import DenseHead, dense_loss, dense_targets
+from sam2_core.training.losses import PromptStep, actual_iou, balanced_loss, dice_loss, focal_loss
+from sam2_core.training.samples import Batch
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the parts of the loss.
+
+    Attributes
+    ----------
+    balanced, focal, dice, iou, score, dense
+        See :mod:`sam2_core.training.losses` and :mod:`sam2_core.training.dense_head`.
+    others
+        Weight of the mean loss of all candidates beside the best one's: keeps every candidate alive.
+    """
+
+    balanced: float = 1.0
+    focal: float = 0.0
+    dice: float = 1.0
+    iou: float = 0.5
+    score: float = 0.2
+    dense: float = 0.5
+    others: float = 0.1
+
+
+def covered(masks: Tensor) -> Tensor:
+    """Share of each mask cell that masks (B, H, W) bool cover: (B, 1, H / 4, W / 4) float32."""
+    return F.avg_pool2d(masks[:, None].float(), 4)
+
+
+def mask_step_loss(step: PromptStep, truth: Tensor, weights: LossWeights) -> tuple[Tensor, Tensor]:
+    """Loss of one round of prompts.
+
+    Parameters
+    ----------
+    step : PromptStep
+        Masks on the mask grid.
+    truth : Tensor (B, 1, h, w)
+        Share of each cell that the object covers; all 0 where it is absent.
+    weights : LossWeights
+
+    Returns
+    -------
+    loss : Tensor ()
+    ious : Tensor (B, M)
+        Actual IoU of each candidate on the grid, NaN where the object is absent.
+    """
+    spread = truth.expand_as(step.masks)
+    present = (truth > 0.25).flatten(1).any(dim=1, keepdim=True).float()
+    # Where the score said "absent" the masks are a constant: nothing to learn from them there.
+    said = (step.masks.flatten(1).amax(dim=1, keepdim=True) > -1000).float()
+    each = weights.dice * dice_loss(step.masks, spread, 1.0, True)
+    if weights.balanced:
+        each = each + weights.balanced * balanced_loss(step.masks, truth)
+    if weights.focal:
+        each = each + weights.focal * focal_loss(step.masks, spread).flatten(2).mean(dim=-1)
+    best = each.detach().argmin(dim=1, keepdim=True)
+    mask = each.gather(1, best) + weights.others * each.mean(dim=1, keepdim=True)
+    ious = actual_iou(step.masks.detach(), truth.expand_as(step.masks), 0.5)
+    quality = (step.predicted_ious - ious).abs().mean(dim=1, keepdim=True)
+    count = (present * said).sum().clamp(min=1.0)
+    loss = ((mask + weights.iou * quality) * present * said).sum() / count
+    score = F.binary_cross_entropy_with_logits(step.object_score_logits, present)
+    return loss + weights.score * score, torch.where(present > 0, ious, torch.nan)
+
+
+def best_scored(step: PromptStep, ious: Tensor) -> Tensor:
+    """Actual IoU (B,) of the candidate with the highest predicted IoU."""
+    return ious.gather(1, step.predicted_ious.argmax(dim=1, keepdim=True))[:, 0]
+
+
+def _repeated(features: ImageFeatures, count: int) -> ImageFeatures:
+    """Each image's features `count` times, for its objects."""
+    return ImageFeatures(
+        tuple(level.repeat_interleave(count, dim=0) for level in features.maps),
+        tuple(level.repeat_interleave(count, dim=0) for level in features.positions),
+    )
+
+
+def _decode(
+    model: SAM2Base, features: ImageFeatures, points: PointPrompts, masks: Tensor | None, multimask: bool
+) -> PromptStep:
+    """Decode prompts on frames without memory; unlike `forward_sam_heads`, masks stay where the score says absent."""
+    sparse, dense = model.sam_prompt_encoder((points.coords, points.labels), None, masks)
+    decoded = model.sam_mask_decoder(
+        model.image_embedding(features),
+        model.sam_prompt_encoder.get_dense_pe(),
+        sparse,
+        dense,
+        multimask_output=multimask,
+        repeat_image=False,
+        high_res_features=features.maps[:2],
+    )
+    return PromptStep(decoded.masks, decoded.predicted_ious, decoded.object_score_logits)
+
+
+def image_loss(
+    model: SAM2Base, head: DenseHead | None, batch: Batch, random: np.random.Generator, weights: LossWeights
+) -> tuple[Tensor, dict[str, float]]:
+    """Segment the objects of single images from a click, a box or a few points; sometimes correct the result.
+
+    Parameters
+    ----------
+    model : SAM2Base
+    head : DenseHead, optional
+    batch : Batch
+        Of one frame.
+    random : numpy Generator
+    weights : LossWeights
+
+    Returns
+    -------
+    loss : Tensor ()
+    measures : dict of str to float
+        "iou" (best-scored candidate), "best" (best candidate), "dense" (auxiliary loss).
+    """
+    features = model.forward_image(batch.images[0])
+    objects = _repeated(features, batch.objects.shape[1])
+    masks = batch.masks(0)
+    truth = covered(masks)
+    kind = random.random()
+    multimask = True
+    if kind < 0.7:
+        points = prompts.clicks(random, masks)
+    elif kind < 0.88:
+        points = prompts.boxes(random, masks)
+        multimask = random.random() < 0.4
+    else:
+        points = prompts.joined(prompts.clicks(random, masks), prompts.clicks(random, masks, central=0.0))
+        multimask = random.random() < 0.2
+    step = _decode(model, objects, points, None, multimask)
+    loss, ious = mask_step_loss(step, truth, weights)
+    if random.random() < 0.2:
+        chosen = step.predicted_ious.argmax(dim=1)[:, None, None, None]
+        logits = step.masks.detach().take_along_dim(chosen, dim=1)
+        said = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0] > 0
+        points = prompts.joined(points, prompts.corrections(random, masks, said))
+        corrected, _ = mask_step_loss(_decode(model, objects, points, logits.clamp(-32, 32), False), truth, weights)
+        loss = 0.7 * loss + 0.5 * corrected
+    measures = {"iou": float(best_scored(step, ious).nanmean()), "best": float(ious.amax(dim=1).nanmean())}
+    if head is not None and weights.dense:
+        dense = dense_loss(head(features), dense_targets(batch.labels[0]))
+        loss = loss + weights.dense * dense
+        measures["dense"] = float(dense.detach())
+    return loss, measures
+
+
+def _first_prompt(random: np.random.Generator, masks: Tensor) -> tuple[PointPrompts | None, Tensor | None]:
+    kind = random.random()
+    if kind < 0.6:
+        return prompts.clicks(random, masks), None
+    if kind < 0.75:
+        return prompts.boxes(random, masks), None
+    return None, masks[:, None].float()
+
+
+def stack_loss(
+    model: SAM2Base, head: DenseHead | None, batch: Batch, random: np.random.Generator, weights: LossWeights
+) -> tuple[Tensor, dict[str, float]]:
+    """Follow the objects of short stacks from a prompt on the first frame.
+
+    Parameters as in :func:`image_loss`, the batch of two frames or more.
+
+    Returns
+    -------
+    loss : Tensor ()
+        Mean over frames.
+    measures : dict of str to float
+        "track" (mean IoU of the frames after the first), "seen" (share of right object scores there), "first" (IoU of
+        the first frame).
+    """
+    frames, stacks = batch.images.shape[:2]
+    count = batch.objects.shape[1]
+    encoded = model.forward_image(batch.images.flatten(0, 1))
+    memory = MemoryBank()
+    losses: list[Tensor] = []
+    tracked: list[Tensor] = []
+    seen: list[Tensor] = []
+    first = torch.nan
+    for frame in range(frames):
+        features = _repeated(encoded.select(slice(frame * stacks, (frame + 1) * stacks)), count)
+        masks = batch.masks(frame)
+        points, given = _first_prompt(random, masks) if frame == 0 else (None, None)
+        output = model.track_step(
+            frame, frame == 0, features, points, given, memory, frames, run_mem_encoder=frame < frames - 1
+        )
+        if frame == 0:
+            memory.conditioning[0] = output
+        else:
+            memory.recent[frame] = output
+        if given is not None:
+            continue
+        step = PromptStep(output.low_res_multimasks, output.predicted_ious, output.object_score_logits)
+        loss, ious = mask_step_loss(step, covered(masks), weights)
+        losses.append(loss)
+        if frame == 0:
+            first = float(best_scored(step, ious).nanmean())
+        else:
+            tracked.append(best_scored(step, ious))
+            seen.append((output.object_score_logits[:, 0] > 0) == masks.flatten(1).any(dim=1))
+    total = torch.stack(losses).mean()
+    measures = {"track": float(torch.cat(tracked).nanmean()), "seen": float(torch.cat(seen).float().mean())}
+    if first == first:
+        measures["first"] = first
+    if head is not None and weights.dense:
+        total = total + weights.dense * dense_loss(head(encoded), dense_targets(batch.labels.flatten(0, 1)))
+    return total, measures

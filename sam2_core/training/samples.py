@@ -1,0 +1,140 @@
+"""From a pool of drawn stacks to what the network is shown: crops, flips, contrast, colour, objects to segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sam2_core.training.pool import Pool
+
+#: ImageNet's mean and standard deviation, with which SAM 2's inputs are normalised.
+PIXEL_MEAN = (0.485, 0.456, 0.406)
+PIXEL_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Stacks and the objects to segment in them.
+
+    Attributes
+    ----------
+    images : Tensor (T, B, 3, S, S), float32
+        Normalised.
+    labels : Tensor (T, B, S, S), int64
+    objects : Tensor (B, K), int64
+        Labels of the objects to segment; each is in the first frame.
+    """
+
+    images: Tensor
+    labels: Tensor
+    objects: Tensor
+
+    def masks(self, frame: int) -> Tensor:
+        """Truth of every object in a frame: (B * K, S, S) bool."""
+        return (self.labels[frame][:, None] == self.objects[:, :, None, None]).flatten(0, 1)
+
+
+def _crop(
+    random: np.random.Generator, image: NDArray[np.uint8], labels: NDArray[np.uint16], size: int
+) -> tuple[Tensor, Tensor]:
+    """Crop, resize, turn and flip a stack (T, y, x) to (T, size, size): float32 in [0, 1] and int64."""
+    height, width = image.shape[1:]
+    side = int(np.clip(size * np.exp(random.uniform(np.log(0.5), np.log(1.5))), 48, min(height, width)))
+    tall = int(np.clip(side * np.exp(random.normal(0, 0.08)), 40, height))
+    top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - side + 1))
+    window = np.s_[:, top : top + tall, left : left + side]
+    shown, truth = np.array(image[window]), np.array(labels[window]).astype(np.float32)
+    if random.random() < 0.5:
+        shown, truth = shown[:, :, ::-1], truth[:, :, ::-1]
+    turns = int(random.integers(4))
+    shown, truth = np.rot90(shown, turns, (1, 2)).copy(), np.rot90(truth, turns, (1, 2)).copy()
+    pixels = torch.from_numpy(shown)[None].float().div_(255)
+    shrinks = side > size
+    resized = F.interpolate(pixels, (size, size), mode="bilinear", align_corners=False, antialias=shrinks)[0]
+    # Resampling may leave [0, 1] by a rounding error, of which a gamma would make NaN.
+    resized = resized.clamp_(0, 1)
+    nearest = F.interpolate(torch.from_numpy(truth)[None], (size, size), mode="nearest-exact")[0]
+    return resized, nearest.long()
+
+
+def _colour(random: np.random.Generator, grey: Tensor) -> Tensor:
+    """Contrast, noise and colour for grey (T, S, S) in [0, 1]: normalised (T, 3, S, S)."""
+    if random.random() < 0.08:
+        grey = 1 - grey
+    if random.random() < 0.4:
+        grey = grey ** float(np.exp(random.normal(0, 0.3)))
+    if random.random() < 0.3:
+        grey = grey * float(random.uniform(0.4, 1.0)) + float(random.uniform(0, 0.3))
+    if random.random() < 0.3:
+        noise = random.standard_normal(grey.shape, dtype=np.float32)
+        grey = grey + float(random.uniform(0, 0.06)) * torch.from_numpy(noise)
+    grey = grey.clamp(0, 1)
+    kind = random.random()
+    if kind < 0.75:
+        colour = grey[:, None].expand(-1, 3, -1, -1)
+    elif kind < 0.87:
+        # One channel of a camera, the others dark.
+        gain = torch.from_numpy(random.uniform(0, 0.25, 3).astype(np.float32))
+        gain[int(random.integers(3))] = 1.0
+        colour = grey[:, None] * gain[:, None, None]
+    else:
+        # A stain on a ground of another colour.
+        ends = torch.from_numpy(random.uniform(0, 1, (2, 3, 1, 1)).astype(np.float32))
+        colour = ends[0] + (ends[1] - ends[0]) * grey[:, None]
+    mean, deviation = torch.tensor(PIXEL_MEAN)[:, None, None], torch.tensor(PIXEL_STD)[:, None, None]
+    return (colour - mean) / deviation
+
+
+def draw_batch(
+    random: np.random.Generator,
+    pool: Pool,
+    *,
+    stacks: int,
+    objects: int,
+    size: int,
+    frames: int = 1,
+    smallest_area: float = 70.0,
+) -> Batch:
+    """Take random stacks from a pool and random objects from each.
+
+    Parameters
+    ----------
+    random : numpy Generator
+    pool : Pool
+    stacks, objects : int
+        B stacks, K objects in each; an object comes twice where there are too few.
+    size : int
+        Side of the images shown, S.
+    frames : int
+        Frames shown of each stack, in order or reversed; at most those of the pool.
+    smallest_area : float
+        Least area in pixels of an object in the first frame shown.
+
+    Returns
+    -------
+    Batch
+    """
+    images: list[Tensor] = []
+    labels: list[Tensor] = []
+    chosen: list[NDArray[np.int64]] = []
+    while len(images) < stacks:
+        index = int(random.integers(len(pool)))
+        first = int(random.integers(0, pool.frames - frames + 1))
+        window = slice(first, first + frames)
+        grey, truth = _crop(random, pool.images[index, window], pool.labels[index, window], size)
+        if random.random() < 0.5:
+            grey, truth = grey.flip(0), truth.flip(0)
+        area = torch.bincount(truth[0].flatten())
+        area[0] = 0
+        large = torch.nonzero(area >= smallest_area).flatten().numpy()
+        if len(large) == 0:
+            continue
+        chosen.append(random.choice(large, objects, replace=len(large) < objects).astype(np.int64))
+        images.append(_colour(random, grey))
+        labels.append(truth)
+    return Batch(torch.stack(images, dim=1), torch.stack(labels, dim=1), torch.from_numpy(np.stack(chosen)))

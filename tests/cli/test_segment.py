@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from sam2_core.cli.app import main
+from tests.cli.test_app import run
+from tests.cli.test_object_table import rows_of
+
+
+def test_a_picture(capsys, tmp_path, picture, untrained):
+    result = tmp_path / "result"
+    code, out, err = run(
+        capsys, "segment", picture, "-p", "10,12", "-p", "11,13:0", "-b", "20,10,40,30", "-o", result, "-c", untrained
+    )
+    assert code == 0, err
+    assert "labels.tif" in out
+    with tifffile.TiffFile(result / "labels.tif") as file:
+        assert file.series[0].axes == "YX"
+        labels = file.asarray()
+    assert labels.shape == (40, 50)
+    assert labels.dtype == np.uint16
+    assert set(np.unique(labels)) <= {0, 1, 2}
+    rows = rows_of(result / "objects.csv")
+    assert [row["id"] for row in rows] == ["1", "2"]
+    assert [int(row["area"]) for row in rows] == [(labels == 1).sum(), (labels == 2).sum()]
+    assert Image.open(result / "overlay.png").size == (650, 520)
+    assert sorted(path.name for path in result.iterdir()) == ["labels.tif", "objects.csv", "overlay.png"]
+
+
+def test_a_frame_of_a_stack(capsys, tmp_path, stack, untrained):
+    for number, arguments in enumerate((["-p", "2:10,12"], ["-p", "10,12", "--frame", "2"])):
+        code, _, err = run(capsys, "segment", stack, *arguments, "-o", tmp_path / str(number), "-c", untrained)
+        assert code == 0, err
+    first, second = (tifffile.imread(tmp_path / str(number) / "labels.tif") for number in (0, 1))
+    assert np.array_equal(first, second)
+
+
+def test_the_command_can_be_called_from_a_program(tmp_path, picture, untrained, capsys):
+    assert main.__doc__
+    code, _, _ = run(capsys, "segment", picture, "-p", "1,1", "-c", untrained, "-o", tmp_path / "a" / "b")
+    assert code == 0
+    assert (tmp_path / "a" / "b" / "labels.tif").exists()

@@ -1,0 +1,91 @@
+"""Which networks are compared, at which size, in which parts: one list for the oracle and for our side."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sam2_core
+
+MODELS = {
+    "sam2_t": "configs/sam2/sam2_hiera_t.yaml",
+    "sam2_s": "configs/sam2/sam2_hiera_s.yaml",
+    "sam2_b+": "configs/sam2/sam2_hiera_b+.yaml",
+    "sam2_l": "configs/sam2/sam2_hiera_l.yaml",
+    "sam2.1_t": "configs/sam2.1/sam2.1_hiera_t.yaml",
+    "sam2.1_s": "configs/sam2.1/sam2.1_hiera_s.yaml",
+    "sam2.1_b+": "configs/sam2.1/sam2.1_hiera_b+.yaml",
+    "sam2.1_l": "configs/sam2.1/sam2.1_hiera_l.yaml",
+}
+SHIPPED = Path(sam2_core.__file__).parent / "checkpoints"
+EVERY_PART = ("components", "image", "video", "generator_few_points")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network at one size.
+
+    `overrides` are Hydra overrides of the configuration; `weights` are values that replace drawn ones, by state-dict
+    key: one number fills the tensor. `trained` takes the checkpoint that ships rather than drawn weights: masks that
+    follow what is in the picture, which overlap, touch the borders of crops and suppress each other.
+    """
+
+    name: str
+    config: str
+    image_size: int
+    parts: tuple[str, ...]
+    seed: int = 0
+    overrides: tuple[str, ...] = ()
+    weights: dict[str, float] = field(default_factory=dict)
+    trained: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """The job as the oracle reads it from JSON."""
+        shipped = {"config": str(SHIPPED / self.config), "checkpoint": str(shipped_weights())} if self.trained else {}
+        return asdict(self) | shipped
+
+
+def shipped_weights() -> Path:
+    """The checkpoint in the package."""
+    return SHIPPED / "weights" / "sam2.1_hiera_micro.safetensors"
+
+
+TINY = MODELS["sam2.1_t"]
+QUICK_JOBS = (
+    Job("sam2.1_t-1024", TINY, 1024, EVERY_PART),
+    *(Job(f"{name}-256", config, 256, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
+    Job(
+        "sam2.1_t-256",
+        TINY,
+        256,
+        ("options", "image_cleaned", "generator_plain", "generator_nms", "generator_crops", "generator_m2m",
+         "generator_one_mask"),
+    ),
+    # About half of the objects are predicted to be absent.
+    Job("absent_objects", TINY, 256, ("video",), weights={"sam_mask_decoder.pred_obj_score_head.layers.2.bias": -2.0}),
+    Job(
+        "shipped-256",
+        "configs/sam2.1/sam2.1_hiera_micro.yaml",
+        256,
+        ("image", "video", "generator_trained", "generator_trained_crops"),
+        trained=True,
+    ),
+    Job(
+        "other_options",
+        TINY,
+        256,
+        ("options",),
+        overrides=(
+            "++model.non_overlap_masks=true",
+            "++model.add_all_frames_to_correct_as_cond=true",
+            "++model.memory_temporal_stride_for_eval=2",
+            "++model.max_cond_frames_in_attn=2",
+            "++model.max_obj_ptrs_in_encoder=3",
+            "++model.only_obj_ptrs_in_the_past_for_eval=false",
+        ),
+    ),
+)  # fmt: skip
+SOAK_JOBS = tuple(
+    Job(f"{name}-1024", config, 1024, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"
+)

@@ -1,0 +1,63 @@
+"""Training steps on the network that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sam2_core.training.dense_head import DenseHead
+from sam2_core.training.losses import PromptStep
+from sam2_core.training.objectives import LossWeights, covered, image_loss, mask_step_loss, stack_loss
+from sam2_core.training.samples import draw_batch
+from sam2_core.training.trainer import StepRandom, Trainer, TrainerOptions
+from tests.training.micro_model import small_model, small_pool
+
+
+def test_a_perfect_step_costs_little_and_an_absent_object_only_its_score() -> None:
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    masks[0, 16:40, 16:40] = True
+    truth = covered(masks)
+    assert truth.shape == (2, 1, 16, 16)
+    logits = (40 * truth - 20).expand(-1, 3, -1, -1).contiguous()
+    scores = torch.tensor([[9.0], [-9.0]])
+    ious = torch.tensor([[1.0, 1, 1], [0.3, 0.3, 0.3]])
+    loss, actual = mask_step_loss(PromptStep(logits, ious, scores), truth, LossWeights())
+    assert float(loss) < 0.01
+    assert actual[0].tolist() == [1.0, 1.0, 1.0]
+    assert actual[1].isnan().all()
+    wrong, _ = mask_step_loss(PromptStep(logits, ious, -scores), truth, LossWeights(score=1.0))
+    assert float(wrong) > 5
+
+
+def test_the_loss_of_images_falls(tmp_path: Path) -> None:
+    model = small_model(64)
+    modules = nn.ModuleDict({"model": model, "dense": DenseHead((16, 32, 128))})
+    pool = small_pool(tmp_path / "pool", frames=1, stacks=1)
+    batch = draw_batch(np.random.default_rng(1), pool, stacks=1, objects=3, size=64, smallest_area=30)
+    losses: list[float] = []
+
+    def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
+        # Always the same prompts: the network is to learn three masks by heart.
+        loss, measures = image_loss(model, modules["dense"], batch, np.random.default_rng(6), LossWeights())  # type: ignore[arg-type]
+        losses.append(float(loss.detach()))
+        return loss, measures
+
+    trainer = Trainer(modules, TrainerOptions(learning_rate=1e-3, warm_up=3), tmp_path / "run")
+    trainer.run(task, lambda step: 0.0, lambda step: step >= 25)
+    assert min(losses[-5:]) < 0.75 * losses[0]
+
+
+def test_stacks_train_the_memory(tmp_path: Path) -> None:
+    model = small_model(64)
+    model.train()
+    pool = small_pool(tmp_path, frames=3)
+    batch = draw_batch(np.random.default_rng(3), pool, stacks=1, objects=2, size=64, frames=3, smallest_area=30)
+    loss, measures = stack_loss(model, None, batch, np.random.default_rng(0), LossWeights())
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert 0 <= measures["seen"] <= 1
+    for module in (model.memory_attention, model.memory_encoder, model.obj_ptr_proj):
+        assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
