@@ -107,8 +107,16 @@ def build_sam2_video_predictor(
 
     Parameters
     ----------
-    config_file, ckpt_path, device, mode, hydra_overrides_extra
-        As for :func:`build_sam2`.
+    config_file : str, os.PathLike or DictConfig
+        Name of a configuration, path of a YAML file, or a configuration already read.
+    ckpt_path : str or os.PathLike, optional
+        Weights in any format :func:`read_checkpoint` reads; fresh weights when omitted.
+    device : str or torch.device, optional
+        The best of this machine when omitted (the official default is ``"cuda"``).
+    mode : {"eval", "train"}
+        Whether the predictor comes in evaluation mode.
+    hydra_overrides_extra : sequence of str
+        Overrides in Hydra's grammar, applied last.
     apply_postprocessing : bool
         Take the best of several masks where the single one is unstable, remember clicked masks as they were shown
         (binary), and fill holes of up to 8 pixels in low-resolution masks.

@@ -19,8 +19,9 @@ from sam2_core.inference.crops import (
     uncrop_boxes_xyxy,
     uncrop_points,
 )
-from sam2_core.inference.image_predictor import LOGIT_LIMIT, SAM2ImagePredictor
+from sam2_core.inference.image_predictor import SAM2ImagePredictor
 from sam2_core.inference.image_prompts import ImagePrompts
+from sam2_core.inference.image_segmenter import LOGIT_LIMIT
 from sam2_core.inference.input_images import ImageLike, image_pixels
 from sam2_core.inference.mask_data import MaskData
 from sam2_core.inference.mask_records import MaskRecord, OutputMode, mask_records

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import torch
 
-from sam2_core.errors import InvalidInputError, StateError
-from sam2_core.inference.frame_masks import FrameMasks
+from sam2_core.errors import InvalidInputError
 from sam2_core.inference.video_frames import DEFAULT_CACHED_FRAMES, DEFAULT_FRAMES_AHEAD, open_prepared_frames
-from sam2_core.inference.video_prompts import checked_frame_index, joined, mask_prompt, point_prompts
-from sam2_core.inference.video_state import FrameRecord, TrackedObject, VideoState
-from sam2_core.inference.video_tracker import VideoTracker
+from sam2_core.inference.video_prompts import checked_frame_index
+from sam2_core.inference.video_segmenter import VideoSegmenter
+from sam2_core.inference.video_state import VideoState
 from sam2_core.volumes.frames import FrameSource
 
 DEFAULT_CACHED_FEATURES = 4
 
 
-class SAM2VideoPredictor(VideoTracker):
+class SAM2VideoPredictor(VideoSegmenter):
     """Track any number of objects through a stack of frames from clicks, boxes and masks.
 
     Every object is tracked by itself: it has its own memory, may be added at any time, and does not change what the
@@ -61,6 +60,16 @@ class SAM2VideoPredictor(VideoTracker):
             Such as ``"facebook/sam2.1-hiera-tiny"``.
         **kwargs
             Passed to ``build_sam2_video_predictor_hf``.
+
+        Returns
+        -------
+        SAM2VideoPredictor
+            The predictor, in fp32.
+
+        Raises
+        ------
+        UnknownModelError, DownloadError, MissingDependencyError
+            The model is unknown or cannot be downloaded.
         """
         from sam2_core.checkpoints.build import build_sam2_video_predictor_hf
 
@@ -93,7 +102,7 @@ class SAM2VideoPredictor(VideoTracker):
         async_loading_frames : bool
             Read the next frames in a background thread while the current one is computed.
         cached_frames, cached_features : int
-            How many frames and frames' image features are kept.
+            How many frames, and how many frames' image features, are kept; at least 1.
 
         Returns
         -------
@@ -126,99 +135,14 @@ class SAM2VideoPredictor(VideoTracker):
 
     @torch.inference_mode()
     def reset_state(self, inference_state: VideoState) -> None:
-        """Remove all objects with their prompts and results; the video stays open."""
+        """Remove all objects with their prompts and results; the video stays open.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+            The video, from :meth:`init_state`.
+        """
         inference_state.forget_objects()
-
-    @torch.inference_mode()
-    def prompt_points(
-        self,
-        state: VideoState,
-        frame_index: int,
-        object_id: Hashable,
-        points: Any = None,
-        labels: Any = None,
-        *,
-        box: Any = None,
-        clear_old_points: bool = True,
-        normalize_coords: bool = True,
-    ) -> FrameMasks:
-        """Say where an object is on a frame, by points, a box, or both.
-
-        On a frame that was tracked this corrects the mask found there; elsewhere it starts from the image alone.
-
-        Parameters
-        ----------
-        state : VideoState
-        frame_index : int
-        object_id : hashable
-            An object known by this id, or a new one.
-        points : array_like, optional
-            (P, 2) as (x, y), in pixels of the frame.
-        labels : array_like, optional
-            (P,): 1 on the object, 0 beside it.
-        box : array_like, optional
-            (x0, y0, x1, y1) in pixels of the frame.
-        clear_old_points : bool
-            Replace the points given earlier on this frame rather than add to them. A box needs this.
-        normalize_coords : bool
-            False if the coordinates are fractions of the frame's size already.
-
-        Returns
-        -------
-        FrameMasks
-            All objects on this frame.
-
-        Raises
-        ------
-        InvalidInputError, InvalidTypeError
-            See :func:`~sam2_core.inference.video_prompts.point_prompts`; nothing is changed then.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        if box is not None and not clear_old_points:
-            raise InvalidInputError(
-                "A box comes before any point and replaces those given earlier: pass clear_old_points=True with it."
-            )
-        added = point_prompts(
-            points,
-            labels,
-            box,
-            frame_size=state.images.frame_size,
-            input_size=self.input_size,
-            normalize_coords=normalize_coords,
-        )
-        tracked = state.objects.get(object_id) or TrackedObject(object_id)
-        prompt = added if clear_old_points else joined(tracked.point_prompts.get(frame_index), added)
-        previous = tracked.latest(frame_index)
-        self._answer_prompt(state, tracked, frame_index, points=prompt, previous=previous)
-        tracked.point_prompts[frame_index] = prompt
-        tracked.mask_prompts.pop(frame_index, None)
-        return self.masks_on_frame(state, frame_index)
-
-    @torch.inference_mode()
-    def prompt_mask(self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any) -> FrameMasks:
-        """Say which pixels of a frame an object covers.
-
-        Parameters
-        ----------
-        state : VideoState
-        frame_index : int
-        object_id : hashable
-            An object known by this id, or a new one.
-        mask : array_like
-            (H, W) of the frame; see :func:`~sam2_core.inference.video_prompts.mask_prompt`.
-
-        Returns
-        -------
-        FrameMasks
-            All objects on this frame.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        prompt = mask_prompt(mask, frame_size=state.images.frame_size, input_size=self.input_size)
-        tracked = state.objects.get(object_id) or TrackedObject(object_id)
-        self._answer_prompt(state, tracked, frame_index, mask=prompt)
-        tracked.mask_prompts[frame_index] = prompt > 0
-        tracked.point_prompts.pop(frame_index, None)
-        return self.masks_on_frame(state, frame_index)
 
     def add_new_points_or_box(
         self,
@@ -231,12 +155,42 @@ class SAM2VideoPredictor(VideoTracker):
         normalize_coords: bool = True,
         box: Any = None,
     ) -> tuple[int, list[Hashable], torch.Tensor]:
-        """Prompt by points, box or both; see :meth:`prompt_points`.
+        """Say where an object is on a frame, by points, a box, or both; see :meth:`prompt_points`.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+            The video, from :meth:`init_state`.
+        frame_idx : int
+            Index of the frame, from 0.
+        obj_id : hashable
+            An object known by this id, or a new one.
+        points : array_like, optional
+            (P, 2) or (1, P, 2) real numbers, each point (x, y), x first, in pixels of the frame.
+        labels : array_like, optional
+            (P,) or (1, P), given if and only if there are points: 1 on the object, 0 beside it.
+        clear_old_points : bool
+            Replace the points given earlier on this frame rather than add to them. A box needs this.
+        normalize_coords : bool
+            Whether points and box are in pixels of the frame; False if they are fractions of its width and height, from
+            0 to 1.
+        box : array_like, optional
+            (4,) real numbers (x0, y0, x1, y1), in the unit of the points.
 
         Returns
         -------
-        (frame_idx, obj_ids, logits)
-            Logits (N, 1, H, W) float32 of all N objects on the frame, at the size of the video.
+        frame_idx : int
+            The frame.
+        obj_ids : list of hashable
+            The N object ids, in the order of the logits' first axis.
+        logits : torch.Tensor
+            (N, 1, H, W) float32 mask logits at the size of the video's frames, on the model's device; above 0 is the
+            object.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            As for :meth:`prompt_points`; nothing is changed then.
         """
         result = self.prompt_points(
             inference_state,
@@ -251,13 +205,62 @@ class SAM2VideoPredictor(VideoTracker):
         return result.frame_index, result.object_ids, result.logits
 
     def add_new_points(self, *args: Any, **kwargs: Any) -> tuple[int, list[Hashable], torch.Tensor]:
-        """Older name of :meth:`add_new_points_or_box`."""
+        """Older name of :meth:`add_new_points_or_box`.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for :meth:`add_new_points_or_box`.
+
+        Returns
+        -------
+        frame_idx : int
+            The frame.
+        obj_ids : list of hashable
+            The N object ids, in the order of the logits' first axis.
+        logits : torch.Tensor
+            (N, 1, H, W) float32 mask logits at the size of the video's frames, on the model's device; above 0 is the
+            object.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            As for :meth:`prompt_points`; nothing is changed then.
+        """
         return self.add_new_points_or_box(*args, **kwargs)
 
     def add_new_mask(
         self, inference_state: VideoState, frame_idx: int, obj_id: Hashable, mask: Any
     ) -> tuple[int, list[Hashable], torch.Tensor]:
-        """Prompt by a mask; see :meth:`prompt_mask`. Returns what :meth:`add_new_points_or_box` does."""
+        """Say which pixels of a frame an object covers; see :meth:`prompt_mask`.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+            The video, from :meth:`init_state`.
+        frame_idx : int
+            Index of the frame, from 0.
+        obj_id : hashable
+            An object known by this id, or a new one.
+        mask : array_like
+            (H, W), axes (y, x), at the size of the frame or of the model's input. bool or integers: the object is where
+            they are not 0. Floating point: shares of coverage from 0 to 1.
+
+        Returns
+        -------
+        frame_idx : int
+            The frame.
+        obj_ids : list of hashable
+            The N object ids, in the order of the logits' first axis.
+        logits : torch.Tensor
+            (N, 1, H, W) float32 mask logits at the size of the video's frames, on the model's device; above 0 is the
+            object.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            As for :meth:`prompt_mask`; nothing is changed then.
+        """
         result = self.prompt_mask(inference_state, frame_idx, obj_id, mask)
         return result.frame_index, result.object_ids, result.logits
 
@@ -269,15 +272,29 @@ class SAM2VideoPredictor(VideoTracker):
 
         What was found there is kept as a tracked frame's result if it had been used for tracking, else dropped.
 
+        Parameters
+        ----------
+        inference_state : VideoState
+            The video, from :meth:`init_state`.
+        frame_idx : int
+            Index of the frame, from 0.
+        obj_id : hashable
+            The object.
+        need_output : bool
+            Whether the frame's masks are wanted.
+
         Returns
         -------
         (frame_idx, obj_ids, logits) or None
-            As :meth:`add_new_points_or_box`; None if not ``need_output``.
+            The frame, the ids of all N objects, and their logits (N, 1, H, W) as :meth:`add_new_points_or_box` returns
+            them; None if not ``need_output``.
 
         Raises
         ------
         StateError
-            No such object.
+            There is no such object.
+        InvalidTypeError, InvalidInputError
+            ``frame_idx`` is no integer, or there is no such frame.
         """
         frame_index = checked_frame_index(frame_idx, inference_state.num_frames)
         tracked = inference_state.existing_object(obj_id)
@@ -302,7 +319,9 @@ class SAM2VideoPredictor(VideoTracker):
         Parameters
         ----------
         inference_state : VideoState
+            The video, from :meth:`init_state`.
         obj_id : hashable
+            The object.
         strict : bool
             Whether an object that does not exist is an error.
         need_output : bool
@@ -310,10 +329,11 @@ class SAM2VideoPredictor(VideoTracker):
 
         Returns
         -------
-        obj_ids : list
-            The objects left.
+        obj_ids : list of hashable
+            The N objects left.
         updated_frames : list of (int, torch.Tensor)
-            Frame indices and (N, 1, H, W) logits of the N objects left.
+            Index of each frame on which the object was prompted, with (N, 1, H, W) float32 logits of the objects left,
+            at the size of the video's frames. Empty if not ``need_output``, no object is left, or none was removed.
 
         Raises
         ------
@@ -332,88 +352,6 @@ class SAM2VideoPredictor(VideoTracker):
         ]
         return inference_state.obj_ids, updated
 
-    @torch.inference_mode()
-    def masks_on_frame(self, state: VideoState, frame_index: int) -> FrameMasks:
-        """Return what is known of all objects on a frame, without computing anything new."""
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        return self._results(state, frame_index, list(state.objects.values()))
-
-    @torch.inference_mode()
-    def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
-        """Make the prompts given since the last propagation part of the objects' memories.
-
-        Raises
-        ------
-        StateError
-            There is no object, or one without any prompt.
-        """
-        state = inference_state
-        if not state.objects:
-            raise StateError("There is nothing to propagate: add points, a box or a mask for an object first.")
-        for tracked in state.objects.values():
-            if not tracked.conditioning and not any(conditioning for _, conditioning in tracked.pending.values()):
-                raise StateError(
-                    f"Object {tracked.object_id!r} has no prompt to propagate from. Add points, a box or a mask for "
-                    "it, or remove it."
-                )
-        pending: dict[int, list[FrameRecord]] = {}
-        for tracked in state.objects.values():
-            for frame_index, (record, _) in tracked.pending.items():
-                pending.setdefault(frame_index, []).append(record)
-        for frame_index in sorted(pending):
-            self._encode_memories(state, frame_index, pending[frame_index])
-        for tracked in state.objects.values():
-            for frame_index in tracked.pending:
-                self._clear_around_prompt(state, tracked, frame_index)
-            for frame_index, (record, becomes_conditioning) in tracked.pending.items():
-                if becomes_conditioning:
-                    tracked.conditioning[frame_index] = record
-                    tracked.recent.pop(frame_index, None)
-                else:
-                    self._remember(state, tracked, frame_index, record)
-            tracked.pending.clear()
-
-    def propagate(
-        self,
-        state: VideoState,
-        start_frame: int | None = None,
-        frame_count: int | None = None,
-        *,
-        reverse: bool = False,
-        keep_corrections: bool = True,
-    ) -> Iterator[FrameMasks]:
-        """Carry the objects through the stack, frame by frame.
-
-        Objects may be removed meanwhile; those added join at the next propagation.
-
-        Parameters
-        ----------
-        state : VideoState
-        start_frame : int, optional
-            First frame; by default the earliest one with a prompt.
-        frame_count : int, optional
-            How many frames, the first included; by default all that are left in this direction.
-        reverse : bool
-            Towards the first frame.
-        keep_corrections : bool
-            Leave masks as they are where a person corrected a tracked frame, rather than track those frames again.
-
-        Yields
-        ------
-        FrameMasks
-            All objects on one frame. Masks are scaled up when yielded, so pick what is needed and let the rest go.
-
-        Raises
-        ------
-        StateError
-            Nothing was prompted.
-        InvalidInputError
-            No such frame, or a negative count.
-        """
-        frames = self._frames_to_track(state, start_frame, frame_count, reverse)
-        objects = list(state.objects.values())
-        return self._propagated(state, objects, frames, reverse, keep_corrections)
-
     def propagate_in_video(
         self,
         inference_state: VideoState,
@@ -426,10 +364,31 @@ class SAM2VideoPredictor(VideoTracker):
         As in the official predictor, ``max_frame_num_to_track`` does not count the first frame (see
         ``official_frame_count``), and a corrected frame is tracked again unless ``add_all_frames_to_correct_as_cond``.
 
+        Parameters
+        ----------
+        inference_state : VideoState
+            The video, from :meth:`init_state`.
+        start_frame_idx : int, optional
+            Index of the frame to begin with, from 0; by default the earliest conditioning frame.
+        max_frame_num_to_track : int, optional
+            How many frames follow the first one, 0 or more; by default all that are left in this direction.
+        reverse : bool
+            Go towards the video's first frame rather than its last.
+
         Yields
         ------
-        (frame_idx, obj_ids, logits)
-            Logits (N, 1, H, W) float32 of all N objects, at the size of the video.
+        frame_idx : int
+            The frame.
+        obj_ids : list of hashable
+            The N object ids, in the order of the logits' first axis.
+        logits : torch.Tensor
+            (N, 1, H, W) float32 mask logits at the size of the video's frames, on the model's device; above 0 is the
+            object.
+
+        Raises
+        ------
+        StateError, InvalidTypeError, InvalidInputError
+            As for :meth:`propagate`, but when the first frame is asked for.
         """
         frame_count = max_frame_num_to_track
         if frame_count is not None and self.official_frame_count and frame_count >= 0:
@@ -438,35 +397,6 @@ class SAM2VideoPredictor(VideoTracker):
             inference_state, start_frame_idx, frame_count, reverse=reverse, keep_corrections=False
         ):
             yield result.frame_index, result.object_ids, result.logits
-
-    def _frames_to_track(
-        self, state: VideoState, start_frame: int | None, frame_count: int | None, reverse: bool
-    ) -> Sequence[int]:
-        if start_frame is not None:
-            start_frame = checked_frame_index(start_frame, state.num_frames)
-        if frame_count is not None and frame_count < 0:
-            raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
-        self.propagate_in_video_preflight(state)
-        if start_frame is None:
-            start_frame = min(frame for tracked in state.objects.values() for frame in tracked.conditioning)
-        left = start_frame + 1 if reverse else state.num_frames - start_frame
-        count = left if frame_count is None else min(frame_count, left)
-        return range(start_frame, start_frame - count, -1) if reverse else range(start_frame, start_frame + count)
-
-    def _propagated(
-        self,
-        state: VideoState,
-        objects: list[TrackedObject],
-        frames: Sequence[int],
-        reverse: bool,
-        keep_corrections: bool,
-    ) -> Iterator[FrameMasks]:
-        for frame_index in frames:
-            objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
-            if not objects:
-                return
-            # no context manager is open while the caller has the result: its own settings hold there
-            yield self._track_frame(state, objects, frame_index, reverse, keep_corrections)
 
 
 class SAM2VideoPredictorVOS(SAM2VideoPredictor):

@@ -249,6 +249,7 @@ def export(folder: Path, target: Path, size: int | None = None, about: dict[str,
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".part")
     save_file(half, partial, metadata=metadata)
+    partial.chmod(0o644)  # safetensors writes for the owner alone, git and wheels want it readable
     partial.replace(target)
     print(json.dumps({"target": str(target), "bytes": target.stat().st_size, **metadata}))
 

@@ -53,13 +53,14 @@ def shipped_weights() -> Path:
 
 TINY = MODELS["sam2.1_t"]
 QUICK_JOBS = (
-    Job("sam2.1_t-1024", TINY, 1024, EVERY_PART),
+    # The whole video story at this size takes minutes on a CPU: it is in SOAK_JOBS, and at 256 pixels below.
+    Job("sam2.1_t-1024", TINY, 1024, ("components", "image", "video_short", "generator_few_points")),
     *(Job(f"{name}-256", config, 256, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
     Job(
         "sam2.1_t-256",
         TINY,
         256,
-        ("options", "image_cleaned", "generator_plain", "generator_nms", "generator_crops", "generator_m2m",
+        ("video", "options", "image_cleaned", "generator_plain", "generator_nms", "generator_crops", "generator_m2m",
          "generator_one_mask"),
     ),
     # About half of the objects are predicted to be absent.
@@ -86,6 +87,7 @@ QUICK_JOBS = (
         ),
     ),
 )  # fmt: skip
-SOAK_JOBS = tuple(
-    Job(f"{name}-1024", config, 1024, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"
+SOAK_JOBS = (
+    Job("sam2.1_t-1024-video", TINY, 1024, ("video",)),
+    *(Job(f"{name}-1024", config, 1024, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
 )

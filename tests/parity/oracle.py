@@ -183,6 +183,7 @@ def run(job: dict[str, Any]) -> Results:
             image_predictor(model, max_hole_area=12.0, max_sprinkle_area=12.0)
         ),
         "video": lambda: scenarios.play_video_predictor(model, Path(job["frames"])),
+        "video_short": lambda: scenarios.play_short_video(model, Path(job["frames"])),
         "options": lambda: scenarios.play_options(model, Path(job["frames"])),
     }
     for name, settings in scenarios.GENERATOR_SETTINGS.items():

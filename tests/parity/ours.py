@@ -58,6 +58,8 @@ def run(job: Job, part: str, frames: Path) -> Results:
             return scenarios.play_cleaned_masks(predictor)
         if part == "video":
             return scenarios.play_video_predictor(model, frames)
+        if part == "video_short":
+            return scenarios.play_short_video(model, frames)
         if part == "options":
             return scenarios.play_options(model, frames)
         settings = scenarios.GENERATOR_SETTINGS[part.removeprefix("generator_")]

@@ -114,6 +114,26 @@ def play_video_predictor(predictor: Any, frames: Path) -> Results:
     return results
 
 
+def play_short_video(predictor: Any, frames: Path) -> Results:
+    """Two objects, by a point and by a mask, over three frames and back: what a large input can afford in every run."""
+    results: Results = {}
+
+    def keep(name: str, answer: Any) -> None:
+        frame, ids, logits = answer
+        results[f"{name}/frame"], results[f"{name}/ids"] = np.array(frame), np.array(ids)
+        results[f"{name}/logits"] = logits.float().cpu().numpy()
+
+    state = predictor.init_state(str(frames))
+    keep("point", predictor.add_new_points_or_box(state, 0, 11, points=[[110.0, 90.0]], labels=[1]))
+    keep("mask", predictor.add_new_mask(state, 0, 33, inputs.disc_mask((250, 100), 45)))
+    for answer in predictor.propagate_in_video(state, start_frame_idx=0, max_frame_num_to_track=1):
+        keep(f"forward_{answer[0]}", answer)
+    keep("correction", predictor.add_new_points_or_box(state, 1, 11, points=[[140.0, 110.0]], labels=[1]))
+    for answer in predictor.propagate_in_video(state, start_frame_idx=1, reverse=True):
+        keep(f"reverse_{answer[0]}", answer)
+    return results
+
+
 def play_options(predictor: Any, frames: Path) -> Results:
     """Box with points, cleared prompts, several conditioning frames, reset, and masks that may not overlap."""
     results: Results = {}
