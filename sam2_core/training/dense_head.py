@@ -29,11 +29,13 @@ class DenseHead(nn.Module):
     def forward(self, features: ImageFeatures) -> Tensor:
         """Return (B, 4, h, w): logits of foreground and boundary, offset (y, x) to the centre in units of 8 cells."""
         size = features.maps[0].shape[-2:]
-        total: Tensor | None = None
-        for lateral, level in zip(self.laterals, features.maps, strict=True):
-            here = F.interpolate(lateral(level), size, mode="bilinear", align_corners=False)
-            total = here if total is None else total + here
-        return self.out(F.gelu(self.mix(F.gelu(total))))  # type: ignore[arg-type]
+        levels = [
+            F.interpolate(lateral(level), size, mode="bilinear", align_corners=False)
+            for lateral, level in zip(self.laterals, features.maps, strict=True)
+        ]
+        mixed = self.mix(F.gelu(torch.stack(levels).sum(dim=0)))
+        out: Tensor = self.out(F.gelu(mixed))
+        return out
 
 
 def dense_targets(labels: Tensor) -> Tensor:
