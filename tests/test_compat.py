@@ -64,6 +64,23 @@ def test_every_public_official_name_resolves() -> None:
 
 
 @pytest.mark.usefixtures("alias")
+def test_what_official_modules_import_from_each_other_is_there_too() -> None:
+    folder = _official_folder()
+    missing = [
+        f"{module}.{name.name}"
+        for path in sorted(folder.rglob("*.py"))
+        if path.name not in ("__init__.py", "benchmark.py")
+        for module in [".".join(path.relative_to(folder.parent).with_suffix("").parts)]
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sam2.")
+        for name in node.names
+        if not hasattr(importlib.import_module(module), name.name)
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.usefixtures("alias")
 def test_every_name_of_the_table_exists() -> None:
     for module, names in compat.OFFICIAL_MODULES.items():
         for name in names:

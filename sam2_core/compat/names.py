@@ -118,6 +118,55 @@ _MODULES: dict[str, dict[str, str]] = {
     "sam2.utils.transforms": _all_from(f"{_COMPAT}.transforms", "SAM2Transforms"),
 }
 
+# What official modules import from each other, and programs then import from there.
+_ALSO: dict[str, dict[str, tuple[str, ...]]] = {
+    "sam2.sam2_image_predictor": {
+        "sam2.modeling.sam2_base": ("SAM2Base",),
+        "sam2.utils.transforms": ("SAM2Transforms",),
+    },
+    "sam2.sam2_video_predictor": {
+        "sam2.modeling.sam2_base": ("NO_OBJ_SCORE", "SAM2Base"),
+        "sam2.utils.misc": ("concat_points", "fill_holes_in_mask_scores", "load_video_frames"),
+    },
+    "sam2.sam2_video_predictor_legacy": {
+        "sam2.modeling.sam2_base": ("NO_OBJ_SCORE", "SAM2Base"),
+        "sam2.utils.misc": ("concat_points", "fill_holes_in_mask_scores", "load_video_frames"),
+    },
+    "sam2.automatic_mask_generator": {
+        "sam2.modeling.sam2_base": ("SAM2Base",),
+        "sam2.sam2_image_predictor": ("SAM2ImagePredictor",),
+        "sam2.utils.amg": tuple(name for name in _MODULES["sam2.utils.amg"] if name != "build_point_grid"),
+    },
+    "sam2.modeling.backbones.hieradet": {
+        "sam2.modeling.backbones.utils": ("PatchEmbed", "window_partition", "window_unpartition"),
+        "sam2.modeling.sam2_utils": ("DropPath", "MLP"),
+    },
+    "sam2.modeling.memory_attention": {
+        "sam2.modeling.sam.transformer": ("RoPEAttention",),
+        "sam2.modeling.sam2_utils": ("get_activation_fn", "get_clones"),
+    },
+    "sam2.modeling.memory_encoder": {"sam2.modeling.sam2_utils": ("DropPath", "LayerNorm2d", "get_clones")},
+    "sam2.modeling.sam.mask_decoder": {"sam2.modeling.sam2_utils": ("LayerNorm2d", "MLP")},
+    "sam2.modeling.sam.prompt_encoder": {
+        "sam2.modeling.position_encoding": ("PositionEmbeddingRandom",),
+        "sam2.modeling.sam2_utils": ("LayerNorm2d",),
+    },
+    "sam2.modeling.sam.transformer": {
+        "sam2.modeling.position_encoding": ("apply_rotary_enc", "compute_axial_cis"),
+        "sam2.modeling.sam2_utils": ("MLP",),
+    },
+    "sam2.modeling.sam2_base": {
+        "sam2.modeling.sam.mask_decoder": ("MaskDecoder",),
+        "sam2.modeling.sam.prompt_encoder": ("PromptEncoder",),
+        "sam2.modeling.sam.transformer": ("TwoWayTransformer",),
+        "sam2.modeling.sam2_utils": ("MLP", "get_1d_sine_pe", "select_closest_cond_frames"),
+    },
+    "sam2.modeling.sam2_utils": {"sam2.utils.misc": ("mask_to_box",)},
+}
+for _module, _sources in _ALSO.items():
+    for _source, _names in _sources.items():
+        _MODULES[_module] |= {_name: _MODULES[_source][_name] for _name in _names}
+
 OFFICIAL_MODULES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {module: MappingProxyType(names) for module, names in _MODULES.items()}
 )

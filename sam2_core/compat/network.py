@@ -61,6 +61,25 @@ class MaskDecoder(mask_decoder.MaskDecoder):
         decoded = super().forward(*args, **kwargs)
         return OfficialMasks(decoded.masks, decoded.predicted_ious, decoded.tokens, decoded.object_score_logits)
 
+    def predict_masks(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+        repeat_image: bool,
+        high_res_features: list[Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return all masks (B, 4, h, w), predicted IoUs (B, 4), mask tokens (B, 4, C) and object scores (B, 1)."""
+        looked = self.look(image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings)
+        ious = self.predicted_ious(looked)
+        scores = (
+            self.pred_obj_score_head(looked.object_token)
+            if self.pred_obj_scores
+            else ious.new_full((len(ious), 1), 10.0)
+        )
+        return self.draw(looked, high_res_features), ious, looked.mask_tokens, scores
+
 
 class MemoryEncoder(memory_encoder.MemoryEncoder):
     """The memory encoder; its result can be read as the official dict."""

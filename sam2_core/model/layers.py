@@ -109,6 +109,6 @@ def get_activation_fn(activation: str) -> Callable[[Tensor], Tensor]:
     return functions[activation]
 
 
-def get_clones(module: nn.Module, count: int) -> nn.ModuleList:
-    """Return ``count`` independent copies of ``module``."""
-    return nn.ModuleList(copy.deepcopy(module) for _ in range(count))
+def get_clones(module: nn.Module, N: int) -> nn.ModuleList:  # the official name, so that it can be a keyword
+    """Return ``N`` independent copies of ``module``."""
+    return nn.ModuleList(copy.deepcopy(module) for _ in range(N))
