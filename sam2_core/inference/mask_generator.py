@@ -31,7 +31,7 @@ from sam2_core.inference.run_length import bounding_box, column_run_bounds, coun
 from sam2_core.kernels.mask_cleaning import remove_small_regions
 from sam2_core.model.sam2_base import SAM2Base
 
-# On a CPU larger batches fall out of the caches: of 1, 2, 4, 8, 16 points four were fastest (46 ms a point, 66 at eight).
+# On a CPU larger batches fall out of the caches: of 1, 2, 4, 8, 16 points four were fastest (46 ms a point, 66 at 8).
 CPU_POINTS_PER_BATCH = 4
 
 
