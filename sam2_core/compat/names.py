@@ -128,10 +128,6 @@ _ALSO: dict[str, dict[str, tuple[str, ...]]] = {
         "sam2.modeling.sam2_base": ("NO_OBJ_SCORE", "SAM2Base"),
         "sam2.utils.misc": ("concat_points", "fill_holes_in_mask_scores", "load_video_frames"),
     },
-    "sam2.sam2_video_predictor_legacy": {
-        "sam2.modeling.sam2_base": ("NO_OBJ_SCORE", "SAM2Base"),
-        "sam2.utils.misc": ("concat_points", "fill_holes_in_mask_scores", "load_video_frames"),
-    },
     "sam2.automatic_mask_generator": {
         "sam2.modeling.sam2_base": ("SAM2Base",),
         "sam2.sam2_image_predictor": ("SAM2ImagePredictor",),
@@ -163,6 +159,7 @@ _ALSO: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "sam2.modeling.sam2_utils": {"sam2.utils.misc": ("mask_to_box",)},
 }
+_ALSO["sam2.sam2_video_predictor_legacy"] = _ALSO["sam2.sam2_video_predictor"]
 for _module, _sources in _ALSO.items():
     for _source, _names in _sources.items():
         _MODULES[_module] |= {_name: _MODULES[_source][_name] for _name in _names}

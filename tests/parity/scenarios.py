@@ -6,6 +6,7 @@ beside them where the API returns masks.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +81,17 @@ def play_cleaned_masks(predictor: Any) -> Results:
     return {"logits": logits, "scores": scores, "low_resolution": low}
 
 
+def _keep(results: Results, name: str, answer: Any) -> None:
+    """Note what a video predictor answered: frame, object ids and logits."""
+    frame, ids, logits = answer
+    results[f"{name}/frame"], results[f"{name}/ids"] = np.array(frame), np.array(ids)
+    results[f"{name}/logits"] = logits.float().cpu().numpy()
+
+
 def play_video_predictor(predictor: Any, frames: Path) -> Results:
     """One story with every kind of prompt, in every direction, with objects that come later and go."""
     results: Results = {}
-
-    def keep(name: str, answer: Any) -> None:
-        frame, ids, logits = answer
-        results[f"{name}/frame"], results[f"{name}/ids"] = np.array(frame), np.array(ids)
-        results[f"{name}/logits"] = logits.float().cpu().numpy()
-
+    keep = partial(_keep, results)
     state = predictor.init_state(str(frames))
     keep("point", predictor.add_new_points_or_box(state, 1, 11, points=[[110.0, 90.0]], labels=[1]))
     keep(
@@ -117,12 +120,7 @@ def play_video_predictor(predictor: Any, frames: Path) -> Results:
 def play_short_video(predictor: Any, frames: Path) -> Results:
     """Two objects, by a point and by a mask, over three frames and back: what a large input can afford in every run."""
     results: Results = {}
-
-    def keep(name: str, answer: Any) -> None:
-        frame, ids, logits = answer
-        results[f"{name}/frame"], results[f"{name}/ids"] = np.array(frame), np.array(ids)
-        results[f"{name}/logits"] = logits.float().cpu().numpy()
-
+    keep = partial(_keep, results)
     state = predictor.init_state(str(frames))
     keep("point", predictor.add_new_points_or_box(state, 0, 11, points=[[110.0, 90.0]], labels=[1]))
     keep("mask", predictor.add_new_mask(state, 0, 33, inputs.disc_mask((250, 100), 45)))
@@ -137,12 +135,7 @@ def play_short_video(predictor: Any, frames: Path) -> Results:
 def play_options(predictor: Any, frames: Path) -> Results:
     """Box with points, cleared prompts, several conditioning frames, reset, and masks that may not overlap."""
     results: Results = {}
-
-    def keep(name: str, answer: Any) -> None:
-        frame, ids, logits = answer
-        results[f"{name}/frame"], results[f"{name}/ids"] = np.array(frame), np.array(ids)
-        results[f"{name}/logits"] = logits.float().cpu().numpy()
-
+    keep = partial(_keep, results)
     state = predictor.init_state(str(frames), offload_video_to_cpu=True, offload_state_to_cpu=True)
     keep(
         "box_and_point",
