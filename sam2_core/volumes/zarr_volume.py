@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -220,6 +221,8 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
     store: Any
     try:
         if isinstance(source, Path) and source.is_file():
+            with zipfile.ZipFile(source):
+                pass  # zarr's store cannot be closed again where this fails
             closes = store = zarr.storage.ZipStore(source, mode="r")
         elif isinstance(source, Path):
             store = zarr.storage.LocalStore(source, read_only=True)
