@@ -15,7 +15,7 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.overlay import OverlayFrame, draw_frame
 from sam2_core.cli.results import ResultFolder
 from sam2_core.volumes.frames import open_frames
-from sam2_core.volumes.label_stack import MAX_LABEL, LabelStackWriter
+from sam2_core.volumes.labels import MAX_LABEL, open_label_writer
 
 
 def everything(
@@ -69,7 +69,7 @@ def everything(
     kept = [record for record in records if min_area <= record["area"] <= limit][:MAX_LABEL]
     labels, table = _stacked(kept, picture.shape[:2])
     table.measure(0, labels)
-    with LabelStackWriter(folder.labels, 1, picture.shape[:2]) as writer:
+    with open_label_writer(folder.labels, length=1, frame_size=picture.shape[:2], overwrite=True) as writer:
         writer.write(0, labels)
     table.write_objects(folder.objects, range(1, len(kept) + 1))
     _save(draw_frame(OverlayFrame(picture, labels)), folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.volumes.label_stack import MAX_LABEL
+from sam2_core.volumes.labels import MAX_LABEL
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _PROMPT = re.compile(
