@@ -116,9 +116,11 @@ def image_results() -> dict[str, np.ndarray]:
 
 
 def video_results() -> dict[str, np.ndarray]:
-    # the official package fills holes only where its CUDA extension was compiled
-    overrides = [*OVERRIDES, "++model.fill_hole_area=0"]
+    delta = "++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta=0.3"
+    overrides = [*OVERRIDES, "++model.fill_hole_area=3", delta]
     predictor = alive(build_sam2_video_predictor(CONFIG, None, device="cpu", hydra_overrides_extra=overrides))
+    chosen = [predictor.fill_hole_area, predictor.sam_mask_decoder.dynamic_multimask_stability_delta]
+    predictor.fill_hole_area = 0  # the official package fills holes only where its CUDA extension was compiled
     with tempfile.TemporaryDirectory() as folder:
         for index, frame in enumerate(scene(4)):
             Image.fromarray(frame).save(Path(folder) / f"{index:05d}.jpg", quality=95)
@@ -132,6 +134,7 @@ def video_results() -> dict[str, np.ndarray]:
             (index, logits) for index, _, logits in predictor.propagate_in_video(state, max_frame_num_to_track=2)
         ]
     return by_hand | {
+        "who wins": np.array(chosen),
         "frames": frames,
         "frame size": np.array([height, width]),
         "ids": np.array(ids),

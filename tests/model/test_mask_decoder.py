@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.model import DecodedMasks, MaskDecoder, TwoWayTransformer
+from sam2_core.model.fine_features import FineFeatures
 from tests.model.small_models import WIDTH, alive, noise
 
 
