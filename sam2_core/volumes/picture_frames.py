@@ -69,6 +69,10 @@ class PictureFrames(FrameStack):
             contrast=contrast,
         )
 
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`FrameStack.source_file`."""
+        return (self._source, "") if isinstance(self._source, Path) else None
+
     @contextmanager
     def _opened(self) -> Iterator[Image.Image]:
         if isinstance(self._source, Image.Image):
@@ -161,6 +165,10 @@ class FolderFrames(FrameStack):
             colour=colour,
             contrast=contrast,
         )
+
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the frame's own file; see :meth:`FrameStack.source_file`."""
+        return self._paths[index], ""
 
     def _open_single(self, index: int) -> FrameStack:
         picture = self._open_picture(self._paths[index])

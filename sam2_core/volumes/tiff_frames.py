@@ -58,6 +58,7 @@ class TiffFrames(FrameStack):
         name: str | None = None,
     ) -> None:
         label = name or (source.name if isinstance(source, Path) else "TIFF")
+        self._path = source if isinstance(source, Path) else None
         self._file = _opened(source, label)
         # a stack that is dropped without close() lets go of its file quietly
         weakref.finalize(self, self._file.close)
@@ -97,6 +98,13 @@ class TiffFrames(FrameStack):
         """Close the file."""
         self._contiguous = None
         self._file.close()
+
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`FrameStack.source_file`."""
+        # the planes of one OME-TIFF may be spread over several files
+        if self._path is None or self._series.is_multifile:
+            return None
+        return self._path, f"{self._stack_axis} {self._fixed} {self._channels}"
 
     def _size(self, axis: str) -> int:
         return self._shape[self._axes.index(axis)] if axis in self._axes else 1

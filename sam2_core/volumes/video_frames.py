@@ -94,6 +94,10 @@ class VideoFrames(FrameStack):
             self._cache.clear()
             self._container.close()
 
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`FrameStack.source_file`."""
+        return (self._source, str(self._scaled_size)) if isinstance(self._source, Path) else None
+
     def scaled_to(self, frame_size: tuple[int, int]) -> VideoFrames:
         """Open the same video with its frames scaled to (height, width) by the decoder."""
         scaled = VideoFrames(self._source, name=self.name, frame_size=frame_size)
