@@ -190,9 +190,7 @@ class EmbeddingStore:
         shapes = [level.shape for level in levels]
         path = self._path(key)
         try:
-            array = self._open(key.space) if self._metadata_path(key.space).is_file() else None
-            if array is None or _level_shapes(array) != shapes:
-                array = self._create(key.space, shapes)
+            array = self._fitting(key.space, shapes) or self._create(key.space, shapes)
             is_new = not path.is_file()
             array[key.slot] = values
         except Exception as error:  # as above; features that are not stored are encoded again, no more
@@ -251,6 +249,17 @@ class EmbeddingStore:
             self._arrays[space.digest] = array
         return array
 
+    def _fitting(self, space: FeatureSpace, shapes: Sequence[tuple[int, ...]]) -> zarr.Array[Any] | None:
+        """The array of a space, if it is there, undamaged, and for levels of these shapes."""
+        if not self._metadata_path(space).is_file():
+            return None
+        try:
+            array = self._open(space)
+            return array if array is not None and _level_shapes(array) == list(shapes) else None
+        except Exception as error:  # zarr raises many types for metadata that are none
+            _LOGGER.warning("embedding store: the array %s is damaged and made anew (%s)", space.digest, error)
+            return None
+
     def _create(self, space: FeatureSpace, shapes: Sequence[tuple[int, ...]]) -> zarr.Array[Any]:
         """Make the array of a space anew: there is none, or one that does not fit (and can only be damaged)."""
         import zarr
@@ -259,10 +268,9 @@ class EmbeddingStore:
         size = sum(int(np.prod(shape)) for shape in shapes)
         with FileLock(self._entries_folder / f"{space.digest}.lock"):
             self._arrays.pop(space.digest, None)
-            with suppress(Exception):  # another process may have made it meanwhile
-                found = self._open(space)
-                if found is not None and _level_shapes(found) == list(shapes):
-                    return found
+            found = self._fitting(space, shapes)
+            if found is not None:
+                return found  # another process made it meanwhile
             self._arrays[space.digest] = zarr.create_array(
                 str(self._space_folder(space)),
                 shape=(_SLOTS, _SLOTS, size),

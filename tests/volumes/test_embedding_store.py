@@ -17,30 +17,11 @@ import zarr
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.embedding_store import EmbeddingStore, embeddings_folder
-from sam2_core.volumes.embedding_store_key import EmbeddingKey, FeatureSpace
+from sam2_core.volumes.embedding_store_key import FeatureSpace
 from tests.inference.video_scene import small_predictor
+from tests.volumes.embedding_entries import ENTRY_BYTES, SHAPES, SPACE, holds, key, levels
 
-SPACE = FeatureSpace("weights", "frame 64x64", "float32")
-SHAPES = [(16, 16, 4), (8, 8, 8), (4, 4, 32)]
-ENTRY_BYTES = 2 * (16 * 16 * 4 + 8 * 8 * 8 + 4 * 4 * 32) + 4
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def key(number: int, space: FeatureSpace = SPACE) -> EmbeddingKey:
-    return space.key(np.full((2, 2), number, np.int64))
-
-
-def levels(number: int) -> list[np.ndarray]:
-    random = np.random.default_rng(number)
-    return [random.standard_normal(shape).astype(np.float16) for shape in SHAPES]
-
-
-def holds(store: EmbeddingStore, number: int, space: FeatureSpace = SPACE) -> bool:
-    """Whether an entry is there; if so, it must be the right one."""
-    found = store.get(key(number, space))
-    if found is not None:
-        assert all(np.array_equal(level, expected) for level, expected in zip(found, levels(number), strict=True))
-    return found is not None
 
 
 def entry_files(store: EmbeddingStore) -> list[Path]:
@@ -249,7 +230,7 @@ def test_a_store_travels_to_another_process(store: EmbeddingStore) -> None:
 
 WORKER = """
 import sys
-from tests.volumes.test_embedding_store import ENTRY_BYTES, EmbeddingStore, holds, key, levels
+from tests.volumes.embedding_entries import ENTRY_BYTES, EmbeddingStore, holds, key, levels
 store = EmbeddingStore(sys.argv[1], quota_bytes=int(sys.argv[2]) * ENTRY_BYTES)
 print("ready", flush=True)
 for turn in range(int(sys.argv[4])):
@@ -270,7 +251,10 @@ def start(folder: Path, quota: int, numbers: int, turns: int) -> subprocess.Pope
 
 
 def finished(worker: subprocess.Popen[str]) -> str:
-    output, _ = worker.communicate(timeout=120)
+    try:
+        output, _ = worker.communicate(timeout=120)
+    finally:
+        worker.kill()
     assert worker.returncode == 0
     return output.splitlines()[-1]
 
@@ -307,7 +291,7 @@ def test_a_half_written_entry_is_never_used(store: EmbeddingStore, monkeypatch: 
     """The process ends between the first bytes and the last, as a power cut or kill -9 would have it."""
     script = """
 import os, sys, pathlib
-from tests.volumes.test_embedding_store import ENTRY_BYTES, EmbeddingStore, key, levels
+from tests.volumes.embedding_entries import ENTRY_BYTES, EmbeddingStore, key, levels
 store = EmbeddingStore(sys.argv[1], quota_bytes=100 * ENTRY_BYTES)
 store.put(key(0), levels(0))
 opened = pathlib.Path.open
