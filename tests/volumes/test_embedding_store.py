@@ -261,9 +261,9 @@ def finished(worker: subprocess.Popen[str]) -> str:
 
 @pytest.mark.parametrize("quota", [1000, 20], ids=["room for all", "evicting"])
 def test_processes_read_write_and_evict_at_once(tmp_path: Path, quota: int) -> None:
-    workers = [start(tmp_path, quota, numbers=30, turns=5) for _ in range(3)]
+    workers = [start(tmp_path, quota, numbers=30, turns=3) for _ in range(2)]
 
-    assert [finished(worker) for worker in workers] == ["done False"] * 3
+    assert [finished(worker) for worker in workers] == ["done False"] * 2
     store = EmbeddingStore(tmp_path, quota_bytes=quota * ENTRY_BYTES)
     found = [number for number in range(30) if holds(store, number)]
     assert found == list(range(30)) if quota == 1000 else 0 < len(found) < 30
@@ -271,20 +271,21 @@ def test_processes_read_write_and_evict_at_once(tmp_path: Path, quota: int) -> N
 
 
 def test_kill_9_in_the_middle_leaves_whole_entries_only(tmp_path: Path) -> None:
-    for turn in range(4):
-        worker = start(tmp_path, 1000, numbers=10_000, turns=1)
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-        time.sleep(0.15 + 0.05 * turn)
+    store = EmbeddingStore(tmp_path, quota_bytes=10_000 * ENTRY_BYTES)
+    for _ in range(2):
+        before = store.usage().entries
+        worker = start(tmp_path, 10_000, numbers=100_000, turns=1)
+        deadline = time.monotonic() + 100
+        while store.usage().entries < before + 10 and time.monotonic() < deadline:
+            time.sleep(0.002)
         worker.kill()
-        worker.wait()
+        worker.communicate()
 
-    store = EmbeddingStore(tmp_path, quota_bytes=1000 * ENTRY_BYTES)
     whole = [path for path in entry_files(store) if path.suffix != ".partial"]
-    assert whole
+    assert len(whole) >= 20
     assert all(path.stat().st_size == ENTRY_BYTES for path in whole)
     assert sum(holds(store, number) for number in range(len(whole))) == len(whole)
-    assert store.put(key(10_000), levels(10_000))
+    assert store.put(key(100_000), levels(0))
 
 
 def test_a_half_written_entry_is_never_used(store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch) -> None:
