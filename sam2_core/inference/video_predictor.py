@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.video_frames import DEFAULT_CACHED_FRAMES, DEFAULT_FRAMES_AHEAD, open_prepared_frames
 from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.inference.video_segmenter import VideoSegmenter
 from sam2_core.inference.video_state import VideoState
+from sam2_core.volumes.embedding_store_key import feature_bytes
 from sam2_core.volumes.frames import FrameSource
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 DEFAULT_CACHED_FEATURES = 4
 
@@ -85,6 +90,9 @@ class SAM2VideoPredictor(VideoSegmenter):
         *,
         cached_frames: int = DEFAULT_CACHED_FRAMES,
         cached_features: int = DEFAULT_CACHED_FEATURES,
+        embedding_store: EmbeddingStore | None = None,
+        feature_memory_bytes: int | None = None,
+        feature_batch: int = 1,
     ) -> VideoState:
         """Open a video, a stack or a folder of frames.
 
@@ -103,6 +111,14 @@ class SAM2VideoPredictor(VideoSegmenter):
             Read the next frames in a background thread while the current one is computed.
         cached_frames, cached_features : int
             How many frames, and how many frames' image features, are kept; at least 1.
+        embedding_store : EmbeddingStore, optional
+            Where image features are looked for, and kept for whoever opens these frames next. They are rounded to its
+            float16 then, also when they were just computed: the same results, whether they were stored or not.
+        feature_memory_bytes : int, optional
+            Size up to which features stay in memory, in place of ``cached_features``.
+        feature_batch : int
+            How many frames are encoded at once while the objects are carried from frame to frame; more than 1 pays on
+            a GPU, and may change results in the last digit.
 
         Returns
         -------
@@ -124,13 +140,19 @@ class SAM2VideoPredictor(VideoSegmenter):
             device=torch.device("cpu") if offload_video_to_cpu else self.device,
             cached_frames=cached_frames,
             frames_ahead=DEFAULT_FRAMES_AHEAD if async_loading_frames else 0,
+            store=embedding_store,
+        )
+        if feature_memory_bytes is None:
+            feature_memory_bytes = cached_features * feature_bytes(self, self.dtype.itemsize)
+        features = FrameFeatures(
+            self, images, store=embedding_store, memory_bytes=feature_memory_bytes, batch=feature_batch
         )
         return VideoState(
             images,
+            features,
             device=self.device,
             storage_device=torch.device("cpu") if offload_state_to_cpu else self.device,
             memory_budget_bytes=self.memory_budget_bytes,
-            cached_features=cached_features,
         )
 
     @torch.inference_mode()

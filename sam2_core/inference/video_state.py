@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from sam2_core.errors import StateError
+from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.video_frames import PreparedFrames
 from sam2_core.inference.video_memory import ResidentMemories
-from sam2_core.model.results import EncodedMemory, FrameOutput, ImageFeatures, PointPrompts
+from sam2_core.model.results import EncodedMemory, FrameOutput, PointPrompts
 
 
 @dataclass(eq=False)
@@ -114,31 +115,30 @@ class VideoState:
     ----------
     images : PreparedFrames
         The frames, read when needed.
+    features : FrameFeatures
+        Their image features: kept, or encoded when needed.
     device, storage_device : torch.device
         Where the model computes, and where memories are kept.
     memory_budget_bytes : int
         See :class:`~sam2_core.inference.video_memory.ResidentMemories`.
-    cached_features : int
-        How many frames' image features are kept.
     """
 
     def __init__(
         self,
         images: PreparedFrames,
+        features: FrameFeatures,
         *,
         device: torch.device,
         storage_device: torch.device,
         memory_budget_bytes: int,
-        cached_features: int,
     ) -> None:
         self.images = images
+        self.features = features
         self.device = device
         self.storage_device = storage_device
         self.resident = ResidentMemories(memory_budget_bytes)
         self.objects: OrderedDict[Hashable, TrackedObject] = OrderedDict()
         self.memory_position: torch.Tensor | None = None
-        self._cached_features = cached_features
-        self._features: OrderedDict[int, ImageFeatures] = OrderedDict()
 
     @property
     def num_frames(self) -> int:
@@ -201,17 +201,6 @@ class VideoState:
             known = ", ".join(repr(known_id) for known_id in self.objects) or "none yet"
             raise StateError(f"There is no object {object_id!r} in this video. Its objects: {known}.") from None
 
-    def features(self, frame_index: int, encode: Callable[[torch.Tensor], ImageFeatures]) -> ImageFeatures:
-        """Return the image features (batch of 1) of a frame, encoding it if they are not at hand."""
-        features = self._features.get(frame_index)
-        if features is None:
-            features = encode(self.images[frame_index][None])
-            self._features[frame_index] = features
-        self._features.move_to_end(frame_index)
-        while len(self._features) > self._cached_features:
-            self._features.popitem(last=False)
-        return features
-
     def forget_objects(self) -> None:
         """Remove all objects with everything found for them; the frames and their features stay."""
         self.objects.clear()
@@ -219,7 +208,7 @@ class VideoState:
     def close(self) -> None:
         """Let go of objects, features and the source of the frames."""
         self.forget_objects()
-        self._features.clear()
+        self.features.close()
         self.images.close()
 
 

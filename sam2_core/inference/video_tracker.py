@@ -92,18 +92,7 @@ class VideoTracker(SAM2Base):
         return 1 if self.non_overlap_masks_for_mem_enc else self.max_objects_per_batch
 
     def _features(self, state: VideoState, frame_index: int) -> ImageFeatures:
-        def encode(image: torch.Tensor) -> ImageFeatures:
-            with without_autocast(self.device):
-                features = self.forward_image(image.to(self.device))
-            if self.device.type != "cuda":
-                return features
-            # an encoder compiled into CUDA graphs hands out buffers that its next run overwrites
-            maps, positions = (
-                tuple(level.clone() for level in levels) for levels in (features.maps, features.positions)
-            )
-            return ImageFeatures(maps, positions)
-
-        return state.features(frame_index, encode)
+        return state.features.get(frame_index)
 
     def _answer_prompt(
         self,

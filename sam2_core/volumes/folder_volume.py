@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,11 @@ class FilesVolume(Volume):
             colour=first_volume.colour,
             guessed_axis="" if axis is not None else self._frame_axis,
         )
+
+    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+        """Name the frame's own file; see :meth:`Volume.source_file`."""
+        # a plane across the frames depends on all of them
+        return (self._paths[position[self._frame_axis]], "") if self._frame_axis in position else None
 
     def _open_single(self, index: int) -> Volume:
         path = self._paths[index]

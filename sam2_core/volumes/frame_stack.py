@@ -6,6 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -103,6 +104,19 @@ class FrameStack(ABC):
     @abstractmethod
     def _read_raw(self, index: int) -> NDArray[Any]:
         """Read frame `index` (known to exist): (y, x, channel), raw dtype."""
+
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the one local file that a frame's pixels depend on, where there is one.
+
+        The embedding store remembers by it what a frame was, and need not read it again while the file's time and size
+        stay the same. Where that does not tell whether pixels changed (arrays, zarr, addresses), there is none.
+
+        Returns
+        -------
+        (Path, str) or None
+            The file, and all that says which of its pixels the frame shows (axis, positions, channels, level).
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027  most sources hold nothing open
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""

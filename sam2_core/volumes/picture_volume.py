@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class PictureVolume(Volume):
             colour=is_colour,
             in_memory=isinstance(source, Image.Image),
         )
+
+    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`Volume.source_file`."""
+        return (self._source, "") if isinstance(self._source, Path) else None
 
     def as_array(self) -> NDArray[Any]:
         """Decode the picture: (y, x) or (y, x, channel)."""

@@ -7,7 +7,7 @@ import itertools
 import os
 import struct
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,13 @@ class TiffVolume(Volume):
         """Close the file."""
         self._contiguous = None
         self._file.close()
+
+    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`Volume.source_file`."""
+        # the planes of one OME-TIFF may be spread over several files
+        if self._stamp is None or self._series.is_multifile:
+            return None
+        return self._stamp.path, f"series {self._series.index} level {self.level} axes {self._letters}"
 
     def _size(self, letter: str) -> int:
         return self._stored_shape[self._letters.index(letter)] if letter in self._letters else 1

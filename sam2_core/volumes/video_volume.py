@@ -6,7 +6,7 @@ import io
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,10 @@ class VideoVolume(Volume):
             self._decoder = None
             self._cache.clear()
             self._container.close()
+
+    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`Volume.source_file`."""
+        return (self._source, str(self._scaled_size)) if isinstance(self._source, Path) else None
 
     def scaled_to(self, frame_size: tuple[int, int]) -> Volume:
         """Open the same video with its frames scaled to (height, width) by the decoder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,15 @@ class VolumeFrames(FrameStack):
         self._slabs.close()
         self._windows.close()
         self.volume.close()
+
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`FrameStack.source_file`."""
+        position = {**self._fixed, **({self._along: index} if self._along else {})}
+        found = self.volume.source_file(position)
+        if found is None:
+            return None
+        path, which = found
+        return path, f"{which} plane {self.plane} along {self._along} at {self._fixed} channels {self.channels}"
 
     def scaled_to(self, frame_size: tuple[int, int]) -> FrameStack | None:
         """Open the same frames scaled to (height, width) by their decoder, same contrast; None if it cannot."""

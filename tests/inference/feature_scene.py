@@ -1,0 +1,46 @@
+"""What tests of features share: frames that count who reads them, and a model that counts what it encodes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from sam2_core.inference.video_predictor import SAM2VideoPredictor
+from sam2_core.volumes.array_frames import ArrayFrames
+
+
+class CountingFrames(ArrayFrames):
+    def __init__(self, array: np.ndarray) -> None:
+        super().__init__(array)
+        self.reads: list[int] = []
+
+    def _read_raw(self, index: int) -> np.ndarray:
+        self.reads.append(index)
+        return super()._read_raw(index)
+
+
+def counted_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the batches that are encoded from now on."""
+    sizes: list[int] = []
+    encode = SAM2VideoPredictor.forward_image
+
+    def counted(self: SAM2VideoPredictor, images: torch.Tensor) -> Any:
+        sizes.append(images.shape[0])
+        return encode(self, images)
+
+    monkeypatch.setattr(SAM2VideoPredictor, "forward_image", counted)
+    return sizes
+
+
+def written(path: Path, pixels: np.ndarray) -> Path:
+    """A TIFF that was not changed for a while."""
+    tifffile.imwrite(path, pixels, photometric="rgb")
+    os.utime(path, (time.time() - 1000,) * 2)
+    return path
