@@ -57,7 +57,7 @@ class WindowFrames(FrameStack):
         self._padding = ((before[0], after[0]), (before[1], after[1]), (0, 0))
 
     @property
-    def contrast_limits(self) -> ContrastLimits | None:  # type: ignore[override]  # read from the parent, not kept
+    def contrast_limits(self) -> ContrastLimits | None:
         """The limits of the whole stack."""
         return self.parent.contrast_limits
 

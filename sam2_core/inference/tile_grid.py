@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sam2_core.errors import InvalidInputError
 
@@ -183,9 +184,7 @@ class TileGrid:
         TileGrid
         """
         if tile_size is None:
-            fits = all(
-                extent <= WHOLE_PLANE_FACTOR * side for extent, side in zip(frame_size, input_size, strict=True)
-            )
+            fits = all(extent <= WHOLE_PLANE_FACTOR * side for extent, side in zip(frame_size, input_size, strict=True))
             tile_size = frame_size if fits else input_size
         if halo is None:
             halo = int(HALO_SHARE * (tile_size if isinstance(tile_size, int) else min(tile_size)))
@@ -274,5 +273,5 @@ def _spread(extent: int, tile: int, halo: int) -> tuple[list[int], list[int], in
     steps = math.ceil((extent - tile) / (tile - 2 * halo))
     starts = [number * (extent - tile) // steps for number in range(steps + 1)]
     # neighbours overlap by at least two halos; the border runs in the middle of the overlap
-    middles = [(start + tile + following) // 2 for start, following in zip(starts, starts[1:], strict=False)]
+    middles = [(start + tile + following) // 2 for start, following in pairwise(starts)]
     return starts, [0, *middles, extent], tile

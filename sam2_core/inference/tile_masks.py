@@ -106,9 +106,7 @@ class ObjectMask:
         """Return the part of the mask that lies in a window."""
         shared = self.window & window
         cut = self.mask[shared.within(self.window)] if shared.area else np.zeros((0, 0), dtype=np.bool_)
-        return self.from_pixels(
-            self.object_id, cut, (shared.top, shared.left), self.predicted_iou, self.object_score
-        )
+        return self.from_pixels(self.object_id, cut, (shared.top, shared.left), self.predicted_iou, self.object_score)
 
     def overlap(self, other: ObjectMask, window: Window | None = None) -> int:
         """Count the pixels that two masks share, in a window or anywhere."""

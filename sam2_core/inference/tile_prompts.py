@@ -38,9 +38,7 @@ def checked_plane_prompt(
             "A box comes before any point and replaces those given earlier: pass clear_old_points=True with it."
         )
     # of an input as large as the plane, coordinates are the plane's
-    checked = point_prompts(
-        points, labels, box, frame_size=frame_size, input_size=frame_size, normalize_coords=True
-    )
+    checked = point_prompts(points, labels, box, frame_size=frame_size, input_size=frame_size, normalize_coords=True)
     coords, values = checked.coords[0].numpy(), checked.labels[0].numpy()
     is_corner = np.isin(values, BOX_CORNER_LABELS)
     corners = coords[is_corner].reshape(-1).tolist()
@@ -91,7 +89,7 @@ def checked_plane_mask(
     if not Window(0, 0, *frame_size).holds(given.window):
         raise InvalidInputError(
             f"The mask covers x from {given.box[0]} to {given.box[2]} and y from {given.box[1]} to {given.box[3]}, "
-            f"beyond the plane of {frame_size[0]} x {frame_size[1]} (height x width). Check its origin, which is (x, y)."
+            f"beyond the plane of {frame_size[0]} x {frame_size[1]} (height x width). Check origin=(x, y)."
         )
     return given
 

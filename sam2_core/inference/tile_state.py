@@ -1,9 +1,12 @@
-"""What a tiled predictor knows of one stack: its objects, their prompts in each tile, and the tiles that are open."""
+"""What is known of a stack that is worked on in parts: its objects, their prompts, the parts that are open.
+
+A part is called a place and goes by a number: a tile of a grid, or a crop that follows objects.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import StateError
-from sam2_core.inference.tile_frames import WindowFrames
-from sam2_core.inference.tile_grid import TileGrid
+from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.tile_records import MaskRecords
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
@@ -21,8 +23,8 @@ from sam2_core.volumes.frame_stack import FrameStack
 
 #: Recent frames whose memories an object keeps, about: what tracking reads and a little more.
 _MEMORIES_AN_OBJECT = 8
-#: Frames, and frames' features, that an open tile keeps. Propagation needs one; the other spares a click beside it.
-_CACHED_FRAMES, _CACHED_FEATURES = 1, 2
+#: Frames, and frames' features, that an open place keeps: the one at hand.
+_CACHED_FRAMES, _CACHED_FEATURES = 1, 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class PlanePrompt:
     mask : ObjectMask or None
         Instead of points and box.
     is_handed : bool
-        Whether a neighbouring tile gave it rather than a person.
+        Whether another place gave it rather than a person.
     replaces : bool
         Whether it replaces what was said on this frame before.
     """
@@ -55,28 +57,32 @@ class PlanePrompt:
 
 @dataclass(eq=False)
 class PlaneObject:
-    """One object of a plane: its number in the records, and its prompts by tile and frame."""
+    """One object of a plane: its number in the records, and its prompts by place and frame."""
 
     object_id: Hashable
     number: int
     prompts: dict[int, dict[int, list[PlanePrompt]]] = field(default_factory=dict)
 
-    def add(self, tile: int, frame_index: int, prompt: PlanePrompt) -> None:
-        """Note a prompt, so that it can be repeated should its tile be closed meanwhile."""
-        on_frame = self.prompts.setdefault(tile, {}).setdefault(frame_index, [])
+    def add(self, place: int, frame_index: int, prompt: PlanePrompt) -> None:
+        """Note a prompt, so that it can be repeated should its place be closed meanwhile."""
+        on_frame = self.prompts.setdefault(place, {}).setdefault(frame_index, [])
         if prompt.replaces:
             on_frame.clear()
         on_frame.append(prompt)
 
-    def tiles_prompted_on(self, frame_index: int) -> list[int]:
-        """List the tiles with a prompt on a frame."""
-        return [tile for tile, frames in self.prompts.items() if frame_index in frames]
+    def prompts_on(self, frame_index: int) -> list[PlanePrompt]:
+        """List what was said on a frame, in order."""
+        return [prompt for frames in self.prompts.values() for prompt in frames.get(frame_index, ())]
 
-    def tiles_prompted_by_a_person(self) -> list[int]:
-        """List the tiles in which a person, rather than a neighbour, said where the object is."""
+    def prompted_on(self, frame_index: int) -> list[int]:
+        """List the places with a prompt on a frame."""
+        return [place for place, frames in self.prompts.items() if frame_index in frames]
+
+    def prompted_by_a_person(self) -> list[int]:
+        """List the places in which a person, rather than a neighbour, said where the object is."""
         return [
-            tile
-            for tile, frames in self.prompts.items()
+            place
+            for place, frames in self.prompts.items()
             if any(not prompt.is_handed for prompts in frames.values() for prompt in prompts)
         ]
 
@@ -91,130 +97,149 @@ class PlaneObject:
             }
         )
 
+    def forget(self, place: int, frame_index: int) -> None:
+        """Drop what was said in a place on a frame."""
+        frames = self.prompts.get(place, {})
+        frames.pop(frame_index, None)
+        if not frames:
+            self.prompts.pop(place, None)
+
     def forget_handed(self, frame_index: int) -> list[int]:
-        """Drop what neighbours handed over on a frame and return the tiles it was handed to."""
-        tiles = []
-        for tile, frames in list(self.prompts.items()):
-            if all(prompt.is_handed for prompt in frames.get(frame_index, ())) and frames.pop(frame_index, None):
-                tiles.append(tile)
-            if not frames:
-                del self.prompts[tile]
-        return tiles
+        """Drop what neighbours handed over on a frame and return the places it was handed to."""
+        places = []
+        for place, frames in list(self.prompts.items()):
+            given = frames.get(frame_index)
+            if given and all(prompt.is_handed for prompt in given):
+                self.forget(place, frame_index)
+                places.append(place)
+        return places
 
 
-class OpenTiles:
-    """The tiles that are being worked in, each a video of its own; those used longest ago close beyond a budget.
+class OpenVideos:
+    """The parts of a plane that are being worked in, each a video of its own; those used longest ago close.
 
     Parameters
     ----------
     predictor : SAM2VideoPredictor
         Opens them.
+    frames_of : callable
+        Gives the frames that a place shows.
     stack : FrameStack
-        The whole frames.
-    grid : TileGrid
-        Where the tiles lie.
+        The whole frames, which stay open when a place that shows them whole is closed.
     budget_bytes : int
-        Size up to which tiles stay open, estimated from what a tile's features and its objects' memories take. The one
-        in use stays, whatever it takes.
+        Size up to which videos stay open, estimated from what features and objects' memories take. The one in use
+        stays, whatever it takes.
     """
 
-    def __init__(self, predictor: SAM2VideoPredictor, stack: FrameStack, grid: TileGrid, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        predictor: SAM2VideoPredictor,
+        frames_of: Callable[[int], FrameStack],
+        stack: FrameStack,
+        budget_bytes: int,
+    ) -> None:
         self.budget_bytes = budget_bytes
         self._predictor = predictor
+        self._frames_of = frames_of
         self._stack = stack
-        self._grid = grid
         self._videos: OrderedDict[int, VideoState] = OrderedDict()
         self._records: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._videos)
 
-    def __contains__(self, tile: int) -> bool:
-        return tile in self._videos
+    def __contains__(self, place: int) -> bool:
+        return place in self._videos
 
     def __iter__(self) -> Iterator[int]:
         return iter(list(self._videos))
 
     @property
     def resident_bytes(self) -> int:
-        """What the open tiles take, about."""
-        return sum(self._bytes_of(tile) for tile in self._videos)
+        """What the open videos take, about."""
+        return sum(self._bytes_of(place) for place in self._videos)
 
-    def open(self, tile: int) -> VideoState:
-        """Return a tile's video, opening it anew, without objects, if it was closed or never open."""
-        video = self._videos.get(tile)
+    def open(self, place: int) -> VideoState:
+        """Return a place's video, opening it anew, without objects, if it was closed or never open."""
+        video = self._videos.get(place)
         if video is None:
-            window = self._grid[tile].window
-            whole = window.size == self._stack.frame_size
             video = self._predictor.init_state(
-                self._stack if whole else WindowFrames(self._stack, window),
-                cached_frames=_CACHED_FRAMES,
-                cached_features=_CACHED_FEATURES,
+                self._frames_of(place), cached_frames=_CACHED_FRAMES, cached_features=_CACHED_FEATURES
             )
-            self._videos[tile] = video
-            self._records[tile] = 0
-        self._videos.move_to_end(tile)
+            self._videos[place] = video
+            self._records[place] = 0
+        self._videos.move_to_end(place)
         while len(self._videos) > 1 and self.resident_bytes > self.budget_bytes:
-            self.close_tile(next(iter(self._videos)))
+            self.close_video(next(iter(self._videos)))
         return video
 
-    def count_records(self, tile: int, records: int) -> None:
-        """Say that a tile's video holds so many more results."""
-        self._records[tile] += records
+    def count_records(self, place: int, records: int) -> None:
+        """Say that a place's video holds so many more results."""
+        self._records[place] += records
 
-    def close_tile(self, tile: int) -> None:
-        """Let go of a tile's features and memories."""
-        video = self._videos.pop(tile, None)
+    def close_video(self, place: int) -> None:
+        """Let go of a place's features and memories."""
+        video = self._videos.pop(place, None)
         if video is not None:
-            self._records.pop(tile, None)
-            if isinstance(video.images.stack, WindowFrames):
+            self._records.pop(place)
+            if video.images.stack is not self._stack:
                 video.close()
 
     def close(self) -> None:
-        """Let go of all tiles."""
-        for tile in list(self._videos):
-            self.close_tile(tile)
+        """Let go of all."""
+        for place in list(self._videos):
+            self.close_video(place)
 
-    def _bytes_of(self, tile: int) -> int:
+    def _bytes_of(self, place: int) -> int:
         height, width = self._predictor.input_size
         pixels, itemsize = height * width, next(self._predictor.parameters()).element_size()
         # 256 channels at stride 16, 64 at 8 and 32 at 4, with a position encoding for the first; frames are RGB float32
-        features = pixels * itemsize * (1 + 1 + 1 + 2)
-        held = min(self._records[tile], _MEMORIES_AN_OBJECT * max(1, len(self._videos[tile].obj_ids)))
+        features = pixels * itemsize * (1 + 1 + 2 + 1)
+        held = min(self._records[place], _MEMORIES_AN_OBJECT * max(1, len(self._videos[place].obj_ids)))
         memories = held * pixels * itemsize // 4
-        logits = self._records[tile] * pixels // 4
+        logits = self._records[place] * pixels // 4
         return _CACHED_FRAMES * pixels * 12 + _CACHED_FEATURES * features + memories + logits
 
 
-class TiledState:
-    """A stack being worked on by a tiled predictor, as :meth:`TiledTracker.init_state` hands it out.
+class PlaneState:
+    """A stack of planes being worked on, place by place.
 
     Attributes
     ----------
     stack : FrameStack
         The whole frames.
-    grid : TileGrid
-        The tiles.
     objects : dict
         The objects by id, in the order in which they came.
     records : MaskRecords
         What was found.
-    tiles : OpenTiles
-        The tiles that are open.
+    videos : OpenVideos
+        The places that are open.
     """
 
-    def __init__(self, predictor: SAM2VideoPredictor, stack: FrameStack, grid: TileGrid, budget_bytes: int) -> None:
+    def __init__(self, predictor: SAM2VideoPredictor, stack: FrameStack, budget_bytes: int) -> None:
         self.stack = stack
-        self.grid = grid
         self.objects: dict[Hashable, PlaneObject] = {}
         self.records = MaskRecords()
-        self.tiles = OpenTiles(predictor, stack, grid, budget_bytes)
+        self.videos = OpenVideos(predictor, self.frames_of, stack, budget_bytes)
         self._objects_ever = 0
+
+    def frames_of(self, place: int) -> FrameStack:
+        """Return the frames that a place shows."""
+        raise NotImplementedError
+
+    def window_of(self, place: int, frame_index: int) -> Window:
+        """Return the part of a frame that a place shows."""
+        raise NotImplementedError
 
     @property
     def num_frames(self) -> int:
         """Number of frames."""
         return len(self.stack)
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(height, width) of the planes."""
+        return self.stack.frame_size
 
     @property
     def obj_ids(self) -> list[Hashable]:
@@ -246,5 +271,5 @@ class TiledState:
     def close(self) -> None:
         """Let go of everything; the stack stays open."""
         self.objects.clear()
-        self.tiles.close()
+        self.videos.close()
         self.records.close()

@@ -2,31 +2,60 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from sam2_core.errors import InvalidInputError, StateError
-from sam2_core.inference.frame_masks import FrameMasks
+from sam2_core.inference.tile_frames import WindowFrames
 from sam2_core.inference.tile_grid import Tile, TileGrid, Window
 from sam2_core.inference.tile_masks import ObjectMask, PlaneMasks, linked_parts, merged_part
+from sam2_core.inference.tile_plane import DEFAULT_BUDGET_BYTES, PlaneTracker
 from sam2_core.inference.tile_prompts import checked_plane_mask, checked_plane_prompt, prompt_in_window
-from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, TiledState
+from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, PlaneState
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.inference.video_prompts import checked_frame_index
+from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import FrameSource, open_frames
 
-DEFAULT_BUDGET_BYTES = 2 * 2**30
 #: A cell of the model's mask grid, in pixels of its input: closer than this to a tile's border a mask may be cut off.
 _MASK_CELL = 4
 #: Share of what a neighbour handed over that has to be found again, for the rest to be trusted.
 _LEAST_AGREEMENT = 0.5
 
 
-class TiledTracker:
+#: Specks of less than this share of a mask lead nowhere: they are the model's noise more often than the object.
+_LEAST_BEYOND = 0.01
+#: Object id, in the tiles' videos, of a mask that is followed and not kept.
+_GUEST = object()
+
+
+class TiledState(PlaneState):
+    """A stack being worked on in tiles, as :meth:`TiledTracker.init_state` hands it out; its places are the tiles.
+
+    Attributes
+    ----------
+    grid : TileGrid
+        The tiles.
+    """
+
+    def __init__(self, predictor: SAM2VideoPredictor, stack: FrameStack, grid: TileGrid, budget_bytes: int) -> None:
+        super().__init__(predictor, stack, budget_bytes)
+        self.grid = grid
+
+    def frames_of(self, place: int) -> FrameStack:
+        """Return the frames that a tile shows."""
+        return self.stack if len(self.grid) == 1 else WindowFrames(self.stack, self.grid[place].window)
+
+    def window_of(self, place: int, frame_index: int) -> Window:
+        """Return the part of a frame that a tile shows, the same on every frame."""
+        return self.grid[place].window
+
+
+class TiledTracker(PlaneTracker[TiledState]):
     """Track objects on planes of any size: a predictor that looks at them through tiles.
 
     Each prompt goes to the tile that answers for its place; a tile is read and encoded only if there is something to do
@@ -58,12 +87,9 @@ class TiledTracker:
         halo: int | None = None,
         memory_budget_bytes: int = DEFAULT_BUDGET_BYTES,
     ) -> None:
-        if memory_budget_bytes < 0:
-            raise InvalidInputError(f"memory_budget_bytes is a number of bytes, 0 or more; got {memory_budget_bytes}.")
-        self.predictor = predictor
+        super().__init__(predictor, memory_budget_bytes)
         self.tile_size = tile_size
         self.halo = halo
-        self.memory_budget_bytes = memory_budget_bytes
 
     def init_state(self, source: FrameSource) -> TiledState:
         """Open a picture or a stack; nothing is read yet.
@@ -84,9 +110,7 @@ class TiledTracker:
             Not a supported source, or a tile size or halo that does not fit it.
         """
         stack = open_frames(source)
-        grid = TileGrid.for_model(
-            stack.frame_size, self.predictor.input_size, tile_size=self.tile_size, halo=self.halo
-        )
+        grid = TileGrid.for_model(stack.frame_size, self.predictor.input_size, tile_size=self.tile_size, halo=self.halo)
         return TiledState(self.predictor, stack, grid, self.memory_budget_bytes)
 
     def prompt_points(
@@ -138,7 +162,7 @@ class TiledTracker:
         found = {}
         for tile in targets:
             if (local := prompt_in_window(prompt, tile.window)) is not None:
-                found[tile] = self._answer(state, tracked, frame_index, tile, local)
+                found[tile] = self._answer(state, tracked, frame_index, tile.index, local)
         state.objects[object_id] = tracked
         return self._finished(state, tracked, frame_index, found)
 
@@ -193,80 +217,35 @@ class TiledTracker:
         for tile in tiles:
             part = given.cut_to(tile.window)
             if part.window.area:
-                found[tile] = self._answer(state, tracked, frame_index, tile, PlanePrompt(mask=part))
+                found[tile] = self._answer(state, tracked, frame_index, tile.index, PlanePrompt(mask=part))
         state.objects[object_id] = tracked
         return self._finished(state, tracked, frame_index, found, is_whole=True)
 
-    def masks_on_frame(self, state: TiledState, frame_index: int) -> PlaneMasks:
-        """Return what is known of all objects on a frame, without running the network.
-
-        Raises
-        ------
-        InvalidTypeError, InvalidInputError
-            ``frame_index`` is no integer, or there is no such frame.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        return self._results(state, frame_index, state.objects.values())
-
-    def remove_object(self, state: TiledState, object_id: Hashable) -> None:
-        """Remove an object with everything found for it.
-
-        Raises
-        ------
-        StateError
-            There is no such object.
-        """
-        tracked = state.object(object_id)
-        for tile in state.tiles:
-            self.predictor.remove_object(state.tiles.open(tile), object_id, need_output=False)
-        state.records.forget(tracked.number)
-        del state.objects[object_id]
-
-    def propagate(
-        self,
-        state: TiledState,
-        start_frame: int | None = None,
-        frame_count: int | None = None,
-        *,
-        reverse: bool = False,
-    ) -> Iterator[PlaneMasks]:
-        """Carry the objects through the stack, frame by frame, from tile to tile.
+    def completed(self, state: TiledState, frame_index: int, tile: Tile, found: ObjectMask) -> ObjectMask:
+        """Follow a mask that a tile cuts off into its neighbours; no object is added to the state.
 
         Parameters
         ----------
         state : TiledState
             The stack, from :meth:`init_state`.
-        start_frame : int, optional
-            Index of the frame to begin with; by default the earliest one with a prompt.
-        frame_count : int, optional
-            How many frames, the first included; by default, and at most, all that are left in this direction.
-        reverse : bool
-            Go towards the stack's first frame rather than its last.
+        frame_index : int
+            Index of the frame, from 0.
+        tile : Tile
+            The tile in whose window the mask was found.
+        found : ObjectMask
+            The mask.
 
         Returns
         -------
-        iterator of PlaneMasks
-            For each frame, computed when it is asked for, all objects.
-
-        Raises
-        ------
-        StateError
-            There is no object.
-        InvalidTypeError, InvalidInputError
-            There is no such frame, or ``frame_count`` is negative. All of these at the call, before the first frame.
+        ObjectMask
+            The whole mask; ``found`` itself where the tile sees all of it.
         """
-        if start_frame is not None:
-            start_frame = checked_frame_index(start_frame, state.num_frames)
-        if frame_count is not None and frame_count < 0:
-            raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
-        if not state.objects:
-            raise StateError("There is nothing to propagate: add points, a box or a mask for an object first.")
-        if start_frame is None:
-            start_frame = min(frame for tracked in state.objects.values() for frame in tracked.prompted_frames())
-        left = start_frame + 1 if reverse else state.num_frames - start_frame
-        count = left if frame_count is None else min(frame_count, left)
-        step = -1 if reverse else 1
-        return self._propagated(state, range(start_frame, start_frame + step * count, step), reverse)
+        parts = {tile: found}
+        guest = PlaneObject(_GUEST, 0)
+        self._hand_over(state, guest, frame_index, parts, self._cutting_distance(state.grid))
+        for place in state.videos:
+            self._leave(state, guest, place)
+        return found if len(parts) == 1 else merged_part(found.object_id, parts)
 
     # -- prompts -------------------------------------------------------------------------------------------------------
 
@@ -294,38 +273,8 @@ class TiledTracker:
         """Take back what was handed on from an earlier answer on this frame, which a new one replaces."""
         kept = {tile.index for tile in keep}
         for tile in tracked.forget_handed(frame_index):
-            if tile not in kept and tile in state.tiles:
-                self.predictor.remove_object(state.tiles.open(tile), tracked.object_id, need_output=False)
-
-    def _answer(
-        self, state: TiledState, tracked: PlaneObject, frame_index: int, tile: Tile, prompt: PlanePrompt
-    ) -> ObjectMask:
-        """Prompt one tile and note the prompt."""
-        self._restore(state, tracked, tile)
-        answer = self._prompted(state, tracked, frame_index, tile, prompt)
-        tracked.add(tile.index, frame_index, prompt)
-        return answer
-
-    def _prompted(
-        self, state: TiledState, tracked: PlaneObject, frame_index: int, tile: Tile, prompt: PlanePrompt
-    ) -> ObjectMask:
-        video = state.tiles.open(tile.index)
-        if prompt.mask is not None:
-            result = self.predictor.prompt_mask(
-                video, frame_index, tracked.object_id, prompt.mask.pixels_in(tile.window)
-            )
-        else:
-            left, top = tile.window.left, tile.window.top
-            result = self.predictor.prompt_points(
-                video,
-                frame_index,
-                tracked.object_id,
-                *((prompt.points - np.array([left, top], np.float32), prompt.labels) if len(prompt.points) else ()),
-                box=None if prompt.box is None else np.array(prompt.box) - np.array([left, top, left, top]),
-                clear_old_points=prompt.replaces,
-            )
-        state.tiles.count_records(tile.index, 1)
-        return _found(result, tracked.object_id, tile.window)
+            if tile not in kept:
+                self._leave(state, tracked, tile)
 
     def _finished(
         self,
@@ -338,34 +287,43 @@ class TiledTracker:
     ) -> PlaneMasks:
         """Hand on what a prompt found, and keep it."""
         if not is_whole:
-            self._hand_over(state, tracked, frame_index, found)
+            self._hand_over(state, tracked, frame_index, found, self._handing_distance(state))
         parts = {tile.index: part for tile, part in found.items()}
         kept = {
             place: part
             for place, part in state.records.parts(frame_index, tracked.number).items()
-            if place not in parts and place in tracked.tiles_prompted_on(frame_index)
+            if place not in parts and place in tracked.prompted_on(frame_index)
         }
         state.records.put(frame_index, tracked.number, {**kept, **parts})
         return self.masks_on_frame(state, frame_index)
 
-    # -- from tile to tile -------------------------------------------------------------------------------------------------
+    # -- from tile to tile --------------------------------------------------------------------------------------------
 
     def _hand_over(
-        self, state: TiledState, tracked: PlaneObject, frame_index: int, found: dict[Tile, ObjectMask]
-    ) -> list[Tile]:
-        """Hand an object on to the tiles it reaches; adds what they find and returns them."""
+        self,
+        state: TiledState,
+        tracked: PlaneObject,
+        frame_index: int,
+        found: dict[Tile, ObjectMask],
+        near: int,
+    ) -> None:
+        """Hand an object on to the tiles it reaches, and add what they find.
+
+        Parameters
+        ----------
+        near : int
+            Distance in pixels from the border of a tile's view at which a mask is handed on.
+        """
         grid = state.grid
         if len(grid) == 1:
-            return []
-        touching = min(grid.halo, self._mask_cell(grid))
-        # an object that may move on is handed before it is cut off
-        near = touching if state.num_frames == 1 else max(touching, grid.halo // 2)
-        queue, added = deque(found), []
+            return
+        touching = self._cutting_distance(grid)
+        queue = deque(found)
         while queue:
             tile = queue.popleft()
             part = found[tile]
             beyond = _outside(part, grid.inner_part(tile, near))
-            if not beyond.window.area:
+            if beyond.area < _LEAST_BEYOND * part.area or not beyond.window.area:
                 continue
             is_cut = bool(_outside(part, grid.inner_part(tile, touching)).window.area)
             for neighbour in grid.cores_touching(beyond.window):
@@ -374,9 +332,7 @@ class TiledTracker:
                 found[neighbour] = self._handed(
                     state, tracked, frame_index, neighbour, part.cut_to(neighbour.window), is_cut=is_cut
                 )
-                added.append(neighbour)
                 queue.append(neighbour)
-        return added
 
     def _handed(
         self,
@@ -389,109 +345,68 @@ class TiledTracker:
         is_cut: bool,
     ) -> ObjectMask:
         """Give a tile its part of an object; what the other tile could not see of it, it draws itself."""
-        self._restore(state, tracked, tile)
-        answer = self._prompted(state, tracked, frame_index, tile, PlanePrompt(mask=part))
+        self._restore(state, tracked, tile.index)
+        answer = self._prompted(state, tracked, frame_index, tile.index, PlanePrompt(mask=part))
         if is_cut:
             click = PlanePrompt(points=_deepest_point(part), labels=np.ones(1, np.int32))
-            drawn = self._prompted(state, tracked, frame_index, tile, click)
+            drawn = self._prompted(state, tracked, frame_index, tile.index, click)
             # the model may take the click for another thing: then the part is all that is sure
             if _agreement(drawn, part) >= _LEAST_AGREEMENT:
                 answer = drawn
             else:
-                answer = self._prompted(state, tracked, frame_index, tile, PlanePrompt(mask=part))
+                answer = self._prompted(state, tracked, frame_index, tile.index, PlanePrompt(mask=part))
         if answer.window.area:
             tracked.add(tile.index, frame_index, PlanePrompt(mask=answer, is_handed=True))
         return answer
 
-    def _mask_cell(self, grid: TileGrid) -> int:
-        shrinking = max(
-            tile / side for tile, side in zip(grid.tile_size, self.predictor.input_size, strict=True)
-        )
-        return max(2, int(np.ceil(_MASK_CELL * shrinking)))
+    def _cutting_distance(self, grid: TileGrid) -> int:
+        """Pixels from the border of a tile's view within which a mask may be cut off: a cell of the mask grid."""
+        shrinking = max(tile / side for tile, side in zip(grid.tile_size, self.predictor.input_size, strict=True))
+        return min(grid.halo, max(2, math.ceil(_MASK_CELL * shrinking)))
 
-    def _restore(
-        self, state: TiledState, tracked: PlaneObject, tile: Tile, previous_frame: int | None = None
-    ) -> None:
-        """Make sure that a tile's video knows an object: repeat its prompts there, and its last mask, if it does not."""
-        video = state.tiles.open(tile.index)
-        if tracked.object_id in video.obj_ids:
-            return
-        prompts = tracked.prompts.get(tile.index, {})
-        for frame_index in sorted(prompts):
-            for prompt in prompts[frame_index]:
-                self._prompted(state, tracked, frame_index, tile, prompt)
-        if previous_frame is not None and previous_frame not in prompts:
-            last = state.records.parts(previous_frame, tracked.number).get(tile.index)
-            if last is not None and last.window.area:
-                self._prompted(state, tracked, previous_frame, tile, PlanePrompt(mask=last))
+    def _handing_distance(self, state: TiledState) -> int:
+        """Pixels from the border of a tile's view within which an object is handed on."""
+        cutting = self._cutting_distance(state.grid)
+        # an object that may move on is handed before it is cut off
+        return cutting if state.num_frames == 1 else max(cutting, state.grid.halo // 2)
 
-    # -- propagation ---------------------------------------------------------------------------------------------------------
+    # -- propagation --------------------------------------------------------------------------------------------------
 
     def _propagated(self, state: TiledState, frames: Sequence[int], reverse: bool) -> Iterator[PlaneMasks]:
         if not frames:
             return
         objects = list(state.objects.values())
         previous = frames[0] + (1 if reverse else -1)
-        active = {
-            tracked.object_id: self._tiles_at_start(state, tracked, frames[0], previous) for tracked in objects
-        }
+        near = self._handing_distance(state)
+        active = {tracked.object_id: self._tiles_at_start(state, tracked, frames[0], previous) for tracked in objects}
         for count, frame_index in enumerate(frames):
             objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
             if not objects:
                 return
             for tracked in objects:
-                active[tracked.object_id].update(
-                    {state.grid[tile] for tile in tracked.tiles_prompted_on(frame_index)}
-                )
+                active[tracked.object_id].update({state.grid[tile] for tile in tracked.prompted_on(frame_index)})
             found: dict[Hashable, dict[Tile, ObjectMask]] = {tracked.object_id: {} for tracked in objects}
             # to and fro, so that the tiles that stay open are those that come next
             for tile in sorted(set().union(*active.values()), reverse=bool(count % 2), key=lambda tile: tile.index):
                 here = [tracked for tracked in objects if tile in active[tracked.object_id]]
-                for tracked, part in self._tracked_in_tile(state, tile, here, frame_index, previous, reverse):
+                for tracked, part in self._tracked_in_place(state, tile.index, here, frame_index, previous, reverse):
                     found[tracked.object_id][tile] = part
             for tracked in objects:
                 parts = found[tracked.object_id]
-                self._hand_over(state, tracked, frame_index, parts)
+                self._hand_over(state, tracked, frame_index, parts, near)
                 active[tracked.object_id] = self._still_active(tracked.object_id, parts)
-                state.records.put(
-                    frame_index, tracked.number, {tile.index: part for tile, part in parts.items()}
-                )
+                state.records.put(frame_index, tracked.number, {tile.index: part for tile, part in parts.items()})
             previous = frame_index
             yield self._results(state, frame_index, objects)
 
-    def _tiles_at_start(
-        self, state: TiledState, tracked: PlaneObject, frame_index: int, previous: int
-    ) -> set[Tile]:
+    def _tiles_at_start(self, state: TiledState, tracked: PlaneObject, frame_index: int, previous: int) -> set[Tile]:
         """Tiles in which an object is followed from a frame on: those it was found in there, else the prompted ones."""
         for known_frame in (frame_index, previous):
             parts = state.records.parts(known_frame, tracked.number)
             tiles = linked_parts({state.grid[tile]: part for tile, part in parts.items()})
             if tiles:
                 return set(tiles)
-        return {state.grid[tile] for tile in tracked.tiles_prompted_by_a_person()}
-
-    def _tracked_in_tile(
-        self,
-        state: TiledState,
-        tile: Tile,
-        objects: Sequence[PlaneObject],
-        frame_index: int,
-        previous: int,
-        reverse: bool,
-    ) -> Iterator[tuple[PlaneObject, ObjectMask]]:
-        """Track some objects to a frame in one tile."""
-        known_before = previous if 0 <= previous < state.num_frames else None
-        for tracked in objects:
-            self._restore(state, tracked, tile, known_before)
-        video = state.tiles.open(tile.index)
-        wanted = {tracked.object_id for tracked in objects}
-        for object_id in video.obj_ids:
-            if object_id not in wanted:
-                self.predictor.remove_object(video, object_id, need_output=False)
-        state.tiles.count_records(tile.index, len(objects))
-        for result in self.predictor.propagate(video, frame_index, 1, reverse=reverse):
-            for tracked in objects:
-                yield tracked, _found(result, tracked.object_id, tile.window)
+        return {state.grid[tile] for tile in tracked.prompted_by_a_person()}
 
     @staticmethod
     def _still_active(object_id: Hashable, parts: dict[Tile, ObjectMask]) -> set[Tile]:
@@ -502,27 +417,8 @@ class TiledTracker:
         linked = linked_parts(parts)
         return {tile for tile in parts if tile in linked or whole.cut_to(tile.window).window.area}
 
-    def _results(self, state: TiledState, frame_index: int, objects: Iterable[PlaneObject]) -> PlaneMasks:
-        masks = []
-        for tracked in objects:
-            parts = {
-                state.grid[tile]: part for tile, part in state.records.parts(frame_index, tracked.number).items()
-            }
-            nothing = ObjectMask.from_pixels(tracked.object_id, np.zeros((0, 0), np.bool_))
-            masks.append(merged_part(tracked.object_id, parts) if parts else nothing)
-        return PlaneMasks(frame_index, state.grid.frame_size, masks)
-
-
-def _found(result: FrameMasks, object_id: Hashable, window: Window) -> ObjectMask:
-    """One object's mask out of a tile's results, in pixels of the plane."""
-    row = result.object_ids.index(object_id)
-    return ObjectMask.from_pixels(
-        object_id,
-        (result.logits[row, 0] > 0).cpu().numpy(),
-        (window.top, window.left),
-        float(result.predicted_ious[row]),
-        float(result.object_scores[row]),
-    )
+    def _joined(self, state: TiledState, object_id: Hashable, parts: dict[int, ObjectMask]) -> ObjectMask:
+        return merged_part(object_id, {state.grid[tile]: part for tile, part in parts.items()})
 
 
 def _outside(part: ObjectMask, inner: Window) -> ObjectMask:
