@@ -157,7 +157,10 @@ class PlaneMasks:
     def masks_in(self, window: Window | None = None) -> NDArray[np.bool_]:
         """Draw all masks as a window shows them: (N, y, x) bool; without a window, the whole frame."""
         window = window or Window(0, 0, *self.frame_size)
-        return np.stack([found.pixels_in(window) for found in self.objects] or [np.zeros((0, *window.size), np.bool_)])
+        masks = np.zeros((len(self.objects), *window.size), dtype=np.bool_)
+        for row, found in enumerate(self.objects):
+            masks[row] = found.pixels_in(window)
+        return masks
 
     def labels_in(self, window: Window | None = None) -> NDArray[np.int32]:
         """Draw a label image of a window: the n-th object has n, from 1; where masks overlap the earlier object has it.
