@@ -76,5 +76,5 @@ def _stacked(found: Sequence[FoundObject], size: tuple[int, ...]) -> tuple[NDArr
     for one in found:
         x0, y0, x1, y1 = one.mask.box
         labels[y0:y1, x0:x1][one.mask.crop] = one.object_id
-        table.score(0, one.object_id, one.predicted_iou, float("nan"))
+        table.score(0, [one.object_id], [one.predicted_iou], [float("nan")])
     return labels, table

@@ -88,7 +88,7 @@ def segment_picture(
     with MergedLabels(folder.labels, 1, picture.frame_size) as labels:
         for found in segment_objects(model, picture.read(0), prompts_on(objects, 0)):
             labels.merge(0, [found.object_id], found.logits[None])
-            table.score(0, found.object_id, found.predicted_iou, found.object_score)
+            table.score(0, [found.object_id], [found.predicted_iou], [found.object_score])
         folder.write(picture, labels, table, [one.object_id for one in objects], objects)
     for row in table.rows:
         output.print(

@@ -106,9 +106,8 @@ def _step_count(first: int, reach: range, direction: Direction) -> int:
 def _merge(frame_masks: FrameMasks, labels: MergedLabels, table: ObjectTable) -> None:
     ids = [int(str(object_id)) for object_id in frame_masks.object_ids]
     labels.merge(frame_masks.frame_index, ids, frame_masks.logits[:, 0].float().cpu().numpy())
-    scores = zip(frame_masks.predicted_ious.tolist(), frame_masks.object_scores.tolist(), strict=True)
-    for object_id, (predicted_iou, score_logit) in zip(ids, scores, strict=True):
-        table.score(frame_masks.frame_index, object_id, predicted_iou, _probability(score_logit))
+    scores = [_probability(logit) for logit in frame_masks.object_scores.tolist()]
+    table.score(frame_masks.frame_index, ids, frame_masks.predicted_ious.tolist(), scores)
 
 
 def _probability(logit: float) -> float:

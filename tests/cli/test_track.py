@@ -65,7 +65,7 @@ def test_directions(tmp_path, stack, untrained, direction, frames):
     with open_frames(stack) as opened, MergedLabels(tmp_path / "labels.tif", 4, (40, 50)) as labels:
         table = ObjectTable()
         track_objects(predictor, opened, parse_prompts(["2:10,12"]), labels, table, direction=direction)
-        assert {frame for frame, _ in table._scores} == frames
+        assert {frame for frame in range(4) if table.scores(frame)} == frames
 
 
 def test_objects_do_not_change_each_other(tmp_path, stack, untrained):
@@ -75,7 +75,7 @@ def test_objects_do_not_change_each_other(tmp_path, stack, untrained):
         with open_frames(stack) as opened, MergedLabels(tmp_path / "labels.tif", 4, (40, 50)) as labels:
             table = ObjectTable()
             track_objects(predictor, opened, parse_prompts(points), labels, table, show_progress=False)
-            return table._scores
+            return {(frame, one): found for frame in range(4) for one, found in table.scores(frame).items()}
 
     alone = scores("1@2:10,12")
     together = scores("1@2:10,12", "2@2:30,30", "3@0:5,5")
