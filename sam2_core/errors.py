@@ -27,6 +27,14 @@ class MissingFileError(Sam2Error, FileNotFoundError):
     """A file or folder that was named does not exist."""
 
 
+class DestinationExistsError(Sam2Error, FileExistsError):
+    """What is to be written exists already, and neither overwriting nor continuing was asked for."""
+
+
+class WriteError(Sam2Error, OSError):
+    """Results could not be written (disk full, no permission); what was written before is intact."""
+
+
 class UnknownModelError(Sam2Error, LookupError):
     """No model of that name is in the catalogue."""
 

@@ -20,7 +20,7 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.cli.results import ResultFolder, prompts_on
 from sam2_core.volumes.array_frames import ArrayFrames
-from sam2_core.volumes.label_stack import LabelStackWriter
+from sam2_core.volumes.labels import open_label_writer
 
 if TYPE_CHECKING:
     from sam2_core.training.generator import DrawnStack
@@ -58,7 +58,8 @@ def demo(
     frames = ArrayFrames(drawn.image, name="drawn stack")
     frames.axis = "z"
     tifffile.imwrite(folder.path / "stack.tif", drawn.image, imagej=True, metadata={"axes": "ZYX"})
-    with LabelStackWriter(folder.path / "truth.tif", len(truth), frames.frame_size) as writer:
+    truth_path = folder.path / "truth.tif"
+    with open_label_writer(truth_path, length=len(truth), frame_size=frames.frame_size, overwrite=True) as writer:
         for index, frame_truth in enumerate(truth):
             writer.write(index, frame_truth)
     model = load_predictor(checkpoint, device, precision, image_size)

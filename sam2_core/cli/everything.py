@@ -18,7 +18,7 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.overlay import OverlayFrame, draw_frame
 from sam2_core.cli.results import ResultFolder
 from sam2_core.volumes.frames import open_frames
-from sam2_core.volumes.label_stack import LabelStackWriter
+from sam2_core.volumes.labels import open_label_writer
 
 
 def everything(
@@ -61,7 +61,7 @@ def everything(
     found = find_everything(model, picture, Thresholds(points_per_side, min_iou, min_stability, min_area, max_area))
     labels, table = _stacked(found, picture.shape[:2])
     table.measure(0, labels)
-    with LabelStackWriter(folder.labels, 1, picture.shape[:2]) as writer:
+    with open_label_writer(folder.labels, length=1, frame_size=picture.shape[:2], overwrite=True) as writer:
         writer.write(0, labels)
     table.write_objects(folder.objects, [one.object_id for one in found])
     Image.fromarray(draw_frame(OverlayFrame(picture, labels))).save(folder.overlay)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sam2_core.cli.console import messages
 from sam2_core.cli.prompts.mask_crop import MaskCrop
-from sam2_core.volumes.label_stack import MAX_LABEL
+from sam2_core.volumes.labels import MAX_LABEL
 
 if TYPE_CHECKING:
     from sam2_core.model.sam2_base import SAM2Base

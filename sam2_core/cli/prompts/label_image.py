@@ -15,7 +15,7 @@ from scipy import ndimage
 from sam2_core.cli.prompts.mask_crop import MaskCrop
 from sam2_core.cli.prompts.objects import FramePrompt, ObjectPrompts
 from sam2_core.errors import InvalidInputError, InvalidTypeError
-from sam2_core.volumes.label_stack import MAX_LABEL
+from sam2_core.volumes.labels import MAX_LABEL
 
 
 class LabelPrompt(StrEnum):

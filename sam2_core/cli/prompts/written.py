@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sam2_core.cli.prompts.objects import FramePrompt, ObjectPrompts
 from sam2_core.errors import InvalidInputError
-from sam2_core.volumes.label_stack import MAX_LABEL
+from sam2_core.volumes.labels import MAX_LABEL
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 _PROMPT = re.compile(
