@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -102,6 +103,23 @@ Axis = Annotated[
 At = Annotated[
     list[str] | None, typer.Option("--at", metavar="AXIS=N", help="Position on another axis of a TIFF, such as t=3.")
 ]
+
+
+class LabelFormatName(StrEnum):
+    """The formats that labels are written in."""
+
+    TIFF = "tiff"
+    OME_ZARR = "ome-zarr"
+    PNG = "png"
+    CTC = "ctc"
+    COCO = "coco"
+    IMAGEJ_ROI = "imagej-roi"
+
+
+LabelFormatOption = Annotated[
+    LabelFormatName | None, typer.Option("--format", help="Format of the labels; by the destination's name by default.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 
 def parse_contrast(text: str | None) -> Contrast:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from sam2_core.cli.finding import Thresholds, find_everything
 from sam2_core.cli.prompts import ObjectPrompts, StackGeometry, parse_prompts, require_inside
-from sam2_core.cli.prompts.label_image import LabelPrompt, OpenedLabels, prompt_of, prompts_from_labels
+from sam2_core.cli.prompts.label_image import LabelPrompt, open_label_image, prompt_of, prompts_from_labels
 from sam2_core.cli.prompts.prompted import joined
 from sam2_core.cli.prompts.written import free_ids
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
-from sam2_core.volumes.frames import open_frames
 
 if TYPE_CHECKING:
     from sam2_core.model.sam2_base import SAM2Base
@@ -122,10 +121,9 @@ class PromptSources:
     def _from_labels(self, stack: FrameStack, frames: range | None) -> list[ObjectPrompts]:
         if self.labels is None:
             return []
-        with open_frames(self.labels) as opened:
+        with open_label_image(self.labels) as labels:
             return prompts_from_labels(
-                OpenedLabels(self.labels, opened),
-                self.labels.name,
+                labels,
                 frame_count=len(stack),
                 frame_size=stack.frame_size,
                 frame=0 if len(stack) == 1 else self.label_frame,

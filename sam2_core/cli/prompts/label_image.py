@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from sam2_core.cli.prompts.mask_crop import MaskCrop
 from sam2_core.cli.prompts.objects import FramePrompt, ObjectPrompts
 from sam2_core.errors import InvalidInputError, InvalidTypeError
-from sam2_core.volumes.labels import MAX_LABEL
+from sam2_core.volumes.labels import MAX_LABEL, ArrayLabels, LabelStack, open_labels
 
 
 class LabelPrompt(StrEnum):
@@ -24,20 +24,6 @@ class LabelPrompt(StrEnum):
     MASK = "mask"
     POINT = "point"
     BOX = "box"
-
-
-class LabelFrames(Protocol):
-    """Frames of labels, read one at a time."""
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """(height, width)."""
-
-    def __len__(self) -> int:
-        """Number of frames."""
-
-    def read(self, index: int, /) -> NDArray[Any]:
-        """One frame: (y, x) integer."""
 
 
 @dataclass
@@ -49,8 +35,7 @@ class _Best:
 
 
 def prompts_from_labels(
-    labels: LabelFrames,
-    name: str,
+    labels: LabelStack,
     *,
     frame_count: int,
     frame_size: tuple[int, int],
@@ -64,10 +49,8 @@ def prompts_from_labels(
 
     Parameters
     ----------
-    labels : LabelFrames
+    labels : LabelStack
         Either as long as the stack, or a single frame.
-    name : str
-        Of the label image, for messages.
     frame_count : int
         Of the stack.
     frame_size : tuple of int
@@ -88,27 +71,25 @@ def prompts_from_labels(
     ------
     InvalidInputError
         Another size than the stack's, no object, ids that do not fit, a frame that does not exist or is not given.
-    InvalidTypeError
-        The values are no integers.
     """
-    places = _places(labels, name, frame_count, frame_size, frame, frames)
+    places = _places(labels, frame_count, frame_size, frame, frames)
     best: dict[int, _Best] = {}
     for stack_frame, label_frame in places.items():
-        areas = np.bincount(_checked(labels.read(label_frame), name, stack_frame).reshape(-1))
+        areas = np.bincount(_read(labels, label_frame).reshape(-1))
         for object_id in areas.nonzero()[0].tolist():
             area = int(areas[object_id])
             if object_id and (object_id not in best or area > best[object_id].area):
                 best[object_id] = _Best(stack_frame, area)
     if not best:
         where = f"on frame {frame}" if frame is not None else "on any frame that is looked at"
-        raise InvalidInputError(f"{name} holds no object {where}: all of it is 0, background.")
+        raise InvalidInputError(f"{labels.name} holds no object {where}: all of it is 0, background.")
     by_frame: dict[int, set[int]] = {}
     for object_id, found in best.items():
         by_frame.setdefault(found.frame, set()).add(object_id)
     objects = []
     for stack_frame, ids in by_frame.items():
-        for object_id, mask in _masks(_checked(labels.read(places[stack_frame]), name, stack_frame), ids):
-            origin = f"object {object_id} of {name}"
+        for object_id, mask in _masks(_read(labels, places[stack_frame]), ids):
+            origin = f"object {object_id} of {labels.name}"
             objects.append(ObjectPrompts(object_id, {stack_frame: prompt_of(mask, kind, origin)}))
     return sorted(objects, key=lambda one: one.object_id)
 
@@ -124,8 +105,7 @@ def prompt_of(mask: MaskCrop, kind: LabelPrompt, origin: str = "") -> FramePromp
 
 
 def _places(
-    labels: LabelFrames,
-    name: str,
+    labels: LabelStack,
     frame_count: int,
     frame_size: tuple[int, int],
     frame: int | None,
@@ -134,8 +114,8 @@ def _places(
     """Which frames of the stack to look at, and which frame of the labels each one is."""
     if labels.frame_size != frame_size:
         raise InvalidInputError(
-            f"{name} has frames of height x width {labels.frame_size[0]} x {labels.frame_size[1]}; the stack has "
-            f"{frame_size[0]} x {frame_size[1]}. Labels must be made for this stack."
+            f"{labels.name} has frames of height x width {labels.frame_size[0]} x {labels.frame_size[1]}; the stack "
+            f"has {frame_size[0]} x {frame_size[1]}. Labels must be made for this stack."
         )
     if frame is not None and not 0 <= frame < frame_count:
         raise InvalidInputError(f"There is no frame {frame}; the stack has frames 0 to {frame_count - 1}.")
@@ -143,25 +123,25 @@ def _places(
         wanted = (frames or range(frame_count)) if frame is None else [frame]
         return {index: index for index in wanted}
     if len(labels) != 1:
-        raise InvalidInputError(f"{name} has {len(labels)} frames; expected {frame_count}, as many as the stack, or 1.")
+        raise InvalidInputError(
+            f"{labels.name} has {len(labels)} frames; expected {frame_count}, as many as the stack, or 1."
+        )
     if frame is None:
         raise InvalidInputError(
-            f"{name} is a single frame, and the stack has {frame_count}: say with --frame N which of "
+            f"{labels.name} is a single frame, and the stack has {frame_count}: say with --frame N which of "
             "them it belongs to."
         )
     return {frame: 0}
 
 
-def _checked(frame_labels: NDArray[Any], name: str, frame: int) -> NDArray[np.int64]:
-    if frame_labels.dtype.kind not in "bui":
-        raise InvalidTypeError(f"{name} holds {frame_labels.dtype} values; expected integers, 0 being background.")
-    low, high = int(frame_labels.min(initial=0)), int(frame_labels.max(initial=0))
-    if low < 0 or high > MAX_LABEL:
+def _read(labels: LabelStack, label_frame: int) -> NDArray[np.int64]:
+    found = labels.read(label_frame).astype(np.int64)
+    if found.size and found.max() > MAX_LABEL:
         raise InvalidInputError(
-            f"{name} has ids from {low} to {high} on frame {frame}; they must lie between 1 and {MAX_LABEL}, 0 being "
-            "background. Number the objects anew, for instance with skimage.segmentation.relabel_sequential."
+            f"{labels.name} has ids up to {found.max()} on frame {label_frame}; they must lie between 1 and "
+            f"{MAX_LABEL}. Number the objects anew, for instance with skimage.segmentation.relabel_sequential."
         )
-    return frame_labels.astype(np.int64)
+    return found
 
 
 def _masks(frame_labels: NDArray[np.int64], ids: set[int]) -> Iterator[tuple[int, MaskCrop]]:
@@ -173,26 +153,20 @@ def _masks(frame_labels: NDArray[np.int64], ids: set[int]) -> Iterator[tuple[int
             yield object_id, MaskCrop.of(crop, rows.start, columns.start, size)
 
 
-@dataclass(frozen=True)
-class OpenedLabels:
-    """A label image in a file, read frame by frame."""
+def open_label_image(path: Path) -> LabelStack:
+    """Open labels of another program: anything :func:`~sam2_core.volumes.labels.open_labels` reads, or a single PNG.
 
-    path: Path
-    stack: Any
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """(height, width)."""
-        size: tuple[int, int] = self.stack.frame_size
-        return size
-
-    def __len__(self) -> int:
-        return len(self.stack)
-
-    def read(self, index: int, /) -> NDArray[Any]:
-        """One frame: (y, x)."""
-        raw = self.stack.read_raw(index)
-        if raw.shape[2] != 1:
-            raise InvalidTypeError(f"{self.path} is a colour picture; expected a label image, one number a pixel.")
-        frame: NDArray[Any] = raw[:, :, 0]
-        return frame
+    Raises
+    ------
+    MissingFileError
+        There is no such file.
+    InvalidInputError, InvalidTypeError
+        These are no labels.
+    """
+    if path.suffix.casefold() != ".png" or not path.is_file():
+        return open_labels(path)
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture)  # of a palette its indices, which are the ids
+    if pixels.ndim != 2:
+        raise InvalidTypeError(f"{path.name} is a colour picture; expected a label image, one number a pixel.")
+    return ArrayLabels(pixels, name=path.name)
