@@ -52,7 +52,7 @@ def describe(plugins: Plugins) -> dict[str, Any]:
                 "name": one.name,
                 "distribution": one.distribution,
                 "version": one.version,
-                "adds": {hook: names for hook, names in adds.get(one.name, {}).items()},
+                "adds": adds.get(one.name, {}),
             }
             for one in plugins.loaded
         ],
