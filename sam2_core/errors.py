@@ -53,3 +53,7 @@ class DownloadError(Sam2Error, OSError):
 
 class MissingDependencyError(Sam2Error, ImportError):
     """An optional library is needed for this call and is not installed."""
+
+
+class PluginError(Sam2Error, RuntimeError):
+    """A plugin failed, or there is none that adds what was asked for."""
