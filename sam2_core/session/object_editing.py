@@ -240,7 +240,7 @@ class ObjectEditing(SessionState):
                 continue
             union = np.zeros(self.frame_size, bool)
             for record in records:
-                pixels = self._pixels(record.mask)
+                pixels = self.pixels(record.mask)
                 union[pixels.window] |= pixels.inside
             pixels = MaskPixels.cut(union)
             (reference,) = self._keep_pixels([pixels])
@@ -264,7 +264,7 @@ class ObjectEditing(SessionState):
             record = self.record(object_id, frame)
             if record is None or record.mask.pixels is None:
                 continue
-            pixels = self._pixels(record.mask)
+            pixels = self.pixels(record.mask)
             numbered, count = ndimage.label(pixels.inside, structure=np.ones((3, 3)))
             full = np.zeros(self.frame_size, np.int32)
             full[pixels.window] = numbered

@@ -75,6 +75,22 @@ class SessionState:
         document = self._journal.get(Key(MASK, self._checked_id(object_id), self.checked_frame(frame)))
         return None if document is None else MaskRecord.read(document)
 
+    def records(self, object_id: int) -> dict[int, MaskRecord]:
+        """What is known of an object's masks, by frame in order; without their pixels."""
+        found = self._journal.items(MASK, a=self._checked_id(object_id))
+        return {key.b: MaskRecord.read(document) for key, document in found}
+
+    def records_on(self, frame: int) -> dict[int, MaskRecord]:
+        """What is known of all objects' masks on a frame, by object id; without their pixels."""
+        found = self._journal.items(MASK, b=self.checked_frame(frame))
+        return {key.a: MaskRecord.read(document) for key, document in found}
+
+    def pixels(self, reference: MaskReference) -> MaskPixels:
+        """The pixels that a record or a prompt refers to."""
+        if reference.pixels is None:
+            return MaskPixels(EMPTY, np.zeros((0, 0), bool))
+        return MaskPixels.decode(reference.box, self._journal.blob(reference.pixels))
+
     def masked_frames(self, object_id: int) -> list[int]:
         """List the frames on which an object has a mask, which may be empty."""
         return [frame for _, frame in self._journal.keys(MASK, a=self._checked_id(object_id))]
@@ -85,7 +101,7 @@ class SessionState:
         if record is None:
             self.object(object_id)
             return np.zeros(self.frame_size, bool)
-        return self._pixels(record.mask).paste(self.frame_size)
+        return self.pixels(record.mask).paste(self.frame_size)
 
     def labels(
         self, frame: int, *, priority: Priority | Sequence[int] = "surest", objects: Iterable[int] | None = None
@@ -111,14 +127,10 @@ class SessionState:
         """
         frame = self.checked_frame(frame)
         wanted = None if objects is None else {self._checked_id(one) for one in objects}
-        found = [
-            (key.a, MaskRecord.read(document))
-            for key, document in self._journal.items(MASK, b=frame)
-            if wanted is None or key.a in wanted
-        ]
+        found = [(one, record) for one, record in self.records_on(frame).items() if wanted is None or one in wanted]
         labels = np.zeros(self.frame_size, np.int32)
         for object_id, record in reversed(_ordered(found, priority)):
-            pixels = self._pixels(record.mask)
+            pixels = self.pixels(record.mask)
             labels[pixels.window][pixels.inside] = object_id
         return labels
 
@@ -199,11 +211,6 @@ class SessionState:
         filled = [mask for mask in masks if mask.area]
         numbers = iter(self._journal.add_blobs(mask.encode() for mask in filled))
         return [MaskReference(mask.box, next(numbers)) if mask.area else MaskReference(EMPTY, None) for mask in masks]
-
-    def _pixels(self, reference: MaskReference) -> MaskPixels:
-        if reference.pixels is None:
-            return MaskPixels(EMPTY, np.zeros((0, 0), bool))
-        return MaskPixels.decode(reference.box, self._journal.blob(reference.pixels))
 
     @staticmethod
     def _checked_id(object_id: int) -> int:
