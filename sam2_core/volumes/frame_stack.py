@@ -191,23 +191,6 @@ class FrameStack(ABC):
         expected = (rows.stop - rows.start, columns.stop - columns.start, self.channel_count)
         return self._shown(self._checked_frame(number, window, expected))
 
-    def read_window(self, index: int, rows: slice, columns: slice) -> NDArray[np.uint8]:
-        """Read part of one frame as the model sees it.
-
-        Parameters
-        ----------
-        index : int
-            Frame number, 0 to ``len(stack) - 1``.
-        rows, columns : slice
-            Within the frame.
-
-        Returns
-        -------
-        ndarray, (y, x, 3), uint8, RGB
-            ``read(index)[rows, columns]``; sources that are stored in chunks read only those they need.
-        """
-        return np.ascontiguousarray(self.read(index)[rows, columns])
-
     def read_raw(self, index: int) -> NDArray[Any]:
         """Read one frame with its own intensities.
 

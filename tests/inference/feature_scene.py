@@ -1,4 +1,4 @@
-"""What tests of features share: frames that count who reads them, and a model that counts what it encodes."""
+"""What tests of features share: a file of frames, and a model that counts what it encodes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,6 @@ import tifffile
 import torch
 
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.volumes.array_frames import ArrayFrames
-
-
-class CountingFrames(ArrayFrames):
-    def __init__(self, array: np.ndarray) -> None:
-        super().__init__(array)
-        self.reads: list[int] = []
-
-    def _read_raw(self, index: int) -> np.ndarray:
-        self.reads.append(index)
-        return super()._read_raw(index)
 
 
 def counted_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:

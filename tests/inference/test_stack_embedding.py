@@ -11,7 +11,8 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.inference.stack_embedding import embed_stack
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.embedding_store import EmbeddingStore
-from tests.inference.feature_scene import CountingFrames, counted_batches, written
+from tests.inference.counting_frames import CountingFrames
+from tests.inference.feature_scene import counted_batches, written
 from tests.inference.video_scene import FRAME_COUNT, small_predictor, stack
 
 

@@ -15,36 +15,12 @@ from PIL import Image
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD, FrameTransform
 from sam2_core.inference.video_frames import PreparedFrames, open_prepared_frames
-from sam2_core.volumes import FrameStack, open_frames
+from sam2_core.volumes import open_frames
+from tests.inference.counting_frames import CountingFrames
 from tests.inference.video_scene import FRAME_COUNT, HEIGHT, WIDTH, stack
 
 SIZE = (64, 96)
 CPU = torch.device("cpu")
-
-
-class CountingFrames(FrameStack):
-    """Remembers what was read, and fails where told to."""
-
-    def __init__(self, array: np.ndarray, failing: int | None = None) -> None:
-        super().__init__(
-            name="array",
-            length=len(array),
-            frame_size=array.shape[1:3],
-            channel_count=3,
-            dtype=array.dtype,
-            axis="frame",
-            colour=True,
-            contrast=None,
-        )
-        self.array = array
-        self.reads: list[int] = []
-        self.failing = failing
-
-    def _read_raw(self, index: int) -> np.ndarray:
-        self.reads.append(index)
-        if index == self.failing:
-            raise OSError(f"the disk is gone at frame {index}")
-        return self.array[index]
 
 
 def prepared(source: object, **options: int) -> PreparedFrames:
