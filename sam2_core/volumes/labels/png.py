@@ -16,7 +16,7 @@ from sam2_core.volumes.labels.destination import replaced
 from sam2_core.volumes.labels.folder_writer import DESCRIPTION_NAME, FolderWriter, read_description
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.layout import LabelLayout
-from sam2_core.volumes.picture_frames import natural_order
+from sam2_core.volumes.folder_volume import natural_order
 
 _PALETTE = label_colours(np.arange(256)).tobytes()
 
