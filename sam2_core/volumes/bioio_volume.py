@@ -92,7 +92,9 @@ class BioioReader:
         try:
             image = BioImage(source)
         except Exception as error:  # each format's reader fails in ways of its own
-            if type(error).__name__ == "UnsupportedFileFormatError":
+            # bioio says the same of a format without a reader and of a file that its reader refuses
+            is_without_reader = importlib.util.find_spec(f"bioio_{kind.casefold()}") is None
+            if type(error).__name__ == "UnsupportedFileFormatError" and is_without_reader:
                 raise MissingDependencyError(
                     f"No installed bioio reader takes {source.name}. For CZI, ND2 and LIF: {INSTALL}; for other "
                     f"formats the reader of that format, or save it as OME-TIFF or OME-Zarr. ({error})"

@@ -108,4 +108,4 @@ def _percentile_pair(values: NDArray[Any]) -> tuple[float, float]:
         return low, high
     # a few bright specks on a flat ground: the percentiles coincide, the extremes do not
     low, high = float(values.min()), float(values.max())
-    return (low, high) if low < high else (low, low + 1.0)
+    return (low, high) if low < high else (low, max(low + 1.0, float(np.nextafter(low, np.inf))))

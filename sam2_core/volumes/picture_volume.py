@@ -69,7 +69,6 @@ class PictureVolume(Volume):
             shape=(3, height, width) if is_colour else (height, width),
             dtype=np.dtype(dtype),
             chunks=(3, height, width) if is_colour else None,
-            channel_names=("red", "green", "blue") if is_colour else None,
             address=str(source) if isinstance(source, Path) else None,
             colour=is_colour,
             in_memory=isinstance(source, Image.Image),

@@ -142,7 +142,8 @@ def open_volume(
     if strict:
         volume.refuse_missing()
     if channels is not None:
-        volume = ChosenChannels(volume, channels)
+        numbers = volume.channel_numbers(channels)
+        volume = ChosenChannels(volume, numbers) if "c" in volume.axes else volume
     if scale is not None:
         volume.scale |= _checked_scale(scale, volume)
     return volume

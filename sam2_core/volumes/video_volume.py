@@ -79,7 +79,6 @@ class VideoVolume(Volume):
                 chunks=(1, 3, height, width),
                 scale={"t": float(1 / rate)} if rate else None,
                 units={"t": "second"} if rate else None,
-                channel_names=("red", "green", "blue"),
                 address=str(source) if isinstance(source, Path) else None,
                 colour=True,
             )

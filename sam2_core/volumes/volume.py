@@ -25,6 +25,9 @@ READ_BUDGET_BYTES = 192 * 2**20
 """Raw pixels that a stack keeps in memory at most, of what it has read."""
 
 
+COLOURS = ("red", "green", "blue")
+
+
 class Volume(ABC):
     """An image with named axes, which may be far larger than memory: only what is asked for is read.
 
@@ -45,6 +48,7 @@ class Volume(ABC):
     units : mapping of str to str, optional
         Unit of that size ("micrometer", "second"), where known.
     channel_names : sequence of str, optional
+        Numbers, or red, green, blue for the colours of a picture, by default.
     address : str, optional
         Path or URL it was opened from.
     levels, level : int
@@ -95,7 +99,7 @@ class Volume(ABC):
         named = {axis: unit_name(unit) for axis, unit in (units or {}).items()}
         self.units = {axis: unit for axis, unit in named.items() if unit is not None and axis in axes}
         count = self.sizes.get("c", 1)
-        names = tuple(str(one) for one in channel_names or ())
+        names = tuple(str(one) for one in channel_names or (COLOURS if colour else ()))
         # a list that does not fit the channels names none of them
         self.channel_names = names if len(names) == count else tuple(str(number) for number in range(count))
         self.address = address

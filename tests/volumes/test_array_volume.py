@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
-from sam2_core.volumes import open_frames
+from sam2_core.volumes import open_frames, open_volume
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,88 @@ def test_unknown_sources_are_refused():
         open_frames(object())  # type: ignore[arg-type]
     with pytest.raises(InvalidTypeError, match="int"):
         open_frames([1, 2])
+
+
+@pytest.mark.parametrize("axes", ["tczyx", "zyx", "xyz", "yxc", "TZYX", "ztcyx", "yx"])
+@pytest.mark.parametrize("kind", ["numpy", "dask", "memmap"])
+def test_named_axes_in_any_order(tmp_path, axes, kind):
+    sizes = {"t": 2, "c": 3, "z": 4, "y": 5, "x": 6}
+    shape = tuple(sizes[axis] for axis in axes.lower())
+    pixels = np.random.default_rng(0).integers(0, 4000, shape).astype(">u2")
+    source = pixels
+    if kind == "dask":
+        source = da.from_array(pixels, chunks=(1, *shape[1:]))
+    elif kind == "memmap":
+        source = np.memmap(tmp_path / "raw", dtype=">u2", mode="w+", shape=shape)
+        source[:] = pixels
+    volume = open_volume(source, axes=axes)
+    order = [axes.lower().index(axis) for axis in "tczyx" if axis in axes.lower()]
+    assert volume.sizes == {axis: sizes[axis] for axis in "tczyx" if axis in axes.lower()}
+    read = volume.read()
+    assert read.dtype == np.uint16
+    assert read.dtype.isnative
+    assert np.array_equal(read, pixels.transpose(order))
+    assert np.array_equal(volume.read({"y": slice(1, 4, 2), "x": 2}), pixels.transpose(order)[..., 1:4:2, 2])
+
+
+def test_dask_chunks_are_computed_once():
+    computed = []
+
+    def block(block_info=None):
+        place = block_info[None]["chunk-location"]
+        computed.append(place)
+        return np.full((4, 8, 8), place[0], np.uint8)
+
+    array = da.map_blocks(block, chunks=((4,) * 5, (8, 8), (8,)), dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8))
+    volume = open_volume(array, axes="zyx")
+    assert computed == []
+    with volume.stack() as stack:
+        for index in range(20):
+            assert (stack.read(index) == index // 4).all()
+    assert len(computed) == 10
+    assert len(set(computed)) == 10
+
+
+def test_arrays_that_name_their_dimensions():
+    class Named:
+        def __init__(self, array, dims):
+            self.array, self.dims, self.shape, self.dtype = array, dims, array.shape, array.dtype
+
+        def __getitem__(self, index):
+            return self.array[index]
+
+    pixels = np.zeros((3, 4, 5), np.uint8)
+    assert open_volume(Named(pixels, ("z", "y", "x"))).axes == "zyx"
+    with pytest.raises(InvalidInputError, match="cannot be known"):
+        open_volume(Named(pixels, ("plane", "row", "column")))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((30, 64, 64), 'axes="zyx", axes="tyx"'),
+        ((5, 64, 64, 3), 'axes="zyxc", axes="tyxc"'),
+        ((5, 2, 64, 64), 'axes="tzyx", axes="tcyx", axes="zcyx", axes="czyx"'),
+        ((2, 3, 5, 64, 64), 'axes="tczyx", axes="tzcyx"'),
+        ((2, 2, 3, 5, 64, 64), "6 dimensions"),
+        ((64,), "1 dimensions"),
+    ],
+)
+def test_axes_that_cannot_be_known_are_listed(shape, expected):
+    with pytest.raises(InvalidInputError, match=expected):
+        open_volume(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("axes", ["zy", "zyxx", "zxx", "qyx", "tzc", "", ["zz", "y", "x"]])
+def test_axes_that_do_not_fit_are_refused(axes):
+    with pytest.raises(InvalidInputError, match="axes="):
+        open_volume(np.zeros((3, 4, 5), np.uint8), axes=axes)
+
+
+def test_lists_are_volumes():
+    pictures = [np.full((4, 5, 3), value, np.uint8) for value in range(6)]
+    with pytest.raises(InvalidInputError, match='axes="zyxc"'):
+        open_volume(pictures)
+    volume = open_volume(pictures, axes="zyxc")
+    assert (volume.axes, volume.shape) == ("czyx", (3, 6, 4, 5))
+    assert np.array_equal(volume.read({"z": slice(1, 6, 2), "c": 0, "y": 0, "x": 0}), [1, 3, 5])

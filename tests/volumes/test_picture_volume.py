@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.volumes import open_frames
-from sam2_core.volumes.folder_volume import natural_order
+from sam2_core.volumes import open_frames, open_volume
 
 generator = np.random.default_rng(2)
 RGB = generator.integers(0, 255, (12, 17, 3)).astype(np.uint8)
@@ -105,47 +104,19 @@ def test_missing_foreign_and_cut_files(tmp_path):
         open_frames(other)
 
 
-def test_a_folder_is_read_in_natural_order(tmp_path):
-    for value, name in enumerate(["f1.png", "f2.png", "F10.png", "f11.png"]):
-        saved(tmp_path, name, Image.new("L", (5, 4), value))
-    (tmp_path / "notes.txt").write_text("not a frame")
-    (tmp_path / ".hidden.png").write_text("not a frame")
-    stack = open_frames(tmp_path)
-    assert [int(frame[0, 0, 0]) for frame in stack] == [0, 1, 2, 3]
+def test_pictures_are_volumes(tmp_path):
+    path = saved(tmp_path, "a.png", Image.fromarray(RGB))
+    volume = open_volume(path)
+    assert (volume.axes, volume.shape, volume.channel_names) == ("cyx", (3, 12, 17), ("red", "green", "blue"))
+    assert np.array_equal(volume.read({"c": 1, "y": slice(2, 5)}), RGB[2:5, :, 1])
+    assert open_volume(saved(tmp_path, "b.png", Image.fromarray(GREY))).axes == "yx"
+    for options in ({"level": 1}, {"series": 2}, {"axes": "yx"}):
+        with pytest.raises(InvalidInputError):
+            open_volume(path, **options)
 
 
-def test_natural_order_of_names(tmp_path):
-    names = ["10.png", "9.png", "a10b2.png", "a10b10.png", "a2.png", "b.png", "1.png"]
-    ordered = sorted((tmp_path / name for name in names), key=natural_order)
-    assert [path.name for path in ordered] == ["1.png", "9.png", "10.png", "a2.png", "a10b2.png", "a10b10.png", "b.png"]
-
-
-def test_a_folder_may_mix_formats_but_not_sizes(tmp_path):
-    saved(tmp_path, "1.png", Image.fromarray(GREY))
-    saved(tmp_path, "2.tif", Image.fromarray(GREY))
-    assert len(open_frames(tmp_path)) == 2
-    assert len(open_frames([tmp_path / "2.tif", tmp_path / "1.png"])) == 2
-    saved(tmp_path, "3.png", Image.new("L", (5, 5)))
-    with pytest.raises(InvalidInputError, match=r"3\.png is 5 x 5.*1\.png is 12 x 17"):
-        open_frames(tmp_path)
-    with pytest.raises(MissingFileError):
-        open_frames([tmp_path / "1.png", tmp_path / "none.png"])
-
-
-def test_a_frame_that_changes_size_far_into_the_folder_is_found_when_read(tmp_path):
-    for index in range(200):
-        saved(tmp_path, f"{index}.png", Image.new("L", (4, 4)))
-    saved(tmp_path, "4.png", Image.new("L", (5, 4)))
-    stack = open_frames(tmp_path)
-    with pytest.raises(InvalidInputError, match=r"4\.png"):
-        stack.read(4)
-
-
-def test_empty_folder_and_stacks_in_a_folder(tmp_path):
-    with pytest.raises(InvalidInputError, match="holds no pictures"):
-        open_frames(tmp_path)
-    import tifffile
-
-    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 4, 4), np.uint8), photometric="minisblack")
-    with pytest.raises(InvalidInputError, match="holds 3 frames"):
-        open_frames(tmp_path)
+def test_a_picture_that_changes_is_noticed(tmp_path):
+    stack = open_frames(saved(tmp_path, "a.png", Image.fromarray(RGB)))
+    saved(tmp_path, "a.png", Image.fromarray(RGB[:5]))
+    with pytest.raises(InvalidInputError, match="changed since it was opened"):
+        stack.read(0)

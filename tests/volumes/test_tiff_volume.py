@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import fsspec
 import numpy as np
 import pytest
 import tifffile
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.volumes import open_frames
+from sam2_core.volumes import open_frames, open_volume
 
 generator = np.random.default_rng(3)
 STACK = generator.integers(0, 3000, (6, 16, 21)).astype(np.uint16)
@@ -191,3 +192,157 @@ def test_names_that_do_not_end_in_tif_are_recognised(tmp_path):
     path = written(tmp_path, STACK, "a.tif")
     path.rename(tmp_path / "a.dat")
     assert len(open_frames(tmp_path / "a.dat")) == 6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "zlib", "rowsperstrip": 5},
+        {"compression": "zlib", "tile": (16, 32)},
+        {"tile": (16, 16)},
+        {"compression": "jpeg", "compressionargs": {"level": 100}, "tile": (16, 16)},
+        {"compression": "lzw", "predictor": True, "bigtiff": True},
+    ],
+)
+@pytest.mark.parametrize("colour", [False, True])
+def test_any_region_of_any_layout(tmp_path, options, colour):
+    shape = (3, 50, 70, 3) if colour else (3, 50, 70)
+    smooth = np.add.outer(np.arange(50), np.arange(70)) + 20 * np.arange(3)[:, None, None]
+    pixels = np.broadcast_to(smooth[..., None], shape) if colour else smooth
+    pixels = pixels.astype(np.uint8 if options.get("compression") == "jpeg" else np.uint16)
+    path = written(tmp_path, pixels, photometric="rgb" if colour else "minisblack", **options)
+    if options.get("compression") == "jpeg":
+        pixels = tifffile.imread(path)
+    with open_volume(path, axes="zyx") as volume:
+        assert volume.axes == ("czyx" if colour else "zyx")
+        expected = pixels.transpose(3, 0, 1, 2) if colour else pixels
+        for index in [{}, {"z": 1}, {"y": slice(7, 33), "x": slice(15, 50)}, {"z": slice(1, 3), "y": 49, "x": 69}]:
+            picked = tuple(index.get(axis, slice(None)) for axis in volume.axes)
+            assert np.array_equal(volume.read(index), expected[picked])
+        if colour:
+            assert np.array_equal(volume.read({"z": 2, "c": slice(1, 3), "x": 3}), expected[1:3, 2, :, 3])
+
+
+def test_a_window_decodes_only_its_tiles(tmp_path, monkeypatch):
+    pixels = generator.integers(0, 3000, (2, 256, 256)).astype(np.uint16)
+    path = written(tmp_path, pixels, compression="zlib", tile=(32, 32))
+    stack = open_frames(path, contrast=(0, 3000))
+    wanted = []
+    handle = stack.volume._file.filehandle
+    read_segments = type(handle).read_segments
+
+    def counted(self, offsets, counts, /, indices=None, **options):
+        wanted.extend(indices)
+        return read_segments(self, offsets, counts, indices=indices, **options)
+
+    monkeypatch.setattr(type(handle), "read_segments", counted)
+    window = stack.read_window(1, slice(40, 60), slice(100, 120))
+    assert np.array_equal(window, stack.read(1)[40:60, 100:120])
+    assert wanted[:1] == [8 + 3]
+    assert len(wanted) == 1 + 64
+
+
+def test_scale_and_units_of_ome(tmp_path):
+    metadata = {
+        "axes": "TCZYX",
+        "PhysicalSizeX": 0.25,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": 250.0,
+        "PhysicalSizeYUnit": "nm",
+        "PhysicalSizeZ": 1.5,
+        "TimeIncrement": 12.0,
+        "TimeIncrementUnit": "min",
+        "Channel": {"Name": ["nuclei", "actin"]},
+    }
+    pixels = generator.integers(0, 255, (2, 2, 3, 16, 16)).astype(np.uint8)
+    with open_volume(written(tmp_path, pixels, "a.ome.tif", metadata=metadata)) as volume:
+        assert volume.scale == {"t": 12.0, "z": 1.5, "y": 250.0, "x": 0.25}
+        assert volume.units == {"t": "minute", "z": "micrometer", "y": "nanometer", "x": "micrometer"}
+        assert volume.channel_names == ("nuclei", "actin")
+        stack = volume.stack(along="z", at={"t": 1}, channels=["actin"])
+        assert np.array_equal(stack.read_raw(2)[..., 0], pixels[1, 1, 2])
+    chosen = open_volume(tmp_path / "a.ome.tif", channels=["actin"])
+    assert (chosen.sizes["c"], chosen.channel_names) == (1, ("actin",))
+    assert np.array_equal(chosen.read({"t": 0, "c": 0, "z": 1}), pixels[0, 1, 1])
+
+
+def test_scale_and_units_of_imagej(tmp_path):
+    metadata = {"axes": "TZYX", "spacing": 2.0, "unit": "micron", "finterval": 30.0}
+    path = written(tmp_path, np.zeros((2, 3, 16, 16), np.uint8), imagej=True, resolution=(4.0, 2.0), metadata=metadata)
+    volume = open_volume(path, scale={"z": 2.5})
+    assert volume.scale == {"t": 30.0, "z": 2.5, "y": 0.5, "x": 0.25}
+    assert volume.units == {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+    assert volume.stack(along="z", at={"t": 0}).spacing == (2.5, 0.5, 0.25)
+    assert volume.stack(along="x", plane="zy", at={"t": 0}).spacing == (0.25, 2.5, 0.5)
+    # dots per inch of a plain TIFF are no physical size
+    assert open_volume(written(tmp_path, STACK[0], "b.tif", resolution=(72, 72))).scale == {}
+
+
+def test_levels_of_a_pyramid(tmp_path):
+    pixels = generator.integers(0, 255, (128, 192)).astype(np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+        metadata = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+        writer.write(pixels, subifds=1, tile=(32, 32), metadata=metadata)
+        writer.write(pixels[::2, ::2], subfiletype=1, tile=(32, 32))
+    volume = open_volume(tmp_path / "a.ome.tif", level=1)
+    assert volume.levels == 2
+    assert np.array_equal(volume.read(), pixels[::2, ::2])
+    assert volume.scale == {"y": 1.0, "x": 1.0}
+    with pytest.raises(InvalidInputError, match="levels 0 to 1"):
+        open_volume(tmp_path / "a.ome.tif", level=2)
+
+
+def test_several_images_in_one_file(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(STACK[0], metadata=None)
+        writer.write(STACK[0, :8], metadata=None)
+    assert open_volume(tmp_path / "a.tif", series=1).shape == (8, 21)
+    with pytest.raises(InvalidInputError, match="images 0 to 1"):
+        open_volume(tmp_path / "a.tif", series=2)
+
+
+def test_axes_are_named_and_corrected(tmp_path):
+    plain = written(tmp_path, STACK)
+    with pytest.raises(InvalidInputError, match='axes="zyx", axes="tyx"'):
+        open_volume(plain)
+    assert open_volume(plain, axes="zyx").stack().axis == "z"
+    swapped = written(tmp_path, STACK, "b.tif", imagej=True, metadata={"axes": "TYX"})
+    assert open_volume(swapped, axes="zyx").axes == "zyx"
+    shaped = written(tmp_path, np.zeros((2, 3, 16, 21), np.uint8), "c.tif", photometric="minisblack")
+    with pytest.raises(InvalidInputError, match='axes="tzyx"'):
+        open_frames(shaped)
+    assert open_volume(shaped, axes="tzyx").sizes == {"t": 2, "z": 3, "y": 16, "x": 21}
+    with pytest.raises(InvalidInputError, match="4 dimensions"):
+        open_volume(shaped, axes="zyx")
+
+
+def test_a_file_that_changes_underneath(tmp_path):
+    for name, options in (("a.tif", {}), ("b.tif", {"compression": "zlib"})):
+        path = written(tmp_path, STACK, name, **options)
+        with open_frames(path, contrast=(0, 3000)) as stack:
+            stack.read(0)
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2])
+            with pytest.raises(InvalidInputError, match="changed since it was opened"):
+                stack.read(5)
+
+
+def test_tiff_behind_a_url(tmp_path):
+    path = written(tmp_path, STACK, imagej=True, metadata={"axes": "ZYX"}, compression="zlib")
+    fsspec.filesystem("memory").put(str(path), "/tiffs/a.tif")
+    with open_volume("memory://tiffs/a.tif") as volume:
+        assert (volume.name, volume.address, volume.axes) == ("a.tif", "memory://tiffs/a.tif", "zyx")
+        assert np.array_equal(volume.read({"z": 4}), STACK[4])
+
+
+def test_frames_across_the_pages_decode_each_page_once(tmp_path):
+    path = written(tmp_path, STACK, imagej=True, metadata={"axes": "ZYX"}, compression="zlib", rowsperstrip=16)
+    with open_volume(path) as volume:
+        calls = []
+        read_page = volume._read_page
+        volume._read_page = lambda number, inner: calls.append(number) or read_page(number, inner)
+        with volume.stack(along="y", plane="zx", contrast=(0, 3000)) as stack:
+            for index in range(16):
+                assert np.array_equal(stack.read_raw(index)[..., 0], STACK[:, index])
+    assert sorted(calls) == list(range(6))

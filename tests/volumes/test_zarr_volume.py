@@ -36,7 +36,9 @@ def write_ome(store, version, pixels=PIXELS, axes=AXES):
         for level in (0, 1)
     ]
     multiscales = [{"version": version, "name": "cells", "axes": axes, "datasets": datasets}]
-    omero = {"channels": [{"label": name, "color": "FF0000"} for name in ("nuclei", "actin", "tubulin")]}
+    window = {"min": 0, "max": 65535, "start": 0, "end": 4000}
+    channels = [{"label": name, "color": "FF0000", "window": window} for name in ("nuclei", "actin", "tubulin")]
+    omero = {"channels": channels}
     group = zarr.create_group(store, zarr_format=2 if version == "0.4" else 3)
     if version == "0.4":
         group.attrs.update({"multiscales": multiscales, "omero": omero})
@@ -44,7 +46,8 @@ def write_ome(store, version, pixels=PIXELS, axes=AXES):
         group.attrs.update({"ome": {"version": version, "multiscales": multiscales, "omero": omero}})
     for level, data in enumerate((pixels, pixels[..., ::2, ::2])):
         chunks = (*[1] * (data.ndim - 2), 8, 10)
-        array = group.create_array(str(level), shape=data.shape, chunks=chunks, dtype=data.dtype)
+        names = {} if version == "0.4" else {"dimension_names": letters}
+        array = group.create_array(str(level), shape=data.shape, chunks=chunks, dtype=data.dtype, **names)
         array[:] = data
     return store
 
