@@ -33,18 +33,21 @@ def mask_outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
     ys, xs = np.nonzero((count % 2 == 1) | is_diagonal)
     times = 1 + is_diagonal[ys, xs]
     ys, xs = np.repeat(ys, times), np.repeat(xs, times)
-    along_row, along_column = _partners(np.lexsort((xs, ys))), _partners(np.lexsort((ys, xs)))
-    free = np.ones(len(xs), dtype=np.bool_)
+    # lists: following them one by one is much faster than in arrays
+    along_row = _partners(np.lexsort((xs, ys))).tolist()
+    along_column = _partners(np.lexsort((ys, xs))).tolist()
+    is_free = [True] * len(xs)
     paths = []
     for first in range(len(xs)):
-        if not free[first]:
+        corner = first
+        path: list[int] = []
+        while is_free[corner]:
+            other = along_row[corner]
+            path += (corner, other)
+            is_free[corner] = is_free[other] = False
+            corner = along_column[other]
+        if not path:
             continue
-        corner, path = first, []
-        while free[corner]:
-            other = int(along_row[corner])
-            path += [corner, other]
-            free[[corner, other]] = False
-            corner = int(along_column[other])
         # the mask lies to the left of the way: above an edge that runs right
         left = min(path[0], path[1], key=lambda place: xs[place])
         runs_right = path[0] == left
