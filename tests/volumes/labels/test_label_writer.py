@@ -330,9 +330,10 @@ def test_disk_full(kind, small_disk):
     generator = np.random.default_rng(1)
     # noise, so that compression does not help
     labels = generator.integers(0, 255, (12, 120, 200))
-    with pytest.raises(WriteError, match="No space left.*Frames 0.*resume=True") as caught, opened(
-        small_disk, kind, labels
-    ) as writer:
+    with (
+        pytest.raises(WriteError, match="No space left.*Frames 0.*resume=True") as caught,
+        opened(small_disk, kind, labels) as writer,
+    ):
         for index, frame in enumerate(labels):
             writer.write(index, frame)
     assert isinstance(caught.value, OSError)
