@@ -105,10 +105,15 @@ def test_windows_and_rewriting(kind, tmp_path):
 @EVERY
 def test_stopped_by_an_error_and_continued(kind, tmp_path):
     labels = fitting(painted_stack(), kind)
-    with pytest.raises(RuntimeError), opened(tmp_path, kind, labels, metadata={"model": "tiny"}) as writer:
-        writer.write(2, labels[2])
-        writer.write(0, labels[0])
-        raise RuntimeError
+
+    def stop_early():
+        with opened(tmp_path, kind, labels, metadata={"model": "tiny"}) as writer:
+            writer.write(2, labels[2])
+            writer.write(0, labels[0])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_early()
     with pytest.raises(DestinationExistsError, match="resume=True"):
         opened(tmp_path, kind, labels)
     with opened(tmp_path, kind, labels, resume=True) as writer:
@@ -330,12 +335,15 @@ def test_disk_full(kind, small_disk):
     generator = np.random.default_rng(1)
     # noise, so that compression does not help
     labels = generator.integers(0, 255, (12, 120, 200))
-    with (
-        pytest.raises(WriteError, match="No space left.*Frames 0.*resume=True") as caught,
-        opened(small_disk, kind, labels) as writer,
-    ):
-        for index, frame in enumerate(labels):
-            writer.write(index, frame)
+    writer = opened(small_disk, kind, labels)
+
+    def write_all():
+        with writer:
+            for index, frame in enumerate(labels):
+                writer.write(index, frame)
+
+    with pytest.raises(WriteError, match=r"No space left.*Frames 0.*resume=True") as caught:
+        write_all()
     assert isinstance(caught.value, OSError)
     count = len(writer.written)
     assert 1 <= count < 12
