@@ -18,7 +18,7 @@ from sam2_core.volumes.labels.colours import label_colours
 from sam2_core.volumes.labels.frame_ranges import parsed_ranges, ranges_text
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.layout import LabelLayout
-from sam2_core.volumes.labels.outlines import filled_outlines, is_rectilinear, mask_outlines
+from sam2_core.volumes.labels.outlines import are_rectilinear, filled_outlines, mask_outlines
 
 _NAME = re.compile(r"(\d+)-(\d+)")
 _LARGEST_SIDE = 60535  # beyond that ImageJ's 16-bit coordinates mean something else
@@ -227,8 +227,8 @@ def _fill(labels: NDArray[Any], roi: roifile.ImagejRoi, object_id: int, name: st
         return
     size = (bottom - top, right - left)
     local = [path - [left, top] for path in paths if len(path)]
-    if all(is_rectilinear(path) for path in local):
-        mask = filled_outlines([path.astype(np.int64) for path in local], size)
+    if are_rectilinear(local):
+        mask = filled_outlines(local, size)
     else:
         from skimage.draw import polygon2mask
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,18 +34,21 @@ def mask_outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
     ys, xs = np.nonzero((count % 2 == 1) | is_diagonal)
     times = 1 + is_diagonal[ys, xs]
     ys, xs = np.repeat(ys, times), np.repeat(xs, times)
-    along_row, along_column = _partners(np.lexsort((xs, ys))), _partners(np.lexsort((ys, xs)))
-    free = np.ones(len(xs), dtype=np.bool_)
+    # lists: following them one by one is much faster than in arrays
+    along_row = _partners(np.lexsort((xs, ys))).tolist()
+    along_column = _partners(np.lexsort((ys, xs))).tolist()
+    is_free = [True] * len(xs)
     paths = []
     for first in range(len(xs)):
-        if not free[first]:
+        corner = first
+        path: list[int] = []
+        while is_free[corner]:
+            other = along_row[corner]
+            path += (corner, other)
+            is_free[corner] = is_free[other] = False
+            corner = along_column[other]
+        if not path:
             continue
-        corner, path = first, []
-        while free[corner]:
-            other = int(along_row[corner])
-            path += [corner, other]
-            free[[corner, other]] = False
-            corner = int(along_column[other])
         # the mask lies to the left of the way: above an edge that runs right
         left = min(path[0], path[1], key=lambda place: xs[place])
         runs_right = path[0] == left
@@ -61,13 +65,13 @@ def _partners(order: NDArray[np.intp]) -> NDArray[np.intp]:
     return partner
 
 
-def filled_outlines(paths: Iterable[NDArray[np.integer]], frame_size: tuple[int, int]) -> NDArray[np.bool_]:
+def filled_outlines(paths: Sequence[NDArray[Any]], frame_size: tuple[int, int]) -> NDArray[np.bool_]:
     """Fill closed rectilinear paths by the even-odd rule.
 
     Parameters
     ----------
-    paths : iterable of ndarray, (corner, 2), integer
-        (x, y) of pixel corners, each differing from the one before in x or in y only.
+    paths : sequence of ndarray, (corner, 2), each of at least one corner
+        (x, y) of pixel corners, whole numbers, each differing from the one before in x or in y only.
     frame_size : tuple of int
         (height, width); what lies outside is cut off.
 
@@ -76,17 +80,30 @@ def filled_outlines(paths: Iterable[NDArray[np.integer]], frame_size: tuple[int,
     ndarray, (y, x), bool
     """
     height, width = frame_size
-    crossings = np.zeros((height, width + 1), dtype=np.bool_)
-    for path in paths:
-        following = np.roll(path, -1, axis=0)
-        vertical = (path[:, 0] == following[:, 0]) & (path[:, 1] != following[:, 1])
-        for (x, y), (_, y_next) in zip(path[vertical].tolist(), following[vertical].tolist(), strict=True):
-            top, bottom = max(0, min(y, y_next)), min(height, max(y, y_next))
-            crossings[top:bottom, min(max(x, 0), width)] ^= True
-    return np.logical_xor.accumulate(crossings, axis=1)[:, :width]
+    (x, y), (x_next, y_next) = (corners.T for corners in _edges(paths))
+    is_vertical = x == x_next
+    columns = np.clip(x[is_vertical], 0, width).astype(np.intp)
+    ends = np.zeros((height + 1, width + 1), dtype=np.bool_)
+    for rows in (y[is_vertical], y_next[is_vertical]):
+        np.logical_xor.at(ends, (np.clip(rows, 0, height).astype(np.intp), columns), True)
+    # between its ends an edge is crossed; right of an odd number of crossings lies the inside
+    crossings = np.logical_xor.accumulate(ends, axis=0)
+    return np.logical_xor.accumulate(crossings, axis=1)[:height, :width]
 
 
-def is_rectilinear(path: NDArray[np.floating]) -> bool:
-    """Whether a closed path runs along pixel edges only."""
-    steps = np.roll(path, -1, axis=0) - path
-    return bool(np.array_equal(path, np.round(path)) and np.all((steps[:, 0] == 0) | (steps[:, 1] == 0)))
+def are_rectilinear(paths: Sequence[NDArray[np.floating]]) -> bool:
+    """Whether closed paths run along pixel edges only."""
+    corners, following = _edges(paths)
+    steps = following - corners
+    return bool(np.array_equal(corners, np.round(corners)) and np.all((steps[:, 0] == 0) | (steps[:, 1] == 0)))
+
+
+def _edges(paths: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The corners of all closed paths, (corner, 2), and of each the one that follows on its path."""
+    if not paths:
+        return np.zeros((0, 2)), np.zeros((0, 2))
+    corners = np.concatenate(paths)
+    ends = np.cumsum([len(path) for path in paths])
+    following = np.arange(1, len(corners) + 1)
+    following[ends - 1] = np.concatenate([[0], ends[:-1]])
+    return corners, corners[following]

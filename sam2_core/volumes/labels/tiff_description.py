@@ -107,11 +107,15 @@ def empty_tiff(path: Path, name: str, layout: LabelLayout, metadata: dict[str, A
     axes = "YX" if layout.length == 1 else ("TYX" if layout.axis == "t" else "ZYX")
     size = int(np.prod(shape, dtype=np.int64)) * layout.dtype.itemsize
     wants_ome = name.lower().endswith((".ome.tif", ".ome.tiff"))
-    is_imagej = size < _CLASSIC_BYTES and layout.dtype.itemsize <= 2 and not wants_ome
+    # in ImageJ's kind tifffile takes the last axis of frames one pixel wide for colours
+    fits_imagej = size < _CLASSIC_BYTES and layout.dtype.itemsize <= 2 and layout.frame_size[1] > 1
+    is_imagej = fits_imagej and not wants_ome
     provenance = json.dumps(metadata, default=str) if metadata else ""
     frame_step, y_step, x_step = layout.spacing
     # tifffile writes ImageJ's kind big-endian unless told otherwise
-    common: dict[str, Any] = {"shape": shape, "dtype": layout.dtype, "byteorder": "<", "software": "sam2-lab"}
+    common: dict[str, Any] = {"shape": shape, "dtype": layout.dtype, "byteorder": "<"}
+    # a last axis of 3 is no colour
+    common |= {"photometric": "minisblack", "software": "sam2-lab"}
     if is_imagej:
         described: dict[str, Any] = {"axes": axes, "unit": layout.unit or "pixel"}
         if axes == "ZYX":
