@@ -14,7 +14,6 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import ObjectPrompts, parse_prompts, require_inside
 from sam2_core.cli.results import ResultFolder, prompts_on
 from sam2_core.errors import InvalidInputError
-from sam2_core.volumes.array_frames import ArrayFrames
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import open_frames
 
@@ -99,4 +98,6 @@ def _single_frame(stack: FrameStack, frame: int, objects: list[ObjectPrompts]) -
     if len(stack) == 1:
         stack.read_raw(frame)  # says which frames there are, if not this one
         return stack
-    return ArrayFrames(stack.read(frame), name=f"{stack.name}, frame {frame}")
+    picture = open_frames(stack.read(frame))
+    picture.name = f"{stack.name}, frame {frame}"
+    return picture

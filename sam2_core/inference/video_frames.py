@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -197,7 +196,7 @@ def open_prepared_frames(
         See :class:`PreparedFrames`.
     """
     stack = open_frames(source)
-    scaled = _scaled_by_decoder(stack, input_size)
+    scaled = stack.scaled_to(input_size)
     frames = PreparedFrames(
         stack,
         FrameTransform(input_size, resampling="frame" if scaled is None else "decoder"),
@@ -209,12 +208,3 @@ def open_prepared_frames(
     )
     frames[0]
     return frames
-
-
-def _scaled_by_decoder(stack: FrameStack, input_size: tuple[int, int]) -> FrameStack | None:
-    # a video's decoder takes a while to import; where it was never imported, nothing is a video
-    module = sys.modules.get("sam2_core.volumes.video_frames")
-    if module is None or not isinstance(stack, module.VideoFrames):
-        return None
-    scaled: FrameStack = stack.scaled_to(input_size)
-    return scaled

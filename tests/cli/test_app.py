@@ -34,7 +34,7 @@ def test_help_and_version(capsys):
         (["segment", "{picture}", "-p", "1;1"], "Cannot understand --point"),
         (["segment", "{picture}", "-p", "1:1,1", "-p", "2:1,1"], "one frame"),
         (["segment", "{stack}", "-p", "9:1,1"], "frames 0 to 3"),
-        (["segment", "{picture}", "-p", "1,1", "--channels", "0"], "no named axes"),
+        (["segment", "{picture}", "-p", "1,1", "--channels", "3"], "channels 0 to 2"),
         (["segment", "{picture}", "-p", "1,1", "--contrast", "dark"], "Cannot understand --contrast"),
         (["segment", "{stack}", "-p", "1,1", "--at", "t"], "Cannot understand --at"),
         (["segment", "{picture}", "-p", "1,1", "-o", "{picture}"], "is a file"),

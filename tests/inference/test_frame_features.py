@@ -16,7 +16,7 @@ from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.video_frames import PreparedFrames, open_prepared_frames
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.model.results import ImageFeatures
-from sam2_core.volumes.array_frames import ArrayFrames
+from sam2_core.volumes import open_frames
 from sam2_core.volumes.embedding_store import EmbeddingStore
 from sam2_core.volumes.embedding_store_key import feature_bytes
 from tests.inference.feature_scene import CountingFrames, counted_batches, written
@@ -196,7 +196,7 @@ def test_other_weights_and_preprocessing_are_told_apart(
         other.image_encoder.neck.convs[0].conv.bias += 1  # type: ignore[union-attr, operator]
     FrameFeatures(other, frames(store=store), store=store).get(0)
     transform = FrameTransform(INPUT_SIZE, "image")
-    FrameFeatures(predictor, PreparedFrames(ArrayFrames(stack()), transform, CPU, store=store), store=store).get(0)
+    FrameFeatures(predictor, PreparedFrames(open_frames(stack()), transform, CPU, store=store), store=store).get(0)
     assert encoded == [1, 1, 1]
 
     FrameFeatures(predictor, frames(store=store), store=store).get(0)

@@ -1,4 +1,4 @@
-"""Video files, decoded with PyAV: every frame exactly, in bounded memory."""
+"""Video files as volumes, decoded with PyAV: every frame exactly, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.volumes.contrast import Contrast
-from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.file_stamp import FileStamp
+from sam2_core.volumes.volume import Volume
 
 CACHE_BYTES = 128 * 2**20
 
 
-class VideoFrames(FrameStack):
-    """The frames of a video (mp4, mov, avi, mkv, webm, gif, …), in the order they are shown.
+class VideoVolume(Volume):
+    """A video (mp4, mov, avi, mkv, webm, gif, …): axes t, c, y, x, frames in the order they are shown.
 
     Frames are found by their timestamps, so that frame `index` is always the same picture, however it was reached.
     Reading in order decodes each frame once; a jump decodes from the nearest key frame before it. Recently decoded
@@ -35,8 +35,8 @@ class VideoFrames(FrameStack):
     Parameters
     ----------
     source : Path or bytes
-    contrast : None, "auto" or (float, float)
-        See :class:`FrameStack`.
+    name : str, optional
+        What messages call it.
     frame_size : (int, int), optional
         (height, width) to scale frames to while they are converted to RGB: bilinear, in the video's own colour planes,
         as decord does it for the official predictor. Their own size by default.
@@ -53,16 +53,15 @@ class VideoFrames(FrameStack):
         self,
         source: Path | bytes,
         *,
-        contrast: Contrast = None,
         name: str | None = None,
         cache_bytes: int = CACHE_BYTES,
         frame_size: tuple[int, int] | None = None,
     ) -> None:
-        self._source = source
         self._scaled_size = frame_size
         label = name or (source.name if isinstance(source, Path) else "video")
         self._lock = threading.Lock()
         self._source = source
+        self._stamp = FileStamp.of(source) if isinstance(source, Path) else None
         self._container = _opened(source, label)
         try:
             self._stream = self._video_stream(label)
@@ -71,15 +70,18 @@ class VideoFrames(FrameStack):
             self._position = -1
             self._decoder: Iterator[VideoFrame] | None = None
             height, width = first.shape[:2]
+            rate = self._stream.average_rate
             super().__init__(
                 name=label,
-                length=len(self._timestamps),
-                frame_size=(height, width),
-                channel_count=3,
+                axes="tcyx",
+                shape=(len(self._timestamps), 3, height, width),
                 dtype=np.dtype(np.uint8),
-                axis="t",
+                chunks=(1, 3, height, width),
+                scale={"t": float(1 / rate)} if rate else None,
+                units={"t": "second"} if rate else None,
+                channel_names=("red", "green", "blue"),
+                address=str(source) if isinstance(source, Path) else None,
                 colour=True,
-                contrast=contrast,
             )
         except BaseException:
             self._container.close()
@@ -94,15 +96,13 @@ class VideoFrames(FrameStack):
             self._cache.clear()
             self._container.close()
 
-    def source_file(self, index: int) -> tuple[Path, str] | None:
-        """Name the file; see :meth:`FrameStack.source_file`."""
-        return (self._source, str(self._scaled_size)) if isinstance(self._source, Path) else None
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
+        """Name the file; see :meth:`Volume.source_file`."""
+        return None if self._stamp is None else (self._stamp.path, str(self._scaled_size))
 
-    def scaled_to(self, frame_size: tuple[int, int]) -> VideoFrames:
+    def scaled_to(self, frame_size: tuple[int, int]) -> Volume:
         """Open the same video with its frames scaled to (height, width) by the decoder."""
-        scaled = VideoFrames(self._source, name=self.name, frame_size=frame_size)
-        scaled._contrast = self.contrast_limits
-        return scaled
+        return VideoVolume(self._source, name=self.name, frame_size=frame_size)
 
     def _video_stream(self, label: str) -> VideoStream:
         streams = self._container.streams.video
@@ -172,7 +172,17 @@ class VideoFrames(FrameStack):
                 f"{label} cannot be decoded ({error}). It may be damaged, or in a format this FFmpeg lacks."
             ) from error
 
-    def _read_raw(self, index: int) -> NDArray[Any]:
+    def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        frames, channels, rows, columns = region
+        if self._stamp is not None:
+            self._stamp.check()
+        lengths = [part.stop - part.start for part in region]
+        pixels = np.empty((lengths[0], lengths[2], lengths[3], lengths[1]), dtype=np.uint8)
+        for place, index in enumerate(range(frames.start, frames.stop)):
+            pixels[place] = self._frame(index)[rows, columns, channels]
+        return pixels.transpose(0, 3, 1, 2)
+
+    def _frame(self, index: int) -> NDArray[np.uint8]:
         with self._lock:
             cached = self._cache.get(index)
             if cached is not None:

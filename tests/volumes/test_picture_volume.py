@@ -8,7 +8,7 @@ from PIL import Image
 
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.volumes import open_frames
-from sam2_core.volumes.picture_frames import natural_order
+from sam2_core.volumes.folder_volume import natural_order
 
 generator = np.random.default_rng(2)
 RGB = generator.integers(0, 255, (12, 17, 3)).astype(np.uint8)

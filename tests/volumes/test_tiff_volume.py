@@ -145,8 +145,8 @@ def test_pages_are_read_one_at_a_time(tmp_path):
     path = written(tmp_path, STACK, compression="zlib")
     stack = open_frames(path)
     calls = []
-    decoded_page = stack._decoded_page
-    stack._decoded_page = lambda number: calls.append(number) or decoded_page(number)
+    read_page = stack.volume._read_page
+    stack.volume._read_page = lambda number, inner: calls.append(number) or read_page(number, inner)
     stack.read_raw(3)
     assert calls == [3]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.volumes import open_frames
-from sam2_core.volumes.video_frames import VideoFrames
+from sam2_core.volumes import open_frames, open_volume
+from sam2_core.volumes.video_volume import VideoVolume
 
 HEIGHT, WIDTH = 48, 64
 
@@ -57,11 +57,12 @@ def test_every_frame_in_order(movie):
 
 @pytest.mark.parametrize("capacity", [2, 100])
 def test_frames_in_any_order(movie, capacity):
-    stack = VideoFrames(Path(movie).read_bytes(), cache_bytes=capacity * HEIGHT * WIDTH * 3)
+    volume = VideoVolume(Path(movie).read_bytes(), cache_bytes=capacity * HEIGHT * WIDTH * 3)
+    stack = volume.stack(budget_bytes=1)
     order = [59, 0, 30, 29, 28, 31, 32, 5, 59, 58, 11, 12, 13, 12, 23, 24, 25, 0]
     order += list(np.random.default_rng(0).integers(0, 60, 40))
     assert [number_of(stack.read(index)) for index in order] == [int(index) for index in order]
-    assert len(stack._cache) <= capacity
+    assert len(volume._cache) <= capacity
     assert [number_of(stack.read(index)) for index in reversed(range(60))] == list(reversed(range(60)))
 
 
@@ -142,6 +143,42 @@ def test_missing_foreign_and_silent_files(tmp_path):
         open_frames(sound.getvalue())
 
 
-def test_options_for_named_axes_are_refused(movie):
-    with pytest.raises(InvalidInputError, match="no named axes"):
-        open_frames(movie, channels=(0,))
+def test_one_colour_can_be_chosen(movie):
+    stack = open_frames(movie, channels=("green",))
+    assert stack.channel_count == 1
+    assert number_of(stack.read(21)) == 21
+    with pytest.raises(InvalidInputError, match="channels 0 to 2"):
+        open_frames(movie, channels=(3,))
+
+
+def test_time_has_the_scale_of_the_frame_rate(movie):
+    with open_volume(movie) as volume:
+        assert volume.axes == "tcyx"
+        assert volume.scale == {"t": 1 / 25}
+        assert volume.units == {"t": "second"}
+        assert volume.stack().spacing == (1 / 25, 1.0, 1.0)
+
+
+def test_frames_scaled_by_the_decoder_keep_the_contrast(movie):
+    stack = open_frames(movie, contrast=(0, 100))
+    scaled = stack.scaled_to((24, 32))
+    assert scaled.frame_size == (24, 32)
+    assert scaled.contrast_limits == stack.contrast_limits
+    assert open_frames(movie, channels=(0,)).scaled_to((24, 32)) is None
+
+
+def test_slices_across_time(movie):
+    with open_volume(movie) as volume:
+        whole = volume.read()
+        stack = volume.stack(along="y", plane="tx", channels=(1,))
+        assert np.array_equal(stack.read_raw(5)[..., 0], whole[:, 1, 5, :])
+
+
+def test_a_video_that_is_replaced_while_read_is_noticed(movie, tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(Path(movie).read_bytes())
+    stack = open_frames(path)
+    stack.read(0)
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(InvalidInputError, match="changed since it was opened"):
+        stack.read(30)
