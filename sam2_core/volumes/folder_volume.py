@@ -86,10 +86,9 @@ class FilesVolume(Volume):
             guessed_axis="" if axis is not None else self._frame_axis,
         )
 
-    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
-        """Name the frame's own file; see :meth:`Volume.source_file`."""
-        # a plane across the frames depends on all of them
-        return (self._paths[position[self._frame_axis]], "") if self._frame_axis in position else None
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
+        """Name the file of a frame; see :meth:`Volume.source_file`."""
+        return (self._paths[position], "") if axis == self._frame_axis else None
 
     def _open_single(self, index: int) -> Volume:
         path = self._paths[index]

@@ -74,9 +74,9 @@ class PictureVolume(Volume):
             in_memory=isinstance(source, Image.Image),
         )
 
-    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
         """Name the file; see :meth:`Volume.source_file`."""
-        return (self._source, "") if isinstance(self._source, Path) else None
+        return None if self._stamp is None else (self._stamp.path, "")
 
     def as_array(self) -> NDArray[Any]:
         """Decode the picture: (y, x) or (y, x, channel)."""

@@ -121,12 +121,12 @@ class TiffVolume(Volume):
         self._contiguous = None
         self._file.close()
 
-    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
         """Name the file; see :meth:`Volume.source_file`."""
         # the planes of one OME-TIFF may be spread over several files
         if self._stamp is None or self._series.is_multifile:
             return None
-        return self._stamp.path, f"series {self._series.index} level {self.level} axes {self._letters}"
+        return self._stamp.path, f"{self._series.keyframe.offset} {self._letters}"
 
     def _size(self, letter: str) -> int:
         return self._stored_shape[self._letters.index(letter)] if letter in self._letters else 1

@@ -95,9 +95,9 @@ class VideoVolume(Volume):
             self._cache.clear()
             self._container.close()
 
-    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
         """Name the file; see :meth:`Volume.source_file`."""
-        return (self._source, str(self._scaled_size)) if isinstance(self._source, Path) else None
+        return None if self._stamp is None else (self._stamp.path, str(self._scaled_size))
 
     def scaled_to(self, frame_size: tuple[int, int]) -> Volume:
         """Open the same video with its frames scaled to (height, width) by the decoder."""

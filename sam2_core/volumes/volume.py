@@ -277,6 +277,23 @@ class Volume(ABC):
             self, along=along, at=at, plane=plane, channels=channels, contrast=contrast, budget_bytes=budget_bytes
         )
 
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
+        """Name the one local file that the pixels at a position of an axis come from; see FrameStack.source_file.
+
+        Parameters
+        ----------
+        axis : str
+            Letter of the axis; "" for a single picture.
+        position : int
+            On that axis.
+
+        Returns
+        -------
+        (Path, str) or None
+            The file, and what says which of its pixels this volume shows (level, series, axes, channels).
+        """
+        return None
+
     def scaled_to(self, frame_size: tuple[int, int]) -> Volume | None:
         """Open the same source with planes scaled to (height, width) by its decoder; None where it cannot."""
         return None
@@ -370,6 +387,11 @@ class ChosenChannels(Volume):
     def refuse_missing(self) -> None:
         """Pass it on to the whole volume."""
         self._whole.refuse_missing()
+
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
+        """Name the whole volume's file; see :meth:`Volume.source_file`."""
+        source = self._whole.source_file(axis, position)
+        return source and (source[0], f"{source[1]} of {self._numbers}")
 
     def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
         numbers = self._numbers[region[self._place]]

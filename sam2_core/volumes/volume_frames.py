@@ -89,13 +89,11 @@ class VolumeFrames(FrameStack):
         self.volume.close()
 
     def source_file(self, index: int) -> tuple[Path, str] | None:
-        """Name the file; see :meth:`FrameStack.source_file`."""
-        position = {**self._fixed, **({self._along: index} if self._along else {})}
-        found = self.volume.source_file(position)
-        if found is None:
+        """Name the file of a frame; see :meth:`FrameStack.source_file`."""
+        source = self.volume.source_file(self._along, index)
+        if source is None:
             return None
-        path, which = found
-        return path, f"{which} plane {self.plane} along {self._along} at {self._fixed} channels {self.channels}"
+        return source[0], f"{source[1]} {self._along} {sorted(self._fixed.items())} {self.plane} {self.channels}"
 
     def scaled_to(self, frame_size: tuple[int, int]) -> FrameStack | None:
         """Open the same frames scaled to (height, width) by their decoder, same contrast; None if it cannot."""
