@@ -7,7 +7,7 @@ import itertools
 import os
 import struct
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 

@@ -121,24 +121,6 @@ class Volume(ABC):
     def close(self) -> None:  # noqa: B027  most sources hold nothing open
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
 
-    def source_file(self, position: Mapping[str, int]) -> tuple[Path, str] | None:
-        """Name the one local file that the pixels at a position depend on, where there is one.
-
-        The embedding store remembers by it what a frame was, and need not read it again while the file's time and size
-        stay the same. Where that does not tell whether pixels changed (arrays, zarr, addresses), there is none.
-
-        Parameters
-        ----------
-        position : mapping of str to int
-            Position on each axis that is neither of the plane nor the channels'.
-
-        Returns
-        -------
-        (Path, str) or None
-            The file, and all that says which of its pixels are meant besides the position (series, level).
-        """
-        return None
-
     def refuse_missing(self) -> None:  # noqa: B027  most sources have no pieces that may be missing
         """From now on a piece that is missing is an error, where the format would have it read as a fill value."""
 

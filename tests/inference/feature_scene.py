@@ -13,29 +13,6 @@ import tifffile
 import torch
 
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.volumes import FrameStack
-
-
-class CountingFrames(FrameStack):
-    """The frames of an array (t, y, x, RGB), and what was read of them."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        super().__init__(
-            name="array",
-            length=len(array),
-            frame_size=array.shape[1:3],
-            channel_count=3,
-            dtype=array.dtype,
-            axis="frame",
-            colour=True,
-            contrast=None,
-        )
-        self.array = array
-        self.reads: list[int] = []
-
-    def _read_raw(self, index: int) -> np.ndarray:
-        self.reads.append(index)
-        return self.array[index]
 
 
 def counted_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2_core.errors import InvalidInputError, MissingFileError
+from sam2_core.volumes.folder_volume import natural_order
 from sam2_core.volumes.labels.colours import label_colours
 from sam2_core.volumes.labels.destination import replaced
 from sam2_core.volumes.labels.folder_writer import DESCRIPTION_NAME, FolderWriter, read_description
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.layout import LabelLayout
-from sam2_core.volumes.folder_volume import natural_order
 
 _PALETTE = label_colours(np.arange(256)).tobytes()
 
