@@ -240,8 +240,8 @@ def test_nothing_grows_with_the_number_of_frames() -> None:
             held.append(tracemalloc.get_traced_memory()[0])
             tensors.append(_tensor_bytes())
     tracemalloc.stop()
-    # one page of the index for each object, and what Python itself keeps for later use
-    assert held[1] - held[0] < 2 * 256 * 30 + 20_000
+    # one page of the index for each object, and 600 bytes a frame that torch.tensor and Pillow keep; a record is 3 kB
+    assert held[1] - held[0] < 2 * 256 * 30 + 60_000
     assert tensors[1] - tensors[0] < 20_000
     assert state.memories.slot_count == 2 * CHUNK_SLOTS
     journal = 261 * 2 * 1500  # what is never dropped: pointers, scores and masks
