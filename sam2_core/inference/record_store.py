@@ -236,8 +236,10 @@ class RecordStore:
 
     def pin(self, ref: RecordRef) -> RecordRef:
         """Copy a record's logits to where they are not dropped."""
-        data = self._segments.read(ref.logits) if ref.logits.length else None
-        return ref if data is None else ref._replace(logits=self._segments.append(data, pinned=True))
+        logits = self.read(ref).mask_logits
+        if logits is None:
+            return ref
+        return ref._replace(logits=self._segments.append(logits_to_bytes(logits, self._dtype), pinned=True))
 
     def forget_cached(self) -> None:
         """Let go of the records kept in memory; they are read from disk again."""

@@ -10,6 +10,7 @@ import torch
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.frame_features import FrameFeatures
+from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
 from sam2_core.inference.video_correction import VideoCorrection
 from sam2_core.inference.video_frames import (
@@ -20,6 +21,7 @@ from sam2_core.inference.video_frames import (
 )
 from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.inference.video_state import VideoState
+from sam2_core.inference.video_stream import KEPT_FRAMES, StreamFrames
 from sam2_core.volumes.embedding_store_key import feature_bytes
 from sam2_core.volumes.frames import FrameSource
 
@@ -178,6 +180,57 @@ class SAM2VideoPredictor(VideoCorrection):
             offload_state_to_cpu=offload_state_to_cpu,
             records=records,
             records_quota_bytes=records_quota_bytes,
+        )
+
+    @torch.inference_mode()
+    def init_stream(
+        self,
+        first_frame: Any,
+        *,
+        contrast: tuple[float, float] | None = None,
+        kept_frames: int = KEPT_FRAMES,
+        offload_state_to_cpu: bool = False,
+        records_quota_bytes: int = DEFAULT_QUOTA_BYTES,
+    ) -> VideoState:
+        """Begin a stream, such as of a camera, of which :meth:`step` takes one frame after another.
+
+        Parameters
+        ----------
+        first_frame : ndarray
+            (y, x) or (y, x, channel); frame 0, to be prompted before the next one comes.
+        contrast : (float, float), optional
+            Intensities shown to the model as black and white; needed unless frames are uint8.
+        kept_frames : int
+            How many of the last frames can still be prompted.
+        offload_state_to_cpu : bool
+            Keep masks and memories on the CPU.
+        records_quota_bytes : int
+            See :meth:`init_state`.
+
+        Returns
+        -------
+        VideoState
+            To be passed to every other method. It grows with each :meth:`step`.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            The frame is no image, or ``contrast`` is missing.
+        """
+        images = PreparedFrames(
+            StreamFrames(first_frame, contrast=contrast, kept_frames=kept_frames),
+            FrameTransform(self.input_size, resampling="frame"),
+            self.device,
+        )
+        return self._new_state(
+            images,
+            FrameFeatures(
+                self, images, memory_bytes=DEFAULT_CACHED_FEATURES * feature_bytes(self, self.dtype.itemsize)
+            ),
+            offload_state_to_cpu=offload_state_to_cpu,
+            records=None,
+            records_quota_bytes=records_quota_bytes,
+            is_stream=True,
         )
 
     def _new_state(

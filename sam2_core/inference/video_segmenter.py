@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
+from sam2_core.inference.label_view import Priority, labels_of
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
+from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import checked_frame_index, joined, mask_prompt, point_prompts
 from sam2_core.inference.video_state import VideoState
+from sam2_core.inference.video_stream import StreamFrames
 from sam2_core.inference.video_tracker import Cancelled, VideoTracker
 from sam2_core.model import NO_OBJ_SCORE
 from sam2_core.model.results import MemoryBank
@@ -21,6 +25,8 @@ Direction = Literal["forward", "backward", "both"]
 
 #: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
 EMPTY_FRAMES_ALONG_Z = 3
+#: Frames of a stream of which records can still be looked up.
+STREAM_RECORDS = 4096
 
 
 class VideoSegmenter(VideoTracker):
@@ -283,6 +289,103 @@ class VideoSegmenter(VideoTracker):
             There is no object, or one without any prompt.
         """
         self._commit_prompts(inference_state, None)
+
+    @torch.inference_mode()
+    def step(self, state: VideoState, frame: Any) -> FrameMasks:
+        """Take in the next frame of a stream and track all objects to it.
+
+        Memory stays bounded however long the stream is: few frames are kept, records go to disk, and what is known of
+        frames long past is let go of, but for prompted and locked ones.
+
+        Parameters
+        ----------
+        state : VideoState
+            The stream, from :meth:`~sam2_core.SAM2VideoPredictor.init_stream`.
+        frame : ndarray
+            (y, x) or (y, x, channel), of the shape and dtype of the first frame.
+
+        Returns
+        -------
+        FrameMasks
+            All N objects on this frame. Prompts on it, or on another frame that is still kept, count from the next
+            frame on.
+
+        Raises
+        ------
+        StateError
+            The state is no stream.
+        InvalidTypeError, InvalidInputError
+            The frame is no image, or unlike the first.
+        """
+        stack = state.images.stack
+        if not isinstance(stack, StreamFrames):
+            raise StateError("step takes the next frame of a stream; open one with init_stream, or use propagate.")
+        frame_index = stack.append(frame)
+        objects = list(state.objects.values())
+        result = self._next_frame(state, objects, frame_index, False, False, _Propagation(True, None, None))
+        state.forget_before(frame_index - STREAM_RECORDS)
+        state.records.flush()
+        return result
+
+    def labels_on_frame(
+        self, state: VideoState, frame_index: int, priority: Priority = "surest"
+    ) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """Make labels of the masks on a frame; the masks themselves may overlap and stay as they are.
+
+        Parameters
+        ----------
+        state : VideoState
+            The video, from :meth:`~sam2_core.SAM2VideoPredictor.init_state`.
+        frame_index : int
+            Index of the frame, from 0.
+        priority : {"surest", "lower id", "last"} or sequence of hashable
+            Whose a pixel is that several masks hold: of the highest logit; of the lowest number; of the object that
+            came last; or of the first one in a list of all object ids.
+
+        Returns
+        -------
+        ndarray
+            (y, x) int32 at the size of the frame: 0, or the object's id where all ids are positive integers, else its
+            place in ``state.obj_ids``, from 1.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            There is no such frame or priority, or a list of ids is not complete.
+        """
+        return labels_of(self.masks_on_frame(state, frame_index), priority)
+
+    @torch.inference_mode()
+    def estimate(
+        self,
+        state: VideoState,
+        frames: int | None = None,
+        objects: int | None = None,
+        *,
+        presets: Mapping[str, Preset] | None = None,
+    ) -> TrackingEstimate:
+        """Measure a step and say what tracking will take; nothing is changed.
+
+        Parameters
+        ----------
+        state : VideoState
+            The video, from :meth:`~sam2_core.SAM2VideoPredictor.init_state`.
+        frames, objects : int, optional
+            How many; by default those of the state.
+        presets : mapping of str to callable, optional
+            Cheaper ways to track, asked for their seconds: called with the state, the frames and the objects.
+
+        Returns
+        -------
+        TrackingEstimate
+            Seconds and bytes.
+
+        Raises
+        ------
+        InvalidInputError
+            A negative number.
+        """
+        return estimate_tracking(self, state, frames, objects, presets)
 
     def _prompted_object(self, state: VideoState, object_id: Hashable) -> TrackedObject:
         """Return the object of an id, or a new one."""
