@@ -185,7 +185,7 @@ class PlaneMasks:
         return labels
 
 
-def linked_parts(parts: Mapping[Tile, ObjectMask]) -> list[Tile]:
+def linked_parts(parts: Mapping[Tile, ObjectMask], near: tuple[float, float] | None = None) -> list[Tile]:
     """Find the tiles whose parts of an object belong together.
 
     Tracking goes on in each tile by itself. A tile that lost its part and took up something else shows a mask that
@@ -195,18 +195,24 @@ def linked_parts(parts: Mapping[Tile, ObjectMask]) -> list[Tile]:
     ----------
     parts : mapping of Tile to ObjectMask
         What each tile found, in its window.
+    near : (float, float), optional
+        Where, as (x, y), the object was on the frame before.
 
     Returns
     -------
     list of Tile
-        Those linked, directly or by others, to the tile with the largest part in its core; none where all are empty.
+        The tile whose part is nearest to where the object was, or, if that is not known, the one with the largest part
+        in its core; and those linked to it, directly or by others. None where all are empty.
     """
     found = {tile: part for tile, part in parts.items() if part.window.area}
     if not found:
         return []
     if len(found) == 1:
         return list(found)
-    linked = [max(found, key=lambda tile: (found[tile].cut_to(tile.core).area, found[tile].area))]
+    if near is None:
+        linked = [max(found, key=lambda tile: (found[tile].cut_to(tile.core).area, found[tile].area))]
+    else:
+        linked = [min(found, key=lambda tile: math.dist(found[tile].centroid, near))]
     for tile in linked:
         linked.extend(
             other

@@ -104,16 +104,6 @@ class PlaneObject:
         if not frames:
             self.prompts.pop(place, None)
 
-    def forget_handed(self, frame_index: int) -> list[int]:
-        """Drop what neighbours handed over on a frame and return the places it was handed to."""
-        places = []
-        for place, frames in list(self.prompts.items()):
-            given = frames.get(frame_index)
-            if given and all(prompt.is_handed for prompt in given):
-                self.forget(place, frame_index)
-                places.append(place)
-        return places
-
 
 class OpenVideos:
     """The parts of a plane that are being worked in, each a video of its own; those used longest ago close.

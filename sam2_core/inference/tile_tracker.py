@@ -158,7 +158,7 @@ class TiledTracker(PlaneTracker[TiledState]):
         tracked = state.object_or_new(object_id)
         known = state.records.parts(frame_index, tracked.number)
         targets = self._tiles_of(state, prompt, known)
-        self._forget_handed(state, tracked, frame_index, keep=targets)
+        self._forget(state, tracked, frame_index, keep=targets, handed_only=not clear_old_points)
         found = {}
         for tile in targets:
             if (local := prompt_in_window(prompt, tile.window)) is not None:
@@ -212,7 +212,7 @@ class TiledTracker(PlaneTracker[TiledState]):
                 for tile in state.grid.cores_touching(given.window)
                 if tile != home and given.cut_to(tile.core).window.area
             ]
-        self._forget_handed(state, tracked, frame_index, keep=tiles)
+        self._forget(state, tracked, frame_index, keep=tiles, handed_only=False)
         found = {}
         for tile in tiles:
             part = given.cut_to(tile.window)
@@ -269,12 +269,22 @@ class TiledTracker(PlaneTracker[TiledState]):
                 tiles.append(state.grid.at(x, y))
         return tiles
 
-    def _forget_handed(self, state: TiledState, tracked: PlaneObject, frame_index: int, keep: Sequence[Tile]) -> None:
-        """Take back what was handed on from an earlier answer on this frame, which a new one replaces."""
+    def _forget(
+        self,
+        state: TiledState,
+        tracked: PlaneObject,
+        frame_index: int,
+        *,
+        keep: Sequence[Tile],
+        handed_only: bool,
+    ) -> None:
+        """Take back what was said on a frame, or handed on from it, in other tiles, which a new prompt replaces."""
         kept = {tile.index for tile in keep}
-        for tile in tracked.forget_handed(frame_index):
-            if tile not in kept:
-                self._leave(state, tracked, tile)
+        for place in tracked.prompted_on(frame_index):
+            is_handed = all(prompt.is_handed for prompt in tracked.prompts[place][frame_index])
+            if place not in kept and (is_handed or not handed_only):
+                tracked.forget(place, frame_index)
+                self._leave(state, tracked, place)
 
     def _finished(
         self,
@@ -379,6 +389,7 @@ class TiledTracker(PlaneTracker[TiledState]):
         previous = frames[0] + (1 if reverse else -1)
         near = self._handing_distance(state)
         active = {tracked.object_id: self._tiles_at_start(state, tracked, frames[0], previous) for tracked in objects}
+        last_seen = {tracked.object_id: self._seen_at(state, tracked, (frames[0], previous)) for tracked in objects}
         for count, frame_index in enumerate(frames):
             objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
             if not objects:
@@ -387,15 +398,21 @@ class TiledTracker(PlaneTracker[TiledState]):
                 active[tracked.object_id].update({state.grid[tile] for tile in tracked.prompted_on(frame_index)})
             found: dict[Hashable, dict[Tile, ObjectMask]] = {tracked.object_id: {} for tracked in objects}
             # to and fro, so that the tiles that stay open are those that come next
-            for tile in sorted(set().union(*active.values()), reverse=bool(count % 2), key=lambda tile: tile.index):
+            in_use = set().union(*(active[tracked.object_id] for tracked in objects))
+            for tile in sorted(in_use, reverse=bool(count % 2), key=lambda tile: tile.index):
                 here = [tracked for tracked in objects if tile in active[tracked.object_id]]
                 for tracked, part in self._tracked_in_place(state, tile.index, here, frame_index, previous, reverse):
                     found[tracked.object_id][tile] = part
             for tracked in objects:
-                parts = found[tracked.object_id]
-                self._hand_over(state, tracked, frame_index, parts, near)
-                active[tracked.object_id] = self._still_active(tracked.object_id, parts)
-                state.records.put(frame_index, tracked.number, {tile.index: part for tile, part in parts.items()})
+                parts, seen_at = found[tracked.object_id], last_seen[tracked.object_id]
+                # a tile that took up something else is not followed; where nothing was found all go on looking
+                followed = {tile: parts[tile] for tile in linked_parts(parts, seen_at)} or parts
+                self._hand_over(state, tracked, frame_index, followed, near)
+                whole = merged_part(tracked.object_id, followed)
+                looking = {tile for tile, part in parts.items() if not part.window.area and _reaches(whole, tile)}
+                active[tracked.object_id] = {*followed, *looking}
+                last_seen[tracked.object_id] = whole.centroid if whole.window.area else seen_at
+                state.records.put(frame_index, tracked.number, {tile.index: part for tile, part in followed.items()})
             previous = frame_index
             yield self._results(state, frame_index, objects)
 
@@ -408,17 +425,21 @@ class TiledTracker(PlaneTracker[TiledState]):
                 return set(tiles)
         return {state.grid[tile] for tile in tracked.prompted_by_a_person()}
 
-    @staticmethod
-    def _still_active(object_id: Hashable, parts: dict[Tile, ObjectMask]) -> set[Tile]:
-        """Tiles in which to go on: all but those that the object has left."""
-        whole = merged_part(object_id, parts)
-        if not whole.window.area:
-            return set(parts)
-        linked = linked_parts(parts)
-        return {tile for tile in parts if tile in linked or whole.cut_to(tile.window).window.area}
+    def _seen_at(self, state: TiledState, tracked: PlaneObject, frames: Sequence[int]) -> tuple[float, float] | None:
+        """Middle of an object on the first of some frames on which it is known."""
+        for frame_index in frames:
+            (known,) = self._results(state, frame_index, [tracked]).objects
+            if known.window.area:
+                return known.centroid
+        return None
 
     def _joined(self, state: TiledState, object_id: Hashable, parts: dict[int, ObjectMask]) -> ObjectMask:
         return merged_part(object_id, {state.grid[tile]: part for tile, part in parts.items()})
+
+
+def _reaches(found: ObjectMask, tile: Tile) -> bool:
+    """Whether a tile sees any of a mask."""
+    return bool(found.cut_to(tile.window).window.area)
 
 
 def _outside(part: ObjectMask, inner: Window) -> ObjectMask:

@@ -136,8 +136,8 @@ def test_a_cell_on_the_border_of_what_a_tile_sees_is_whole() -> None:
 
 
 def test_a_cell_that_moves_from_tile_to_tile_is_followed() -> None:
-    steps = 9
-    centres = [(60.0 + 40 * step, 128.0) for step in range(steps)]
+    steps = 17
+    centres = [(60.0 + 20 * step, 128.0) for step in range(steps)]
     drawn = [cells([centre], 20, (256, 440)) for centre in centres]
     frames, truth = np.stack([picture for picture, _ in drawn]), [mask for _, (mask,) in drawn]
     tracker = TiledTracker(trained(), tile_size=256, halo=64)
@@ -181,7 +181,10 @@ def test_a_budget_closes_tiles_and_results_stay(predictor: SAM2VideoPredictor) -
         corrected = tracker.prompt_points(state, 0, 0, [[14.0, 14.0]], [0], clear_old_points=False)
         found[budget] = [corrected, tracker.masks_on_frame(state, 0)]
     for one, other in zip(*found.values(), strict=True):
-        np.testing.assert_array_equal(one.masks_in(), other.masks_in())
+        for first, second in zip(one.objects[1:], other.objects[1:], strict=True):
+            np.testing.assert_array_equal(first.mask, second.mask)
+        # what its neighbour was handed is known by its mask there, not by its logits
+        assert one.objects[0].iou(other.objects[0]) > 0.9
 
 
 def test_tracking_goes_on_when_tiles_are_closed_between_frames() -> None:
