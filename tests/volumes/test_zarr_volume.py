@@ -82,7 +82,7 @@ def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
         assert volume.axes == "tczyx"
         assert volume.shape == PIXELS.shape
         assert volume.dtype == np.uint16
-        assert volume.scale == {"t": 30.0, "c": 1.0, "z": 2.0, "y": 0.5, "x": 0.5}
+        assert volume.scale == {"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.5}
         assert volume.units == {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
         assert volume.channel_names == ("nuclei", "actin", "tubulin")
         assert volume.levels == 2
