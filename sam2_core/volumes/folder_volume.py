@@ -92,11 +92,14 @@ class FilesVolume(Volume):
 
     def _open_single(self, index: int) -> Volume:
         path = self._paths[index]
+        with self._lock:
+            stamp = self._stamps.get(index)
+            if stamp is None:
+                self._stamps[index] = FileStamp.of(path)
+        if stamp is not None:
+            stamp.check()
         is_tiff = path.suffix.casefold() in TIFF_SUFFIXES
         picture: Volume = TiffVolume(path) if is_tiff else PictureVolume(path)
-        with self._lock:
-            stamp = self._stamps.setdefault(index, FileStamp.of(path))
-        stamp.check()
         count = int(np.prod([size for letter, size in picture.sizes.items() if letter in "tz"], dtype=np.int64))
         if count != 1:
             picture.close()

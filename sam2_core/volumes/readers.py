@@ -221,7 +221,7 @@ def _checked_scale(scale: Mapping[str, float] | Sequence[float], volume: Volume)
             raise InvalidInputError(f"scale needs one number for each of the last axes of {axes}; got {scale!r}.")
         steps = dict(zip(axes[-len(values) :], values, strict=True))
     for axis, step in steps.items():
-        if axis not in volume.axes or not np.isfinite(step) or step <= 0:
+        if axis not in volume.axes.replace("c", "") or not np.isfinite(step) or step <= 0:
             raise InvalidInputError(
                 f"scale gives positive numbers for axes of {volume.name} ({', '.join(volume.axes)}); got {scale!r}."
             )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.frame_stack import FrameStack
     from sam2_core.volumes.volume_frames import VolumeFrames
 
-READ_BUDGET_BYTES = 192 * 2**20
+READ_BUDGET_BYTES = 144 * 2**20
 """Raw pixels that a stack keeps in memory at most, of what it has read."""
 
 
@@ -95,7 +95,8 @@ class Volume(ABC):
         self.dtype = dtype.newbyteorder("=")
         default = tuple(size if axis in "yx" else 1 for axis, size in zip(axes, shape, strict=True))
         self.chunks = tuple(max(1, min(chunk, size)) for chunk, size in zip(chunks or default, shape, strict=True))
-        self.scale = {axis: float(step) for axis, step in (scale or {}).items() if axis in axes and step > 0}
+        spaced = axes.replace("c", "")  # channels lie nowhere
+        self.scale = {axis: float(step) for axis, step in (scale or {}).items() if axis in spaced and step > 0}
         named = {axis: unit_name(unit) for axis, unit in (units or {}).items()}
         self.units = {axis: unit for axis, unit in named.items() if unit is not None and axis in axes}
         count = self.sizes.get("c", 1)
@@ -175,7 +176,23 @@ class Volume(ABC):
         return pixels[tuple(steps)]
 
     def read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Read a region given as one slice (start, stop within the axis) for each axis, none dropped."""
+        """Read a region, every axis of it.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            For each axis of ``volume.axes`` its first position and the one after its last, within the axis.
+
+        Returns
+        -------
+        ndarray
+            Axes as in ``volume.axes``, none dropped; native byte order.
+
+        Raises
+        ------
+        InvalidInputError
+            Pixels that cannot be read.
+        """
         lengths = tuple(part.stop - part.start for part in region)
         if min(lengths) < 1:
             return np.zeros(lengths, dtype=self.dtype)
@@ -277,11 +294,32 @@ class Volume(ABC):
         return None
 
     def scaled_to(self, frame_size: tuple[int, int]) -> Volume | None:
-        """Open the same source with planes scaled to (height, width) by its decoder; None where it cannot."""
+        """Open the same source with planes scaled by its decoder.
+
+        Parameters
+        ----------
+        frame_size : (int, int)
+            Height and width.
+
+        Returns
+        -------
+        Volume or None
+            None for sources that cannot scale, which is all but videos.
+        """
         return None
 
     def channel_numbers(self, channels: Sequence[int | str] | None) -> tuple[int, ...]:
-        """Numbers of channels given by number or name; all of them for None.
+        """Find channels given by number or name.
+
+        Parameters
+        ----------
+        channels : sequence of int or str, or None
+            None means all of them.
+
+        Returns
+        -------
+        tuple of int
+            Their numbers.
 
         Raises
         ------
@@ -307,7 +345,25 @@ class Volume(ABC):
         return tuple(numbers)
 
     def checked_position(self, axis: str, position: int) -> int:
-        """Check a position on an axis."""
+        """Check a position on an axis.
+
+        Parameters
+        ----------
+        axis : str
+            Letter of the axis.
+        position : int
+            Counted from 0.
+
+        Returns
+        -------
+        int
+            The position, as Python's own integer.
+
+        Raises
+        ------
+        InvalidInputError, InvalidTypeError
+            Outside the axis, or no integer.
+        """
         size = self.sizes[axis]
         try:
             checked = operator.index(position)

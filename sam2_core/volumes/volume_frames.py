@@ -116,6 +116,8 @@ class VolumeFrames(FrameStack):
     def _read_raw_window(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
         if self.volume.in_memory:
             return self._read_block(index, index + 1, rows, columns)[0]
+        if all(self._chunk(axis) >= size for axis, size in zip(self.plane, self.frame_size, strict=True)):
+            return self._read_raw(index)[rows, columns]  # no part of a frame can be had for less than all of it
         whole = self._slabs.peek(self._block(index, self._plane_bytes))
         if whole is not None:
             first, _ = self._block(index, self._plane_bytes)

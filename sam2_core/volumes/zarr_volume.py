@@ -138,7 +138,7 @@ class ZarrReader:
 
         closes = None
         if isinstance(source, zarr.Array | zarr.Group):
-            node, address = source, str(source.store_path)
+            node, address = source, _address(source)
         else:
             address = str(source)
             node, closes = _opened(source)
@@ -221,9 +221,10 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
     store: Any
     try:
         if isinstance(source, Path) and source.is_file():
-            with zipfile.ZipFile(source):
-                pass  # zarr's store cannot be closed again where this fails
+            with zipfile.ZipFile(source) as archive:  # zarr's store cannot be closed again where this fails
+                inside = _folder_in(archive.namelist())
             closes = store = zarr.storage.ZipStore(source, mode="r")
+            return zarr.open(store, mode="r", path=inside), closes
         elif isinstance(source, Path):
             store = zarr.storage.LocalStore(source, read_only=True)
         else:
@@ -244,6 +245,22 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
         if closes is not None:
             closes.close()
         raise InvalidInputError(f"{source!s} cannot be opened ({type(error).__name__}: {error}).") from error
+
+
+def _folder_in(names: Sequence[str]) -> str:
+    """Folder that a zip file holds alone, where somebody packed the folder and not what is in it."""
+    folders = {name.split("/", 1)[0] for name in names if "/" in name}
+    is_packed = len(folders) == 1 and not any(name in _METADATA_FILES for name in names)
+    return folders.pop() if is_packed else ""
+
+
+def _address(node: zarr.Array[Any] | zarr.Group) -> str:
+    """Path or URL of something that is open already."""
+    import zarr
+
+    if isinstance(node.store, zarr.storage.LocalStore):
+        return str(Path(node.store.root) / node.path)
+    return str(node.store_path)
 
 
 def _stamp(array: zarr.Array[Any]) -> FileStamp | None:

@@ -137,6 +137,18 @@ def test_windows_read_only_the_chunks_they_need(tmp_path):
         assert set(store.reads.values()) == {1}
 
 
+def test_windows_of_frames_stored_whole_are_read_ahead_too(tmp_path):
+    volume, store = counted(tmp_path, PIXELS, (1, 48, 40))
+    with volume.stack(along="z") as stack:
+        for index in range(20):
+            window = stack.read_window(index, slice(5, 20), slice(8, 30))
+            assert np.array_equal(window, stack_window(PIXELS[index], slice(5, 20), slice(8, 30)))
+            stack.read(index)
+            if index == 1:
+                assert set(settled(store, stack)) == {f"c/{number}/0/0" for number in range(6)}
+        assert set(settled(store, stack).values()) == {1}
+
+
 def stack_window(plane, rows, columns):
     return np.repeat(plane[rows, columns, None], 3, axis=2)
 

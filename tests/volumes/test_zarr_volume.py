@@ -59,18 +59,18 @@ def test_what_we_write_is_ome_zarr(tmp_path, version):
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("how", ["folder", "string", "zip", "memory", "file url", "group"])
+@pytest.mark.parametrize("how", ["folder", "string", "zip", "zipped folder", "memory", "file url", "group"])
 def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
     path = write_ome(tmp_path / "a.ome.zarr", version)
     source = path
     if how == "string":
         source = str(path)
-    elif how == "zip":
+    elif how.startswith("zip"):
         source = tmp_path / "a.ome.zarr.zip"
         with zipfile.ZipFile(source, "w") as archive:
             for file in path.rglob("*"):
                 if file.is_file():
-                    archive.write(file, file.relative_to(path).as_posix())
+                    archive.write(file, file.relative_to(path if how == "zip" else tmp_path).as_posix())
     elif how == "memory":
         source = f"memory://test-{version}/a.ome.zarr"
         fsspec.filesystem("memory").put(str(path), f"/test-{version}/a.ome.zarr", recursive=True)
@@ -82,7 +82,7 @@ def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
         assert volume.axes == "tczyx"
         assert volume.shape == PIXELS.shape
         assert volume.dtype == np.uint16
-        assert volume.scale == {"t": 30.0, "c": 1.0, "z": 2.0, "y": 0.5, "x": 0.5}
+        assert volume.scale == {"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.5}
         assert volume.units == {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
         assert volume.channel_names == ("nuclei", "actin", "tubulin")
         assert volume.levels == 2
@@ -136,6 +136,7 @@ def test_plain_arrays(tmp_path, options, dtype):
         assert np.array_equal(volume.read({"z": slice(1, 5), "x": slice(3, 11)}), data[1:5, :, 3:11])
         assert np.array_equal(volume.stack().read_raw(4)[..., 0], data[4])
         assert volume.chunks == array.chunks
+        assert volume.address == str(tmp_path / "a.zarr")
 
 
 def test_dimension_names_are_axes(tmp_path):
