@@ -117,7 +117,7 @@ class ImagejRoiLabels(LabelStack):
     def __init__(self, source: Path, *, length: int | None = None, frame_size: tuple[int, int] | None = None) -> None:
         self._source = source
         described, self._entries = _contents(source)
-        self._archive = zipfile.ZipFile(source) if source.suffix.lower() == ".zip" else None
+        self._archive = None if source.suffix.lower() == ".roi" else zipfile.ZipFile(source)
         try:
             self._index(described, length, frame_size)
         except BaseException:
@@ -189,7 +189,7 @@ def _contents(
     source: Path,
 ) -> tuple[tuple[LabelLayout, dict[str, Any], NDArray[np.bool_]] | None, list[str]]:
     """Return what our own comment says, and the names of the ROIs."""
-    if source.suffix.lower() != ".zip":
+    if source.suffix.lower() == ".roi":
         return None, [source.name]
     try:
         with zipfile.ZipFile(source) as archive:
