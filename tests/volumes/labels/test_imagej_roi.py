@@ -9,6 +9,7 @@ from skimage.draw import polygon2mask
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.labels import open_label_writer, open_labels
+from sam2_core.volumes.labels.imagej_roi import object_boxes
 from tests.volumes.labels.random_labels import painted_stack
 
 
@@ -101,3 +102,14 @@ def test_an_object_wider_than_sixteen_bits(tmp_path):
         assert np.array_equal(stack.read(0), labels[0])
     with pytest.raises(InvalidInputError, match="60535"):
         open_label_writer(tmp_path / "b.zip", length=1, frame_size=(3, 60_536))
+
+
+@pytest.mark.parametrize("factor", [1, 2**23])
+def test_boxes_of_narrow_and_wide_ids(factor):
+    labels = (painted_stack()[0] * factor).astype(np.uint32)
+    boxes = object_boxes(labels)
+    assert [object_id for object_id, _ in boxes] == [1 * factor, 7 * factor, 300 * factor]
+    for object_id, box in boxes:
+        ys, xs = np.nonzero(labels == object_id)
+        assert box == (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
+    assert object_boxes(labels * 0) == []
