@@ -174,7 +174,8 @@ class CtcLabels(LabelStack):
                     f'as at={{"t": {sorted(masks)[0]}}}.'
                 )
             self._volume = TiffLabels(masks[number])
-            super().__init__(str(source), self._volume.layout)
+            volume = self._volume
+            super().__init__(str(source), volume.layout, written=volume._written, metadata=volume.metadata)
             return
         if "z" not in position or not 0 <= position["z"] < shape[0] or missing:
             raise InvalidInputError(

@@ -106,6 +106,21 @@ def format_of_destination(destination: str) -> LabelFormat:
     )
 
 
+def require_existing(source: str) -> None:
+    """Refuse a source that is not there.
+
+    Raises
+    ------
+    MissingFileError
+        Saying so, and whether an unfinished part is.
+    """
+    if "://" in source or os.path.exists(source):
+        return
+    unfinished = [part for part in (f"{source}.part", f"{source}.part.tif") if os.path.exists(part)]
+    hint = f" {unfinished[0]} is unfinished: continue it with resume=True." if unfinished else ""
+    raise MissingFileError(f"There is no file or folder {source}.{hint} Check the spelling and the current folder.")
+
+
 def format_of_source(source: str) -> LabelFormat:
     """Return the format of labels that exist: by their name, folders by what lies in them.
 
@@ -118,13 +133,10 @@ def format_of_source(source: str) -> LabelFormat:
     """
     from sam2_core.volumes.labels.ctc import is_ctc_folder
 
+    require_existing(source)
     path = Path(source)
     if _is_zarr(source) or "://" in source:
         return FORMATS["ome-zarr"]
-    if not path.exists():
-        unfinished = [part for part in (f"{source}.part", f"{source}.part.tif") if os.path.exists(part)]
-        hint = f" {unfinished[0]} is unfinished: continue it with resume=True." if unfinished else ""
-        raise MissingFileError(f"There is no file or folder {source}.{hint} Check the spelling and the current folder.")
     if path.is_dir():
         if (path / "zarr.json").exists() or (path / ".zgroup").exists():
             return FORMATS["ome-zarr"]

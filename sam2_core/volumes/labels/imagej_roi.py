@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import roifile
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.volumes.labels.coco import GatheredWriter
@@ -24,6 +25,7 @@ _NAME = re.compile(r"(\d+)-(\d+)")
 _LARGEST_SIDE = 60535  # beyond that ImageJ's 16-bit coordinates mean something else
 _LARGEST_OFFSET = 32767
 _COMMENT_BYTES = 65535
+_MOST_BOXES = 2**20
 _AREAS = (roifile.ROI_TYPE.POLYGON, roifile.ROI_TYPE.FREEHAND, roifile.ROI_TYPE.TRACED)
 _MOVE, _LINE, _CLOSE = 0.0, 1.0, 4.0
 
@@ -47,10 +49,10 @@ class ImagejRoiWriter(GatheredWriter):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.comment = self._comment()
             for index, labels in self._frames():
-                for object_id in np.unique(labels).tolist():
-                    if object_id:
-                        roi = object_roi(labels == object_id, object_id, index)
-                        archive.writestr(f"{roi.name}.roi", roi.tobytes())
+                for object_id, box in object_boxes(labels):
+                    top, left = box[0].start, box[1].start
+                    roi = object_roi(labels[box] == object_id, object_id, index, top, left)
+                    archive.writestr(f"{roi.name}.roi", roi.tobytes())
 
     def _comment(self) -> bytes:
         content = {"sam2_lab": {**self.layout.as_json(), "unwritten": ranges_text(~self._written)}}
@@ -63,20 +65,43 @@ class ImagejRoiWriter(GatheredWriter):
         return ImagejRoiLabels(self.destination)
 
 
-def object_roi(mask: NDArray[np.bool_], object_id: int, index: int) -> roifile.ImagejRoi:
+def object_boxes(labels: NDArray[Any]) -> list[tuple[int, tuple[slice, slice]]]:
+    """Find the objects of a frame and the smallest boxes around them, by ascending id, in one pass.
+
+    Parameters
+    ----------
+    labels : ndarray, (y, x), unsigned integer
+
+    Returns
+    -------
+    list of (int, (slice, slice))
+        Object id, and its rows and columns.
+    """
+    largest = int(labels.max())
+    if largest <= _MOST_BOXES:
+        boxes = ndimage.find_objects(labels.astype(np.int32))
+        return [(number, box) for number, box in enumerate(boxes, start=1) if box is not None]
+    # find_objects returns a list as long as the largest id: number the objects first
+    ids, numbers = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
+    boxes = ndimage.find_objects(numbers[:-1].reshape(labels.shape).astype(np.int32))
+    return [(int(ids[number]), box) for number, box in enumerate(boxes, start=1) if box is not None]
+
+
+def object_roi(mask: NDArray[np.bool_], object_id: int, index: int, top: int, left: int) -> roifile.ImagejRoi:
     """Outline one object on one frame.
 
     Parameters
     ----------
     mask : ndarray, (y, x), bool
-        Not empty.
+        No larger than the object.
     object_id : int
     index : int
         Frame number, from 0.
+    top, left : int
+        Where the mask lies in the frame.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    paths = mask_outlines(mask[top:bottom, left:right])
+    bottom, right = top + mask.shape[0], left + mask.shape[1]
+    paths = mask_outlines(mask)
     roi = roifile.ImagejRoi()
     roi.name = f"{object_id:05d}-{index + 1:05d}"
     roi.position = index + 1
@@ -117,7 +142,7 @@ class ImagejRoiLabels(LabelStack):
     def __init__(self, source: Path, *, length: int | None = None, frame_size: tuple[int, int] | None = None) -> None:
         self._source = source
         described, self._entries = _contents(source)
-        self._archive = zipfile.ZipFile(source) if source.suffix.lower() == ".zip" else None
+        self._archive = None if source.suffix.lower() == ".roi" else zipfile.ZipFile(source)
         try:
             self._index(described, length, frame_size)
         except BaseException:
@@ -189,7 +214,7 @@ def _contents(
     source: Path,
 ) -> tuple[tuple[LabelLayout, dict[str, Any], NDArray[np.bool_]] | None, list[str]]:
     """Return what our own comment says, and the names of the ROIs."""
-    if source.suffix.lower() != ".zip":
+    if source.suffix.lower() == ".roi":
         return None, [source.name]
     try:
         with zipfile.ZipFile(source) as archive:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
-from sam2_core.volumes.labels.formats import LabelFormat, format_named, format_of_destination, format_of_source
+from sam2_core.volumes.labels.formats import (
+    LabelFormat,
+    format_named,
+    format_of_destination,
+    format_of_source,
+    require_existing,
+)
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import checked_layout
@@ -180,8 +186,8 @@ def open_labels(
             return ArrayLabels(source, axis=axis or "frame")
         raise InvalidTypeError(f"Cannot read labels from {type(source).__name__}. Expected a path or an array.")
     name = os.fspath(source)
-    found = format_of_source(name)
-    chosen = format_named(format) if format is not None else found
+    require_existing(name)
+    chosen = format_named(format) if format is not None else format_of_source(name)
     path = Path(name)
     positions = {str(letter): int(position) for letter, position in (at or {}).items()}
     if chosen.name == "ome-zarr":

@@ -37,9 +37,10 @@ def test_sixteen_bits(tmp_path):
 
 
 def test_too_many_objects(tmp_path):
-    with open_label_writer(tmp_path / "masks", length=1, frame_size=(4, 5), format="png") as writer:
-        with pytest.raises(InvalidInputError, match=r'256 does not fit.*up to 255.*dtype="uint16"'):
-            writer.write(0, np.full((4, 5), 256))
+    writer = open_label_writer(tmp_path / "masks", length=1, frame_size=(4, 5), format="png")
+    with pytest.raises(InvalidInputError, match=r'256 does not fit.*up to 255.*dtype="uint16"'):
+        writer.write(0, np.full((4, 5), 256))
+    writer.discard()
     with pytest.raises(InvalidInputError, match="choose ome-zarr"):
         open_label_writer(tmp_path / "b", length=1, frame_size=(4, 5), format="png", dtype="uint32")
 
