@@ -19,20 +19,11 @@ WANTED_MASKS = (60, 160)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--config", default="configs/sam2.1/sam2.1_hiera_t.yaml", help="model configuration")
-    parser.add_argument("--image-size", type=int, default=1024, help="model input in pixels")
-    parser.add_argument("--height", type=int, default=1500, help="image height")
-    parser.add_argument("--width", type=int, default=2250, help="image width")
+    parser = two_sides.arguments_of(__doc__, height=1500, width=2250, rounds=1, warm_up=0)
     parser.add_argument("--points-per-side", type=int, default=32, help="grid")
     parser.add_argument("--points-per-batch", type=int, default=64, help="as given to both sides")
     parser.add_argument("--masks", type=int, default=100, help="how many masks should survive, roughly")
     parser.add_argument("--stability", type=float, default=0.5, help="stability threshold")
-    parser.add_argument("--rounds", type=int, default=1, help="timed rounds")
-    parser.add_argument("--warm-up", type=int, default=0, help="rounds before that")
-    parser.add_argument("--threads", type=int, default=0, help="threads of each side; 0: torch's choice")
-    parser.add_argument("--all-sides", action="store_true", help="bf16 also where it is slow")
-    parser.add_argument("--side", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

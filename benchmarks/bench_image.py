@@ -16,17 +16,8 @@ import two_sides
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--config", default="configs/sam2.1/sam2.1_hiera_t.yaml", help="model configuration")
-    parser.add_argument("--image-size", type=int, default=1024, help="model input in pixels")
-    parser.add_argument("--height", type=int, default=1024, help="image height")
-    parser.add_argument("--width", type=int, default=1024, help="image width")
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
-    parser.add_argument("--warm-up", type=int, default=2, help="rounds before that")
+    parser = two_sides.arguments_of(__doc__, height=1024, width=1024, rounds=5, warm_up=2)
     parser.add_argument("--clicks", type=int, default=10, help="clicks in a round")
-    parser.add_argument("--threads", type=int, default=0, help="threads of each side; 0: torch's choice")
-    parser.add_argument("--all-sides", action="store_true", help="bf16 also where it is slow")
-    parser.add_argument("--side", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -7,6 +7,7 @@ both.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import datetime
 import json
@@ -24,6 +25,23 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECORDS = Path(__file__).resolve().parent / "records"
 OFFICIAL = "official fp32"
+
+
+def arguments_of(
+    description: str | None, *, height: int, width: int, rounds: int, warm_up: int
+) -> argparse.ArgumentParser:
+    """Arguments that all benchmarks take, with this one's defaults."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--config", default="configs/sam2.1/sam2.1_hiera_t.yaml", help="model configuration")
+    parser.add_argument("--image-size", type=int, default=1024, help="model input in pixels")
+    parser.add_argument("--height", type=int, default=height, help="image height")
+    parser.add_argument("--width", type=int, default=width, help="image width")
+    parser.add_argument("--rounds", type=int, default=rounds, help="timed rounds")
+    parser.add_argument("--warm-up", type=int, default=warm_up, help="rounds before that")
+    parser.add_argument("--threads", type=int, default=0, help="threads of each side; 0: torch's choice")
+    parser.add_argument("--all-sides", action="store_true", help="bf16 also where it is slow")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    return parser
 
 
 class Side:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from sam2_core.checkpoints.numbered_keys import numbers_after
 from sam2_core.errors import CheckpointError
 
 HUGGING_FACE_MARKER = "vision_encoder.backbone.patch_embed.projection.weight"
@@ -121,8 +122,10 @@ def to_hugging_face(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         When a key has no counterpart there.
     """
     rename = _renamer(_NAMES)
-    last_layers = {head: _last_number(state_dict, head) for head in _present_heads(state_dict)}
-    last_stage = _last_number(state_dict, _DOWNSAMPLER)
+    last_layers = {
+        head: max(numbers_after(state_dict, f"{head}.layers"), default=0) for head in _present_heads(state_dict)
+    }
+    last_stage = max(numbers_after(state_dict, _DOWNSAMPLER), default=0)
     converted: dict[str, Tensor] = {}
     points: dict[int, Tensor] = {}
     for key, value in state_dict.items():
@@ -198,12 +201,6 @@ def _present_heads(state_dict: Mapping[str, Tensor]) -> set[str]:
         pattern = re.compile(re.escape(ours).replace(re.escape("{n}"), r"\d+") + r"(?=\.layers\.)")
         heads |= {found[0] for key in state_dict if (found := pattern.match(key)) is not None}
     return heads
-
-
-def _last_number(state_dict: Mapping[str, Tensor], prefix: str) -> int:
-    """The highest number that follows ``prefix`` (and ``.layers``) in the keys."""
-    pattern = re.compile(re.escape(prefix) + r"\.(?:layers\.)?(\d+)\.")
-    return max((int(found[1]) for key in state_dict if (found := pattern.match(key)) is not None), default=0)
 
 
 def _head_to_hugging_face(key: str, head: str, last: int) -> str:

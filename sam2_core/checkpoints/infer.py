@@ -8,7 +8,6 @@ weights trained at 1024.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -18,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from sam2_core.checkpoints.config import config_names, load_config, model_section
+from sam2_core.checkpoints.numbered_keys import numbers_after
 from sam2_core.errors import CheckpointError
 
 _TRUNK = "image_encoder.trunk"
@@ -207,8 +207,7 @@ def _as_override(value: object) -> str:
 
 
 def _count_layers(state_dict: Mapping[str, Tensor], prefix: str) -> int:
-    pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-    numbers = {int(found[1]) for key in state_dict if (found := pattern.match(key)) is not None}
+    numbers = numbers_after(state_dict, prefix)
     if not numbers:
         raise KeyError(prefix)
     return len(numbers)

@@ -19,6 +19,7 @@ from sam2_core.inference.input_images import ImageLike
 from sam2_core.inference.model_autocast_off import without_autocast
 from sam2_core.kernels.mask_cleaning import clean_mask_scores
 from sam2_core.model.fine_features import FineFeatures
+from sam2_core.model.mask_decoder import MaskDecoder
 from sam2_core.model.results import DecodedMasks
 from sam2_core.model.sam2_base import SAM2Base
 
@@ -202,7 +203,7 @@ class ImageSegmenter:
                 dense_prompt_embeddings=dense,
                 multimask_output=multimask_output,
                 repeat_image=sparse.shape[0] > 1,
-                high_res_features=encoded.fine(index),
+                high_res_features=encoded.fine(index, self.model.sam_mask_decoder),
             )
         return decoded
 
@@ -278,12 +279,12 @@ class _EncodedImages:
         self.is_batch = is_batch
         self._fine: dict[int, FineFeatures] = {}
 
-    def fine(self, index: int) -> FineFeatures | None:
-        """Finer features of one image in the decoder's order, brought into it once; None if the model uses none."""
+    def fine(self, index: int, decoder: MaskDecoder) -> FineFeatures | None:
+        """Finer features of one image, prepared once for the decoder; None if the model uses none."""
         if not self.high_res:
             return None
         if index not in self._fine:
-            self._fine[index] = FineFeatures.nest([level[index][None] for level in self.high_res])
+            self._fine[index] = decoder.fine_features([level[index][None] for level in self.high_res])
         return self._fine[index]
 
 

@@ -15,7 +15,6 @@ from sam2_core.errors import InvalidInputError, Sam2Error
 from sam2_core.inference.candidate_decoder import CandidateDecoder, Candidates
 from sam2_core.inference.crops import (
     generate_crop_boxes,
-    is_box_near_crop_edge,
     uncrop_boxes_xyxy,
     uncrop_points,
 )
@@ -25,6 +24,7 @@ from sam2_core.inference.image_segmenter import LOGIT_LIMIT
 from sam2_core.inference.input_images import ImageLike, image_pixels
 from sam2_core.inference.mask_data import MaskData
 from sam2_core.inference.mask_records import MaskRecord, OutputMode, mask_records
+from sam2_core.inference.mask_selection import MaskSelection, no_masks
 from sam2_core.inference.mask_upscaling import MaskUpscaler
 from sam2_core.inference.point_grids import batch_iterator, build_all_layer_point_grids
 from sam2_core.inference.run_length import bounding_box, column_run_bounds, counts_from_bounds, rle_to_mask
@@ -199,7 +199,7 @@ class SAM2AutomaticMaskGenerator:
         size = (image.shape[0], image.shape[1])
         crop_boxes, layers = generate_crop_boxes(size, self.crop_n_layers, self.crop_overlap_ratio)
         watch.total = sum(len(self.point_grids[layer]) for layer in layers)
-        data = _no_masks()
+        data = no_masks()
         for crop_box, layer in zip(crop_boxes, layers, strict=True):
             data.cat(self._process_crop(image, crop_box, layer, size, watch))
         if len(crop_boxes) > 1:
@@ -221,16 +221,27 @@ class SAM2AutomaticMaskGenerator:
         watch.check()
         self.predictor.set_image(image[y0:y1, x0:x1])
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
-        data = _no_masks()
         encoded = self.predictor._require_images()
-        decoder = CandidateDecoder(self.predictor.model, encoded.embedding, encoded.fine(0))
+        model = self.predictor.model
+        decoder = CandidateDecoder(model, encoded.embedding, encoded.fine(0, model.sam_mask_decoder))
+        height, width = model.sam_prompt_encoder.mask_input_size
+        selection = MaskSelection(
+            MaskUpscaler((height, width), crop_box, size, self.mask_threshold, self.stability_score_offset),
+            crop_box,
+            size,
+            least_stability=self.stability_score_thresh,
+            most_overlap=self.box_nms_thresh,
+            check=watch.check,
+        )
         try:
             for (batch,) in batch_iterator(self._batch_size(), points):
-                data.cat(self._process_batch(decoder, batch, crop_box, size, watch))
+                in_crop = torch.as_tensor(batch, dtype=torch.float32, device=self.predictor.device)
+                scaled = self.predictor._transforms.transform_coords(in_crop, True, (y1 - y0, x1 - x0))
+                selection.add(self._decode(decoder, scaled), in_crop)
                 watch.advance(len(batch))
+            data = selection.masks()
         finally:
             self.predictor.reset_predictor()
-        data.filter(nms(data["boxes"].float(), data["iou_preds"], self.box_nms_thresh))
         data["boxes"] = uncrop_boxes_xyxy(data["boxes"], crop_box)
         data["points"] = uncrop_points(data["points"], crop_box)
         data["crop_boxes"] = torch.tensor([list(crop_box)] * len(data["rles"]), dtype=torch.int64).view(-1, 4)
@@ -240,42 +251,6 @@ class SAM2AutomaticMaskGenerator:
         if self.predictor.device.type == "cpu":
             return min(self.points_per_batch, CPU_POINTS_PER_BATCH)
         return self.points_per_batch
-
-    def _process_batch(
-        self,
-        decoder: CandidateDecoder,
-        points: npt.NDArray[np.float64],
-        crop_box: Sequence[int],
-        size: tuple[int, int],
-        watch: _Watch,
-    ) -> MaskData:
-        """Good masks from some points (x, y in pixels of the crop); boxes and points in the crop's frame."""
-        x0, y0, x1, y1 = crop_box
-        in_crop = torch.as_tensor(points, dtype=torch.float32, device=self.predictor.device)
-        scaled = self.predictor._transforms.transform_coords(in_crop, normalize=True, orig_hw=(y1 - y0, x1 - x0))
-        candidates = self._decode(decoder, scaled)
-        low_size = (int(candidates.logits.shape[-2]), int(candidates.logits.shape[-1]))
-        upscaler = MaskUpscaler(low_size, crop_box, size, self.mask_threshold, self.stability_score_offset)
-        origin = in_crop.cpu()
-        data = _no_masks()
-        for index in self._promising(upscaler, candidates.logits):
-            watch.check()
-            mask = upscaler.upscale(candidates.logits[index])
-            if self.stability_score_thresh > 0 and mask.stability < self.stability_score_thresh:
-                continue
-            box = torch.tensor([mask.box])
-            if bool(is_box_near_crop_edge(box, crop_box, [0, 0, size[1], size[0]])):
-                continue
-            data.cat(
-                MaskData(
-                    rles=[{"size": list(size), "counts": mask.counts}],
-                    boxes=box,
-                    iou_preds=candidates.predicted_ious[index][None].cpu(),
-                    points=origin[candidates.prompt_index[index]][None],
-                    stability_score=torch.tensor([mask.stability]),
-                )
-            )
-        return data
 
     def _decode(self, decoder: CandidateDecoder, scaled: Tensor) -> Candidates:
         """Candidates of some points (B, 2) in model input pixels, with a predicted IoU above the threshold."""
@@ -353,15 +328,6 @@ class SAM2AutomaticMaskGenerator:
         prompt_index = torch.arange(len(scaled), device=scaled.device).repeat_interleave(count)
         return Candidates(decoded.masks.float().flatten(0, 1), decoded.predicted_ious.float().flatten(), prompt_index)
 
-    def _promising(self, upscaler: MaskUpscaler, logits: Tensor) -> list[int]:
-        """Indices of the masks that may be stable enough at full resolution."""
-        if self.stability_score_thresh <= 0 or not len(logits):
-            return list(range(len(logits)))
-        # The bound is exact up to rounding.
-        enough = upscaler.stability_bounds(logits) >= self.stability_score_thresh - 1e-6
-        indices: list[int] = enough.nonzero()[:, 0].tolist()
-        return indices
-
     @staticmethod
     def postprocess_small_regions(mask_data: MaskData, min_area: int, nms_thresh: float) -> MaskData:
         """Fill small holes and remove small separate pieces, then drop masks that became duplicates.
@@ -417,16 +383,6 @@ class _Watch:
         if self._progress is not None:
             self._progress(self.done, self.total)
         self.check()
-
-
-def _no_masks() -> MaskData:
-    return MaskData(
-        rles=[],
-        boxes=torch.zeros(0, 4, dtype=torch.int64),
-        iou_preds=torch.zeros(0),
-        points=torch.zeros(0, 2),
-        stability_score=torch.zeros(0),
-    )
 
 
 def _checked_grids(grids: Sequence[npt.NDArray[np.floating[Any]]], layers: int) -> list[npt.NDArray[np.float64]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -38,6 +39,27 @@ class UpscaledMask:
     counts: Counts
     box: list[int]
     stability: float
+
+
+@dataclass(frozen=True)
+class MaskWindow:
+    """The part of a mask's logits that matters at full resolution.
+
+    Attributes
+    ----------
+    logits : Tensor
+        (h, w) float32, a copy of its own.
+    top, left : int
+        Where they begin in the low-resolution logits.
+    rows, columns : (int, int)
+        Pixels of the crop outside which nothing is above threshold - offset: first, and one past the last.
+    """
+
+    logits: Tensor
+    top: int
+    left: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
 
 
 class MaskUpscaler:
@@ -100,6 +122,41 @@ class MaskUpscaler:
         at_least = (rows.sum() * columns.sum()).double() - (may_be_below.float() @ columns).double() @ rows.double()
         return torch.where(at_most == 0, 0.0, (at_most / at_least.clamp(min=1)).clamp(max=1.0))
 
+    def box_bounds(self, logits: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Say where the boxes of masks lie at full resolution.
+
+        Parameters
+        ----------
+        logits : Tensor
+            (N, h, w) float32.
+
+        Returns
+        -------
+        inner, outer : ndarray of int64
+            (N, 4) as x0, y0, x1, y1 in the crop's frame, the last pixel included: the mask's box holds the first and
+            lies within the second. Where no pixel is certain the first is -1, -1, -1, -1, and the second of no meaning.
+        """
+        # Interpolation rounds; what is nearer to the threshold than this may fall on either side.
+        margin = 1e-4 * (1.0 + abs(self.threshold))
+        certain = _both_neighbours(logits > self.threshold + margin)
+        possible = _either_neighbour(logits > self.threshold - margin)
+        inner, outer = (self._pixel_boxes(squares) for squares in (certain, possible))
+        return inner, outer
+
+    def _pixel_boxes(self, squares: Tensor) -> npt.NDArray[np.int64]:
+        """Boxes around the pixels of squares (N, h, w) between four logits; -1 where there are none."""
+        filled = [axis.pixels_per_interval(squares.device) > 0 for axis in (self._rows, self._columns)]
+        squares = squares & filled[0][:, None] & filled[1]
+        some = squares.flatten(1).any(dim=1).cpu().numpy()
+        sides = []
+        for axis, over in ((self._columns, 1), (self._rows, 2)):
+            flags = squares.any(dim=over).cpu().numpy()
+            first, last = flags.argmax(axis=1), flags.shape[1] - 1 - flags[:, ::-1].argmax(axis=1)
+            sides.append((axis.first_pixel(first), axis.last_pixel(last)))
+        boxes = np.stack([sides[0][0], sides[1][0], sides[0][1], sides[1][1]], axis=1).astype(np.int64)
+        boxes[~some] = -1
+        return boxes
+
     def upscale(self, logits: Tensor) -> UpscaledMask:
         """Scale one mask up and measure it.
 
@@ -112,17 +169,45 @@ class MaskUpscaler:
         -------
         UpscaledMask
         """
-        # Outside this window no pixel can be above threshold - offset.
+        return self.draw(self.cut(logits))
+
+    def cut(self, logits: Tensor) -> MaskWindow:
+        """Copy what :meth:`draw` needs of a mask.
+
+        Parameters
+        ----------
+        logits : Tensor
+            (h, w) float32.
+
+        Returns
+        -------
+        MaskWindow
+        """
         above = logits > self.threshold - self.offset
-        y0, y1 = self._rows.reach(above.any(dim=1))
-        x0, x1 = self._columns.reach(above.any(dim=0))
+        rows = self._rows.reach(above.any(dim=1))
+        columns = self._columns.reach(above.any(dim=0))
+        used_rows, used_columns = self._rows.used(*rows), self._columns.used(*columns)
+        return MaskWindow(logits[used_rows, used_columns].clone(), used_rows.start, used_columns.start, rows, columns)
+
+    def draw(self, window: MaskWindow) -> UpscaledMask:
+        """Scale up what was cut out of a mask, and measure it.
+
+        Parameters
+        ----------
+        window : MaskWindow
+
+        Returns
+        -------
+        UpscaledMask
+        """
+        (y0, y1), (x0, x1) = window.rows, window.columns
         # Columns of pixels are rows of memory here: run lengths go column by column.
-        tall = self._rows.interpolate(logits, y0, y1).T.contiguous()
+        tall = self._rows.interpolate(window.logits, window.top, y0, y1).T.contiguous()
         strip = max(1, STRIP_PIXELS // max(1, y1 - y0))
         inner = outer = 0
         runs: list[RunBounds] = [np.zeros(0, dtype=np.int64)]
         for start in range(x0, x1, strip):
-            pixels = self._columns.interpolate(tall, start, min(start + strip, x1))
+            pixels = self._columns.interpolate(tall, window.left, start, min(start + strip, x1))
             inner += int(torch.count_nonzero(pixels > self.threshold + self.offset))
             outer += int(torch.count_nonzero(pixels > self.threshold - self.offset))
             mask = (pixels > self.threshold).cpu().numpy()
@@ -142,6 +227,15 @@ def _either_neighbour(flags: Tensor) -> Tensor:
     wide[:, :, :-1] |= flags[:, :, 1:]
     tall = wide.clone()
     tall[:, :-1] |= wide[:, 1:]
+    return tall
+
+
+def _both_neighbours(flags: Tensor) -> Tensor:
+    """Whether all corners of each square between four logits are flagged: (N, h, w) bool."""
+    wide = flags.clone()
+    wide[:, :, :-1] &= flags[:, :, 1:]
+    tall = wide.clone()
+    tall[:, :-1] &= wide[:, 1:]
     return tall
 
 
@@ -172,7 +266,21 @@ class _Axis:
         first, last = np.searchsorted(self._lower_index, [positions[0] - 1, positions[-1] + 1])
         return int(first), int(last)
 
-    def interpolate(self, values: Tensor, start: int, stop: int) -> Tensor:
-        """Interpolate (low_length, n) along the first axis, for pixels from `start` up to `stop`."""
+    def used(self, start: int, stop: int) -> slice:
+        """Logits that pixels from `start` up to `stop` are made of."""
+        if start >= stop:
+            return slice(0, 0)
+        return slice(int(self._lower_index[start]), int(self._upper[stop - 1]) + 1)
+
+    def first_pixel(self, interval: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """First pixel between a logit and the next, for an array of logits."""
+        return np.searchsorted(self._lower_index, interval, side="left")
+
+    def last_pixel(self, interval: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Last pixel between a logit and the next, for an array of logits."""
+        return np.searchsorted(self._lower_index, interval, side="right") - 1
+
+    def interpolate(self, values: Tensor, origin: int, start: int, stop: int) -> Tensor:
+        """Interpolate (n, m), which are the logits from `origin` on, for pixels from `start` up to `stop`."""
         lower, upper, weight = (part[start:stop].to(values.device) for part in (self._lower, self._upper, self._weight))
-        return torch.lerp(values.index_select(0, lower), values.index_select(0, upper), weight)
+        return torch.lerp(values.index_select(0, lower - origin), values.index_select(0, upper - origin), weight)

@@ -124,8 +124,10 @@ class TokenImageAttention(Attention):
         out = gathered @ value_weight.transpose(1, 2) + value_bias[:, None]
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
-    def image_to_tokens(self, pixels_with_position: Tensor, tokens_with_position: Tensor, tokens: Tensor) -> Tensor:
-        """Attend from an image to tokens.
+    def image_to_tokens(
+        self, pixels_with_position: Tensor, tokens_with_position: Tensor, tokens: Tensor, pixels: Tensor
+    ) -> Tensor:
+        """Attend from an image to tokens, and add what is found to the image.
 
         Parameters
         ----------
@@ -133,6 +135,8 @@ class TokenImageAttention(Attention):
             Queries.
         tokens_with_position, tokens : Tensor (B, N, C)
             Keys and values.
+        pixels : Tensor (B or 1, P, C)
+            What the result is added to.
 
         Returns
         -------
@@ -140,7 +144,8 @@ class TokenImageAttention(Attention):
         """
         batch, count, _ = tokens.shape
         if not self._few(tokens):
-            return super().forward(self._expand(pixels_with_position, batch), tokens_with_position, tokens)
+            query = self._expand(pixels_with_position, batch)
+            return pixels + super().forward(query, tokens_with_position, tokens)
         query_weight, query_bias = self._head_weight(self.q_proj)
         key = self._split(self.k_proj(tokens_with_position) * self._scale)
         value = self._split(self.v_proj(tokens))
@@ -153,8 +158,12 @@ class TokenImageAttention(Attention):
             weight = F.dropout(weight, self._dropout)
         out_weight = self.out_proj.weight.unflatten(1, (self.num_heads, -1)).permute(1, 2, 0)
         answer = (value @ out_weight).flatten(1, 2)
-        bias = self.out_proj.bias.expand(batch, 1, -1)
-        return torch.baddbmm(bias, weight.flatten(1, 2).transpose(1, 2), answer)
+        if self._dropout:
+            pixels = pixels + self.out_proj.bias
+        else:
+            # A pixel's weights sum to one in each head, so its shares of the bias sum to the bias.
+            answer = answer + self.out_proj.bias / self.num_heads
+        return torch.baddbmm(self._expand(pixels, batch), weight.flatten(1, 2).transpose(1, 2), answer)
 
     def _times_pixels(self, probe: Tensor, pixels: Tensor) -> Tensor:
         """Multiply ``probe`` (B, K, C) with ``pixels`` (B or 1, P, C): (B, K, P)."""

@@ -13,14 +13,17 @@ from sam2_core.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class FineFeatures:
-    """Maps of stride 8 and 4 whose pixels lie nested: the four sub-pixels of a coarse pixel together, and theirs.
+    """Maps of stride 8 and 4 whose pixels lie nested: the four sub-pixels of a pixel of the coarser map side by side.
 
-    Bringing the maps into this order costs as much as a sixth of a click: it is done once for an image.
+    Bringing the maps into this order costs as much as a sixth of a click: it is done once for an image, see
+    :meth:`~sam2_core.model.mask_decoder.MaskDecoder.fine_features`.
 
     Attributes
     ----------
-    stride8 : Tensor (B, h * w * 4, C / 4)
-    stride4 : Tensor (B, h * w * 16, C / 8)
+    stride8 : Tensor (B, h * w, 4 * C / 4)
+        Sub-pixels of each coarse pixel.
+    stride4 : Tensor (B, h * w * 4, 4 * C / 8)
+        Sub-pixels of each pixel of stride 8.
     """
 
     stride8: Tensor
@@ -46,4 +49,4 @@ class FineFeatures:
         height, width = stride8.shape[-2] // 2, stride8.shape[-1] // 2
         coarse = stride8.unflatten(3, (width, 2)).unflatten(2, (height, 2)).permute(0, 2, 4, 3, 5, 1)
         fine = stride4.unflatten(3, (width, 2, 2)).unflatten(2, (height, 2, 2)).permute(0, 2, 5, 3, 6, 4, 7, 1)
-        return cls(coarse.reshape(len(stride8), -1, stride8.shape[1]), fine.reshape(len(stride4), -1, stride4.shape[1]))
+        return cls(coarse.reshape(len(stride8), height * width, -1), fine.reshape(len(stride4), 4 * height * width, -1))

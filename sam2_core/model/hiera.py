@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_core.errors import ConfigError
-from sam2_core.model.layers import MLP, DropPath
+from sam2_core.model.layers import GELU, MLP, DropPath, add_onto
 from sam2_core.model.position_encoding import TableCache
 from sam2_core.model.windows import (
     WindowLayout,
@@ -99,7 +99,7 @@ class MultiScaleBlock(nn.Module):
         drop_path: float = 0.0,
         norm_layer: Any = "LayerNorm",
         q_stride: Sequence[int] | None = None,
-        act_layer: type[nn.Module] = nn.GELU,
+        act_layer: type[nn.Module] = GELU,
         window_size: int = 0,
     ) -> None:
         super().__init__()
@@ -133,10 +133,10 @@ class MultiScaleBlock(nn.Module):
             x = self.proj(normed)
         if self.q_stride is not None:
             x = pool_windows(x, layout, self.q_stride)
-        x = x + self.drop_path(self.attn(normed, layout, everywhere), images)
+        x = add_onto(self.drop_path(self.attn(normed, layout, everywhere), images), x)
         if self.q_stride is not None:
             layout = layout.pooled(self.q_stride)
-        return x + self.drop_path(self.mlp(self.norm2(x)), images), layout
+        return add_onto(self.drop_path(self.mlp(self.norm2(x)), images), x), layout
 
     @staticmethod
     def _blank_filling(tokens: Tensor, layout: WindowLayout) -> Tensor:

@@ -13,6 +13,25 @@ from torch import Tensor, nn
 from sam2_core.errors import ConfigError
 
 
+class GELU(nn.GELU):
+    """GELU that writes over its input where no gradient is wanted: a fresh large tensor costs more than the function.
+
+    For tensors that nobody else holds, such as what a linear layer just returned.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the function to ``input`` of any shape."""
+        if input.requires_grad:
+            return super().forward(input)
+        result: Tensor = torch.ops.aten.gelu_(input, approximate=self.approximate)
+        return result
+
+
+def add_onto(branch: Tensor, x: Tensor) -> Tensor:
+    """Return ``x + branch``, written over ``branch`` where no gradient is wanted; nobody else may hold ``branch``."""
+    return x + branch if branch.requires_grad or x.requires_grad else branch.add_(x)
+
+
 class MLP(nn.Module):
     """Linear layers with an activation between them.
 

@@ -42,8 +42,8 @@ class TwoWayAttentionBlock(nn.Module):
         found = self.cross_attn_token_to_image.tokens_to_image(queries + query_pe, keys_placed, keys)
         queries = self.norm2(queries + found)
         queries = self.norm3(queries + self.mlp(queries))
-        found = self.cross_attn_image_to_token.image_to_tokens(keys_placed, queries + query_pe, queries)
-        return queries, self.norm4(keys + found)
+        keys = self.cross_attn_image_to_token.image_to_tokens(keys_placed, queries + query_pe, queries, keys)
+        return queries, self.norm4(keys)
 
 
 class TwoWayTransformer(nn.Module):

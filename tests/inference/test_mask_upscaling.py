@@ -48,7 +48,8 @@ def test_a_mask_is_what_interpolation_of_the_whole_gives(
     stability = calculate_stability_score(full, 0.3, 1.0)
 
     assert (upscaler.stability_bounds(logits) >= stability - 1e-9).all()
-    for one, whole, expected in zip(logits, full, stability, strict=True):
+    bounds = zip(*upscaler.box_bounds(logits), strict=True)
+    for one, whole, expected, (inner, outer) in zip(logits, full, stability, bounds, strict=True):
         mask = upscaler.upscale(one)
         drawn = mask_from_counts(mask.counts, image_size)
         inside = drawn[y0:y1, x0:x1]
@@ -57,6 +58,11 @@ def test_a_mask_is_what_interpolation_of_the_whole_gives(
         assert drawn.sum() == inside.sum()
         assert (whole[torch.from_numpy(differs)] - 0.3).abs().lt(1e-4).all()
         assert mask.box == batched_mask_to_box(torch.from_numpy(inside.copy())).tolist()
+        if inner[0] >= 0:
+            assert (outer[:2] <= mask.box[:2]).all()
+            assert (mask.box[:2] <= inner[:2]).all()
+            assert (inner[2:] <= mask.box[2:]).all()
+            assert (mask.box[2:] <= outer[2:]).all()
         assert mask.stability == pytest.approx(float(expected), abs=2e-3)
 
 
@@ -70,6 +76,38 @@ def test_the_bound_tells_large_unstable_masks() -> None:
 
     assert shallow < 0.3
     assert steep > 0.9
+
+
+def test_the_bounds_of_a_box_are_a_logit_apart() -> None:
+    logits = torch.full((1, 32, 32), -4.0)
+    logits[0, 8:20, 5:30] = 4.0
+    upscaler = MaskUpscaler((32, 32), [0, 0, 320, 640], (640, 320))
+
+    (inner,), (outer,) = upscaler.box_bounds(logits)
+
+    x0, y0, x1, y1 = upscaler.upscale(logits[0]).box
+    assert inner.tolist() == [55, 170, 294, 389]
+    assert outer.tolist() == [45, 150, 304, 409]
+    assert (45 < x0 < 55, 150 < y0 < 170, 294 < x1 < 304, 389 < y1 < 409) == (True,) * 4
+
+
+def test_a_mask_without_certain_pixels_has_no_bounds() -> None:
+    logits = torch.full((1, 8, 8), -4.0)
+    logits[0, 3, 3] = 4.0
+
+    inner, _ = MaskUpscaler((8, 8), [0, 0, 80, 80], (80, 80)).box_bounds(logits)
+
+    assert inner.tolist() == [[-1, -1, -1, -1]]
+
+
+def test_a_window_holds_only_what_is_needed() -> None:
+    logits = torch.full((64, 64), -4.0)
+    logits[10:14, 40:50] = 4.0
+    window = MaskUpscaler((64, 64), [0, 0, 640, 640], (640, 640)).cut(logits)
+
+    assert window.logits.shape <= (8, 14)
+    logits.fill_(9.0)
+    assert window.logits.min() == -4.0  # a copy
 
 
 def test_a_negative_offset_is_refused() -> None:
@@ -96,4 +134,4 @@ def test_rounding_of_large_axes_stays_harmless() -> None:
     values = torch.arange(256.0)[:, None]
     expected = np.clip((np.arange(20011) + 0.5) * 256 / 20011 - 0.5, 0, 255)
 
-    np.testing.assert_allclose(axis.interpolate(values, 0, 20011)[:, 0].numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(axis.interpolate(values, 0, 0, 20011)[:, 0].numpy(), expected, atol=1e-4)

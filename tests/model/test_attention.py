@@ -61,10 +61,23 @@ def test_tokens_to_image_follows_the_definition(count: int, images: int) -> None
 def test_image_to_tokens_follows_the_definition(count: int, images: int) -> None:
     layer = alive(TokenImageAttention(32, 4, 2))
     pixels, placed, tokens = noise(images, 30, 32), noise(2, count, 32, seed=1), noise(2, count, 32, seed=2)
+    plain = noise(images, 30, 32, seed=3)
 
-    found = layer.image_to_tokens(pixels, placed, tokens)
+    found = layer.image_to_tokens(pixels, placed, tokens, plain)
 
-    assert_near(found, defined_attention(layer, pixels.expand(2, -1, -1), placed, tokens))
+    assert_near(found, plain + defined_attention(layer, pixels.expand(2, -1, -1), placed, tokens))
+
+
+def test_dropped_weights_leave_the_bias_of_the_answer_whole() -> None:
+    """In training a pixel's weights need not sum to one."""
+    layer = alive(TokenImageAttention(32, 4, 2, dropout=0.9)).train()
+    for weight in (layer.v_proj.weight, layer.v_proj.bias):
+        torch.nn.init.zeros_(weight)
+    pixels, tokens = noise(2, 30, 32), noise(2, 3, 32, seed=1)
+
+    found = layer.image_to_tokens(pixels, tokens, tokens, pixels)
+
+    assert_near(found, (pixels + layer.out_proj.bias).double())
 
 
 def test_dropout_acts_in_training_only() -> None:

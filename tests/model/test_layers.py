@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sam2_core.errors import ConfigError
-from sam2_core.model.layers import MLP, DropPath, LayerNorm2d, get_activation_fn, get_clones
+from sam2_core.model.layers import GELU, MLP, DropPath, LayerNorm2d, add_onto, get_activation_fn, get_clones
 from tests.model.small_models import alive, noise
 
 
@@ -18,6 +18,32 @@ def test_mlp_is_linear_layers_with_activations_between() -> None:
 
     assert torch.equal(mlp(x), reference(x))
     assert [layer.weight.shape for layer in mlp.layers] == [(7, 5), (7, 7), (3, 7)]
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_writes_over_its_input_only_where_no_gradient_is_wanted(approximate: str) -> None:
+    reference, module = nn.GELU(approximate), GELU(approximate)
+    free, wanted = noise(4, 6), noise(4, 6).requires_grad_()
+    expected = reference(free)
+
+    assert module(free) is free
+    assert torch.equal(free, expected)
+    assert torch.equal(module(wanted), expected)
+    assert torch.equal(wanted, noise(4, 6))
+    (found,) = torch.autograd.grad(module(wanted).sum(), wanted)
+    assert torch.equal(found, torch.autograd.grad(reference(wanted).sum(), wanted)[0])
+
+
+def test_adding_writes_over_the_branch_only_where_no_gradient_is_wanted() -> None:
+    x, branch = noise(2, 3), noise(2, 3, seed=1)
+    expected = x + branch
+    trained = noise(2, 3, seed=1).requires_grad_()
+
+    assert torch.equal(add_onto(trained, x), expected)
+    assert torch.equal(trained, branch)
+    assert add_onto(branch, x) is branch
+    assert torch.equal(branch, expected)
+    assert torch.equal(x, noise(2, 3))
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.model import DecodedMasks, MaskDecoder, TwoWayTransformer
-from sam2_core.model.fine_features import FineFeatures
 from tests.model.small_models import WIDTH, alive, noise
 
 
@@ -111,7 +110,7 @@ def test_fine_maps_are_added_while_enlarging() -> None:
     grow1, norm, act1, grow2, act2 = module.output_upscaling
     hyper = noise(1, 4, WIDTH // 8, seed=1)
 
-    found = module._paint(hyper, module._upscale(pixels, FineFeatures.nest(fine)), 4, 6)
+    found = module._paint(hyper, module._upscale(pixels, module.fine_features(fine)), 4, 6)
 
     x = act1(norm(grow1(pixels.transpose(1, 2).view(1, WIDTH, 4, 6)) + fine[1]))
     x = act2(grow2(x) + fine[0])
