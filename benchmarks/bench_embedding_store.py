@@ -1,7 +1,7 @@
 """Image features from the model beside the same from the embedding store, and what the store itself takes.
 
-Each model is one process, and they take turns. Files are read from the system's cache, as they are when a person goes back
-and forth; a cold disk adds its own time, 8.4 MB a frame at 1024 px.
+Each model is one process, and they take turns. Files are read from the system's cache, as they are when a person goes
+back and forth; a cold disk adds its own time, 8.4 MB a frame at 1024 px.
 """
 
 from __future__ import annotations
