@@ -126,11 +126,13 @@ class PreparedFrames:
         if not 0 <= index < len(self):
             raise IndexError(f"Frame {index} does not exist: this stack has {len(self)} frames.")
         frame = self._cache.get(index)
-        if frame is None:
-            waiting = self._upcoming.pop(index, None)
-            frame = self._read(index) if waiting is None or waiting.cancelled() else waiting.result()
-            self._cache[index] = frame
-        self._cache.move_to_end(index)
+        if frame is not None:
+            # looked at again: no step of a journey, whose direction stays as it is
+            self._cache.move_to_end(index)
+            return frame
+        waiting = self._upcoming.pop(index, None)
+        frame = self._read(index) if waiting is None or waiting.cancelled() else waiting.result()
+        self._cache[index] = frame
         while len(self._cache) > self.cached_frames:
             self._cache.popitem(last=False)
         if self._thread is not None:
