@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
 from sam2_core.inference.video_correction import VideoCorrection
@@ -21,7 +22,11 @@ from sam2_core.inference.video_frames import (
 from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.inference.video_state import VideoState
 from sam2_core.inference.video_stream import KEPT_FRAMES, StreamFrames
+from sam2_core.volumes.embedding_store_key import feature_bytes
 from sam2_core.volumes.frames import FrameSource
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 DEFAULT_CACHED_FEATURES = 4
 
@@ -100,6 +105,9 @@ class SAM2VideoPredictor(VideoCorrection):
         *,
         cached_frames: int = DEFAULT_CACHED_FRAMES,
         cached_features: int = DEFAULT_CACHED_FEATURES,
+        embedding_store: EmbeddingStore | None = None,
+        feature_memory_bytes: int | None = None,
+        feature_batch: int = 1,
         records: str | Path | None = None,
         records_quota_bytes: int = DEFAULT_QUOTA_BYTES,
     ) -> VideoState:
@@ -120,6 +128,14 @@ class SAM2VideoPredictor(VideoCorrection):
             Read the next frames in a background thread while the current one is computed.
         cached_frames, cached_features : int
             How many frames, and how many frames' image features, are kept; at least 1.
+        embedding_store : EmbeddingStore, optional
+            Where image features are looked for, and kept for whoever opens these frames next. They are rounded to its
+            float16 then, also when they were just computed: the same results, whether they were stored or not.
+        feature_memory_bytes : int, optional
+            Size up to which features stay in memory, in place of ``cached_features``.
+        feature_batch : int
+            How many frames are encoded at once while the objects are carried from frame to frame; more than 1 pays on
+            a GPU, and may change results in the last digit.
         records : str or path, optional
             Folder for what is found on each frame, which may be opened again later: the state then has the objects,
             prompts and masks that it had, and ``propagate(..., resume=True)`` goes on where it was, even after the
@@ -151,11 +167,17 @@ class SAM2VideoPredictor(VideoCorrection):
             device=torch.device("cpu") if offload_video_to_cpu else self.device,
             cached_frames=cached_frames,
             frames_ahead=DEFAULT_FRAMES_AHEAD if async_loading_frames else 0,
+            store=embedding_store,
+        )
+        if feature_memory_bytes is None:
+            feature_memory_bytes = cached_features * feature_bytes(self, self.dtype.itemsize)
+        features = FrameFeatures(
+            self, images, store=embedding_store, memory_bytes=feature_memory_bytes, batch=feature_batch
         )
         return self._new_state(
             images,
+            features,
             offload_state_to_cpu=offload_state_to_cpu,
-            cached_features=cached_features,
             records=records,
             records_quota_bytes=records_quota_bytes,
         )
@@ -202,8 +224,10 @@ class SAM2VideoPredictor(VideoCorrection):
         )
         return self._new_state(
             images,
+            FrameFeatures(
+                self, images, memory_bytes=DEFAULT_CACHED_FEATURES * feature_bytes(self, self.dtype.itemsize)
+            ),
             offload_state_to_cpu=offload_state_to_cpu,
-            cached_features=DEFAULT_CACHED_FEATURES,
             records=None,
             records_quota_bytes=records_quota_bytes,
             is_stream=True,
@@ -212,9 +236,9 @@ class SAM2VideoPredictor(VideoCorrection):
     def _new_state(
         self,
         images: PreparedFrames,
+        features: FrameFeatures,
         *,
         offload_state_to_cpu: bool,
-        cached_features: int,
         records: str | Path | None,
         records_quota_bytes: int,
         is_stream: bool = False,
@@ -232,15 +256,16 @@ class SAM2VideoPredictor(VideoCorrection):
             store = RecordStore(records, quota_bytes=records_quota_bytes, dtype=self.dtype, device=storage_device)
             return VideoState(
                 images,
+                features,
                 device=self.device,
                 storage_device=storage_device,
                 memory_budget_bytes=self.memory_budget_bytes // 2,
-                cached_features=cached_features,
                 records=store,
                 fingerprint=fingerprint,
                 is_stream=is_stream,
             )
         except BaseException:
+            features.close()
             images.close()
             raise
 

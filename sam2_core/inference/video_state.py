@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sam2_core.errors import InvalidTypeError, StateError
+from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.memory_pool import MemoryPool
 from sam2_core.inference.record_index import FrameFlags
@@ -19,7 +20,6 @@ from sam2_core.inference.record_journal import JournalEntry
 from sam2_core.inference.record_store import EntryKind, RecordStore
 from sam2_core.inference.tracked_object import TrackedObject
 from sam2_core.inference.video_frames import PreparedFrames
-from sam2_core.model.results import ImageFeatures
 
 _TRACKED = struct.Struct("<IB")
 _RUN_FRAME = struct.Struct("<8sI")
@@ -41,13 +41,13 @@ class VideoState:
     ----------
     images : PreparedFrames
         The frames, read when needed.
+    features : FrameFeatures
+        Their image features: kept, or encoded when needed.
     device, storage_device : torch.device
         Where the model computes, and where memories are kept.
     memory_budget_bytes : int
         Size up to which mask memories are kept on the storage device; see
         :class:`~sam2_core.inference.memory_pool.MemoryPool`.
-    cached_features : int
-        How many frames' image features are kept.
     records : RecordStore, optional
         Where records are; a temporary folder by default. What it already holds is taken up.
     fingerprint : dict, optional
@@ -64,16 +64,17 @@ class VideoState:
     def __init__(
         self,
         images: PreparedFrames,
+        features: FrameFeatures,
         *,
         device: torch.device,
         storage_device: torch.device,
         memory_budget_bytes: int,
-        cached_features: int,
         records: RecordStore | None = None,
         fingerprint: dict[str, Any] | None = None,
         is_stream: bool = False,
     ) -> None:
         self.images = images
+        self.features = features
         self.device = device
         self.storage_device = storage_device
         self.records = records or RecordStore(None, device=storage_device)
@@ -83,8 +84,6 @@ class VideoState:
         self.is_stream = is_stream
         self._next_number = 0
         self._runs: dict[bytes, tuple[frozenset[int], int | None]] = {}
-        self._cached_features = cached_features
-        self._features: OrderedDict[int, ImageFeatures] = OrderedDict()
         self._take_up(fingerprint or {})
 
     @property
@@ -290,19 +289,6 @@ class VideoState:
             kept.update(tracked.index.frames(FrameFlags.LOCKED))
             tracked.index.forget_before(frame_index, frozenset(kept))
 
-    # -- frames --------------------------------------------------------------------------------------------------------
-
-    def features(self, frame_index: int, encode: Callable[[torch.Tensor], ImageFeatures]) -> ImageFeatures:
-        """Return the image features (batch of 1) of a frame, encoding it if they are not at hand."""
-        features = self._features.get(frame_index)
-        if features is None:
-            features = encode(self.images[frame_index][None])
-            self._features[frame_index] = features
-        self._features.move_to_end(frame_index)
-        while len(self._features) > self._cached_features:
-            self._features.popitem(last=False)
-        return features
-
     def close(self) -> None:
         """Let go of memories, features and the source of the frames, and close the records.
 
@@ -311,7 +297,7 @@ class VideoState:
         self.memories.clear()
         self.records.close()
         self.objects.clear()
-        self._features.clear()
+        self.features.close()
         self.images.close()
 
 

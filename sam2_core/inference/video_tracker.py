@@ -158,18 +158,7 @@ class VideoTracker(SAM2Base):
         return attention * self.dtype.itemsize + masks * 4
 
     def _features(self, state: VideoState, frame_index: int) -> ImageFeatures:
-        def encode(image: torch.Tensor) -> ImageFeatures:
-            with without_autocast(self.device):
-                features = self.forward_image(image.to(self.device))
-            if self.device.type != "cuda":
-                return features
-            # an encoder compiled into CUDA graphs hands out buffers that its next run overwrites
-            maps, positions = (
-                tuple(level.clone() for level in levels) for levels in (features.maps, features.positions)
-            )
-            return ImageFeatures(maps, positions)
-
-        return state.features(frame_index, encode)
+        return state.features.get(frame_index)
 
     def _answer_prompt(
         self,

@@ -13,6 +13,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileErr
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorLegacy, SAM2VideoPredictorVOS
 from sam2_core.inference.video_state import VideoState
+from sam2_core.volumes.embedding_store_key import feature_bytes
 from tests.inference.video_scene import FRAME_COUNT, HEIGHT, INPUT_SIZE, WIDTH, disc, small_predictor, stack
 
 LEFT, RIGHT = [[20.0, 30.0]], [[70.0, 35.0]]
@@ -359,7 +360,7 @@ def test_a_frame_is_encoded_once_for_all_objects(
     list(predictor.propagate(state))
 
     assert calls == [1] * FRAME_COUNT
-    assert len(state._features) == 4
+    assert state.features.resident_bytes == 4 * feature_bytes(predictor, itemsize=4)
 
 
 def test_memories_that_were_let_go_of_are_encoded_anew_bit_for_bit(predictor: SAM2VideoPredictor) -> None:
