@@ -145,11 +145,12 @@ def side_names(everything: bool) -> list[str]:
     return [OFFICIAL, "ours fp32"]
 
 
-def official_model(side: str, config: str, image_size: int) -> Any:
-    """The official model with alive weights, on the best device."""
+def official_model(side: str, config: str, image_size: int, *, video: bool = False) -> Any:
+    """The official model, or video predictor, with alive weights, on the best device."""
     import torch
-    from sam2.build_sam import build_sam2
+    from sam2.build_sam import build_sam2, build_sam2_video_predictor
 
+    build = build_sam2_video_predictor if video else build_sam2
     grid = image_size // 16
     overrides = [f"++model.image_size={image_size}"] + [
         f"++model.memory_attention.layer.{kind}_attention.feat_sizes=[{grid},{grid}]" for kind in ("self", "cross")
@@ -157,7 +158,7 @@ def official_model(side: str, config: str, image_size: int) -> Any:
     if "compiled" in side:
         overrides.append("++model.compile_image_encoder=true")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = build_sam2(config, None, device="cpu", hydra_overrides_extra=overrides)
+    model = build(config, None, device="cpu", hydra_overrides_extra=overrides)
     return _alive(model).to(device)
 
 
@@ -170,14 +171,15 @@ def official_context(side: str) -> contextlib.AbstractContextManager[Any]:
     return torch.autocast("cuda" if torch.cuda.is_available() else "cpu", dtype=torch.bfloat16)
 
 
-def our_model(side: str, config: str, image_size: int) -> Any:
-    """Our model with the same weights, on the best device."""
+def our_model(side: str, config: str, image_size: int, *, video: bool = False) -> Any:
+    """Our model, or video predictor, with the same weights, on the best device."""
     import torch
 
-    from sam2_core.checkpoints.build import build_sam2
+    from sam2_core.checkpoints.build import build_sam2, build_sam2_video_predictor
 
+    build = build_sam2_video_predictor if video else build_sam2
     overrides = [f"++model.image_size={image_size}"]
-    model = build_sam2(config, None, device="cpu", hydra_overrides_extra=overrides)
+    model = build(config, None, device="cpu", hydra_overrides_extra=overrides)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return _alive(model).to(device, torch.bfloat16 if "bf16" in side else torch.float32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import struct
@@ -16,7 +17,7 @@ from typing import Any
 import filelock
 import torch
 
-from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.errors import InvalidInputError, StateError, WriteError
 from sam2_core.inference.frame_record import (
     FrameRecord,
     facts_from_bytes,
@@ -166,8 +167,15 @@ class RecordStore:
         self.stage_json(EntryKind.META, meta | {"format": _FORMAT})
 
     def flush(self) -> None:
-        """Write what is staged."""
-        self._journal.flush()
+        """Write what is staged.
+
+        Raises
+        ------
+        WriteError
+            The disk is full, say. What was written before is intact, and what is staged is written by the next flush.
+        """
+        with self._writing():
+            self._journal.flush()
 
     def write(self, number: int, frame: int, place: int, record: FrameRecord, *, pinned: bool) -> RecordRef:
         """Write a record and return where it is.
@@ -182,10 +190,16 @@ class RecordStore:
             With logits.
         pinned : bool
             Whether its logits stay whatever the quota.
+
+        Raises
+        ------
+        WriteError
+            The disk is full, say; the record is not made then.
         """
         where = SegmentPlace(1, 0, 0)
         if record.mask_logits is not None:
-            where = self._segments.append(logits_to_bytes(record.mask_logits, self._dtype), pinned=pinned)
+            with self._writing():
+                where = self._segments.append(logits_to_bytes(record.mask_logits, self._dtype), pinned=pinned)
         facts = facts_to_bytes(record)
         head = _RECORD.pack(number, frame, place, *where)
         offset = self._journal.stage(EntryKind.RECORD, head + facts)
@@ -251,6 +265,16 @@ class RecordStore:
         """Write what is staged, close the files and give the folder free; remove it if it is temporary."""
         self.forget_cached()
         self._finalizer()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise WriteError(
+                f"Records cannot be written to {self.folder}: {error.strerror or error}. What was written before is "
+                "intact; make room (or name a folder elsewhere, or a lower records_quota_bytes) and go on."
+            ) from error
 
     def _keep(self, ref: RecordRef, record: FrameRecord) -> None:
         old = self._cache.pop(ref.facts, None)

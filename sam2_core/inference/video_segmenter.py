@@ -426,9 +426,10 @@ class VideoSegmenter(VideoTracker):
         for frame_index in sorted(pending):
             self._encode_memories(state, frame_index, pending[frame_index])
         for tracked in objects:
-            for frame_index in list(tracked.pending):
+            frames = sorted(tracked.pending)
+            for frame_index in frames:
                 self._clear_around_prompt(state, tracked, frame_index)
-            for frame_index in list(tracked.pending):
+            for frame_index in frames:
                 tracked.change(frame_index, Change.COMMIT)
         state.records.flush()
 

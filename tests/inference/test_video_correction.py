@@ -96,6 +96,7 @@ def test_locked_frames_are_never_overwritten(predictor: SAM2VideoPredictor, stat
     assert not torch.equal(after[4][0], before[4][0])
     predictor.lock_frame(state, 1, 5, locked=False)
     assert list(state.objects[1].conditioning) == [0]
+    predictor.prompt_mask(state, 3, 1, disc((60, 20), 7))  # the official method had tracked over it
     list(predictor.propagate(state))
     assert not torch.equal(predictor.masks_on_frame(state, 5).logits[0], before[5][0])
     # a locked frame that a person prompts anew conditions the others with the new mask
@@ -152,6 +153,7 @@ def test_work_can_be_given_up(predictor: SAM2VideoPredictor, state: VideoState) 
         (InvalidInputError, "Frame 99", lambda p, s: p.recompute(s, 1, 99)),
         (StateError, "no mask on frame 2", lambda p, s: p.recompute(s, 3, 2)),
     ],
+    ids=[f"{call}-{what}" for call in ("lock", "recompute") for what in ("object", "frame", "mask")],
 )
 def test_wrong_calls_change_nothing(
     error: type[Exception], message: str, call: Any, predictor: SAM2VideoPredictor, state: VideoState

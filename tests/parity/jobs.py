@@ -28,7 +28,8 @@ class Job:
 
     `overrides` are Hydra overrides of the configuration; `weights` are values that replace drawn ones, by state-dict
     key: one number fills the tensor. `trained` takes the checkpoint that ships rather than drawn weights: masks that
-    follow what is in the picture, which overlap, touch the borders of crops and suppress each other.
+    follow what is in the picture, which overlap, touch the borders of crops and suppress each other. `compiled`
+    compiles our side.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Job:
     overrides: tuple[str, ...] = ()
     weights: dict[str, float] = field(default_factory=dict)
     trained: bool = False
+    compiled: bool = False
 
     def document(self) -> dict[str, Any]:
         """The job as the oracle reads it from JSON."""
@@ -94,5 +96,7 @@ QUICK_JOBS = (
 SOAK_JOBS = (
     Job("sam2.1_t-1024-video", TINY, 1024, ("video", "nine_objects")),
     Job("joint-1024", TINY, 1024, ("joint",), overrides=(LEGACY,)),
+    # Ours compiled, the official one as it is: it compiles for CUDA only.
+    Job("sam2.1_t-256-compiled", TINY, 256, ("video_short",), compiled=True),
     *(Job(f"{name}-1024", config, 1024, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
 )

@@ -35,7 +35,9 @@ def model_of(job: Job) -> SAM2VideoPredictor:
 def _build(job: Job) -> SAM2VideoPredictor:
     overrides = [f"++model.image_size={job.image_size}", *job.overrides]
     checkpoint = shipped_weights() if job.trained else None
-    model = build_sam2_video_predictor(job.config, checkpoint, device="cpu", hydra_overrides_extra=overrides)
+    model = build_sam2_video_predictor(
+        job.config, checkpoint, device="cpu", hydra_overrides_extra=overrides, vos_optimized=job.compiled
+    )
     assert isinstance(model, SAM2VideoPredictor)
     if not job.trained:
         weights = alive_state_dict(model.state_dict(), job.seed)
