@@ -17,12 +17,14 @@ _HOMES = {
     "SAM2ImagePredictor": "sam2_core.inference.image_predictor",
     "SAM2VideoPredictor": "sam2_core.inference.video_predictor",
     "Sam2Error": "sam2_core.errors",
+    "Volume": "sam2_core.volumes.volume",
     "build_sam2": "sam2_core.checkpoints.build",
     "build_sam2_hf": "sam2_core.checkpoints.build",
     "build_sam2_video_predictor": "sam2_core.checkpoints.build",
     "build_sam2_video_predictor_hf": "sam2_core.checkpoints.build",
     "load_model": "sam2_core.checkpoints.build",
     "open_frames": "sam2_core.volumes.frames",
+    "open_volume": "sam2_core.volumes.readers",
 }
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
     "Sam2Error",
+    "Volume",
     "__version__",
     "build_sam2",
     "build_sam2_hf",
@@ -38,6 +41,7 @@ __all__ = [
     "build_sam2_video_predictor_hf",
     "load_model",
     "open_frames",
+    "open_volume",
 ]
 
 if TYPE_CHECKING:
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
     from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.volumes.frames import open_frames
+    from sam2_core.volumes.readers import open_volume
+    from sam2_core.volumes.volume import Volume
 
 
 def __getattr__(name: str) -> Any:

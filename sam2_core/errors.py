@@ -27,6 +27,14 @@ class MissingFileError(Sam2Error, FileNotFoundError):
     """A file or folder that was named does not exist."""
 
 
+class DestinationExistsError(Sam2Error, FileExistsError):
+    """What is to be written exists already, and neither overwriting nor continuing was asked for."""
+
+
+class WriteError(Sam2Error, OSError):
+    """Results could not be written (disk full, no permission); what was written before is intact."""
+
+
 class UnknownModelError(Sam2Error, LookupError):
     """No model of that name is in the catalogue."""
 
@@ -45,3 +53,7 @@ class DownloadError(Sam2Error, OSError):
 
 class MissingDependencyError(Sam2Error, ImportError):
     """An optional library is needed for this call and is not installed."""
+
+
+class PluginError(Sam2Error, RuntimeError):
+    """A plugin failed, or there is none that adds what was asked for."""

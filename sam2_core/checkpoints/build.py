@@ -17,7 +17,7 @@ from sam2_core.checkpoints.infer import InferredConfig, infer_config
 from sam2_core.checkpoints.initialisation import WithoutRandomWeights
 from sam2_core.checkpoints.load import Checkpoint, read_checkpoint
 from sam2_core.checkpoints.precision import resolve_device, resolve_precision
-from sam2_core.errors import CheckpointError, InvalidInputError, InvalidTypeError
+from sam2_core.errors import CheckpointError, ConfigError, InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
     import os
@@ -64,7 +64,8 @@ def build_sam2(
     mode : {"eval", "train"}
         Whether the model comes in evaluation mode.
     hydra_overrides_extra : sequence of str
-        Overrides in Hydra's grammar, applied last.
+        Overrides in Hydra's grammar. Those of ``apply_postprocessing`` come after them, and win: switch it off to set
+        its options yourself. (:func:`load_model` lets the caller's win.)
     apply_postprocessing : bool
         Take the best of several masks where the single one is unstable.
     **kwargs
@@ -82,7 +83,7 @@ def build_sam2(
     """
     # from_pretrained of the predictors passes its own options on to here as well
     _LOGGER.debug("build_sam2 does not use %s", list(kwargs))
-    overrides = [*(POSTPROCESSING if apply_postprocessing else ()), *hydra_overrides_extra]
+    overrides = [*_listed(hydra_overrides_extra), *(POSTPROCESSING if apply_postprocessing else ())]
     return _build(
         load_config(config_file, overrides),
         read_checkpoint(ckpt_path) if ckpt_path is not None else None,
@@ -116,7 +117,8 @@ def build_sam2_video_predictor(
     mode : {"eval", "train"}
         Whether the predictor comes in evaluation mode.
     hydra_overrides_extra : sequence of str
-        Overrides in Hydra's grammar, applied last.
+        Overrides in Hydra's grammar. Those of ``apply_postprocessing`` come after them, and win: switch it off to set
+        its options yourself. (:func:`load_model` lets the caller's win.)
     apply_postprocessing : bool
         Take the best of several masks where the single one is unstable, remember clicked masks as they were shown
         (binary), and fill holes of up to 8 pixels in low-resolution masks.
@@ -140,6 +142,7 @@ def build_sam2_video_predictor(
     overrides = [f"++model._target_=sam2.sam2_video_predictor.{target}"]
     if vos_optimized:
         overrides.append("++model.compile_image_encoder=true")
+    overrides += _listed(hydra_overrides_extra)
     if apply_postprocessing:
         overrides += [*POSTPROCESSING, *VIDEO_POSTPROCESSING]
     model = build_sam2(
@@ -147,7 +150,7 @@ def build_sam2_video_predictor(
         ckpt_path,
         device,
         mode,
-        hydra_overrides_extra=[*overrides, *hydra_overrides_extra],
+        hydra_overrides_extra=overrides,
         apply_postprocessing=False,
         **kwargs,
     )
@@ -339,6 +342,13 @@ def _pretrained(model_id: str, options: dict[str, Any]) -> tuple[DictConfig, Pat
         model_id, file_name=options.pop("file_name", None), revision=options.pop("revision", None)
     )
     return load_config(entry.config) if entry is not None else _fitting_config(read_checkpoint(path)), path
+
+
+def _listed(overrides: Sequence[str]) -> list[str]:
+    """A list of overrides; one string would become a list of letters."""
+    if isinstance(overrides, str):
+        raise ConfigError(f"expected a list of overrides, got one string: write [{overrides!r}]")
+    return list(overrides)
 
 
 def _label(config: str | os.PathLike[str] | DictConfig) -> str:

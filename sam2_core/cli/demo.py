@@ -19,8 +19,8 @@ from sam2_core.cli.merged_labels import MergedLabels
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.cli.results import ResultFolder, prompts_on
-from sam2_core.volumes.array_frames import ArrayFrames
-from sam2_core.volumes.label_stack import LabelStackWriter
+from sam2_core.volumes.labels import open_label_writer
+from sam2_core.volumes.readers import open_volume
 
 if TYPE_CHECKING:
     from sam2_core.training.generator import DrawnStack
@@ -55,10 +55,10 @@ def demo(
     truth = drawn.labels
     middle = len(truth) // 2
     objects = clicks_in(truth, middle, CELL_COUNT)
-    frames = ArrayFrames(drawn.image, name="drawn stack")
-    frames.axis = "z"
+    frames = open_volume(drawn.image, axes="zyx").stack()
     tifffile.imwrite(folder.path / "stack.tif", drawn.image, imagej=True, metadata={"axes": "ZYX"})
-    with LabelStackWriter(folder.path / "truth.tif", len(truth), frames.frame_size) as writer:
+    truth_path = folder.path / "truth.tif"
+    with open_label_writer(truth_path, length=len(truth), frame_size=frames.frame_size, overwrite=True) as writer:
         for index, frame_truth in enumerate(truth):
             writer.write(index, frame_truth)
     model = load_predictor(checkpoint, device, precision, image_size)

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
+from PIL import Image
 
 from sam2_core.cli import options
-from sam2_core.cli.console import messages, output
+from sam2_core.cli.console import output
+from sam2_core.cli.finding import FoundObject, Thresholds, find_everything
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.overlay import OverlayFrame, draw_frame
 from sam2_core.cli.results import ResultFolder
 from sam2_core.volumes.frames import open_frames
-from sam2_core.volumes.label_stack import MAX_LABEL, LabelStackWriter
+from sam2_core.volumes.labels import open_label_writer
 
 
 def everything(
     image: Annotated[Path, typer.Argument(help="PNG, JPEG, TIFF, …; or a stack or video, with --frame.")],
     output_folder: options.OutputFolder = Path("sam2_result"),
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
-    points_per_side: Annotated[int, typer.Option(help="Clicks tried along each side of the picture.")] = 32,
-    min_iou: Annotated[float, typer.Option(help="Keep masks whose predicted IoU is at least this.")] = 0.7,
-    min_stability: Annotated[float, typer.Option(help="Keep masks whose edge is at least this sharp, 0 to 1.")] = 0.85,
-    min_area: Annotated[int, typer.Option(help="Drop masks, and fill holes, of fewer pixels.")] = 0,
-    max_area: Annotated[float, typer.Option(help="Drop masks that cover more than this part of the picture.")] = 0.5,
+    points_per_side: options.PointsPerSide = Thresholds.points_per_side,
+    min_iou: options.MinIou = Thresholds.min_iou,
+    min_stability: options.MinStability = Thresholds.min_stability,
+    min_area: options.MinArea = Thresholds.min_area,
+    max_area: options.MaxArea = Thresholds.max_area,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -53,43 +56,25 @@ def everything(
     folder = ResultFolder.made(output_folder)
 
     from sam2_core.cli.models import load_predictor
-    from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 
     model = load_predictor(checkpoint, device, precision, image_size)
-    generator = SAM2AutomaticMaskGenerator(
-        model,
-        points_per_side=points_per_side,
-        pred_iou_thresh=min_iou,
-        stability_score_thresh=min_stability,
-        min_mask_region_area=min_area,
-    )
-    with messages.status("Looking everywhere …"):
-        records = generator.generate(np.array(picture))
-    limit = max_area * picture.shape[0] * picture.shape[1]
-    kept = [record for record in records if min_area <= record["area"] <= limit][:MAX_LABEL]
-    labels, table = _stacked(kept, picture.shape[:2])
+    found = find_everything(model, picture, Thresholds(points_per_side, min_iou, min_stability, min_area, max_area))
+    labels, table = _stacked(found, picture.shape[:2])
     table.measure(0, labels)
-    with LabelStackWriter(folder.labels, 1, picture.shape[:2]) as writer:
+    with open_label_writer(folder.labels, length=1, frame_size=picture.shape[:2], overwrite=True) as writer:
         writer.write(0, labels)
-    table.write_objects(folder.objects, range(1, len(kept) + 1))
-    _save(draw_frame(OverlayFrame(picture, labels)), folder)
-    output.print(f"{len(kept)} objects")
+    table.write_objects(folder.objects, [one.object_id for one in found])
+    Image.fromarray(draw_frame(OverlayFrame(picture, labels))).save(folder.overlay)
+    output.print(f"{len(found)} objects")
     folder.announce([folder.labels, folder.overlay, folder.objects])
 
 
-def _stacked(
-    records: Sequence[Mapping[str, Any]], size: tuple[int, ...]
-) -> tuple[np.ndarray[Any, np.dtype[np.int32]], ObjectTable]:
-    """Paint the masks, large ones first, numbered from the largest."""
+def _stacked(found: Sequence[FoundObject], size: tuple[int, ...]) -> tuple[NDArray[np.int32], ObjectTable]:
+    """Paint the masks, large ones first."""
     labels = np.zeros(size, dtype=np.int32)
     table = ObjectTable()
-    for number, record in enumerate(sorted(records, key=lambda record: -record["area"]), start=1):
-        labels[record["segmentation"]] = number
-        table.score(0, number, float(record["predicted_iou"]), float("nan"))
+    for one in found:
+        x0, y0, x1, y1 = one.mask.box
+        labels[y0:y1, x0:x1][one.mask.crop] = one.object_id
+        table.score(0, [one.object_id], [one.predicted_iou], [float("nan")])
     return labels, table
-
-
-def _save(picture: np.ndarray[Any, np.dtype[np.uint8]], folder: ResultFolder) -> None:
-    from PIL import Image
-
-    Image.fromarray(picture).save(folder.overlay)

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_core.volumes.label_stack import LabelStackWriter
+from sam2_core.volumes.labels import open_label_writer
 
 # a logit just above 0 is the object and must not be rounded to nothing
 _SMALLEST = np.finfo(np.float16).smallest_subnormal
@@ -37,7 +37,9 @@ class MergedLabels:
     """
 
     def __init__(self, path: Path, length: int, frame_size: tuple[int, int], *, axis: str = "z") -> None:
-        self._writer = LabelStackWriter(path, length, frame_size, axis=axis)
+        self._writer = open_label_writer(
+            path, length=length, frame_size=frame_size, axis=axis, format="tiff", overwrite=True
+        )
         self._logit_path = path.with_name(path.name + ".logits.part")
         self._best_logits = np.memmap(self._logit_path, dtype=np.float16, mode="w+", shape=(length, *frame_size))
         self._length = length
@@ -72,7 +74,6 @@ class MergedLabels:
         return self._writer.read(index)
 
     def __enter__(self) -> Self:
-        self._writer.__enter__()
         return self
 
     def __exit__(
@@ -81,4 +82,7 @@ class MergedLabels:
         del self._best_logits  # Windows does not delete a mapped file
         with contextlib.suppress(FileNotFoundError):
             self._logit_path.unlink()
-        self._writer.__exit__(error_type, error, traceback)
+        if error_type is None:
+            self._writer.close()
+        else:
+            self._writer.discard()

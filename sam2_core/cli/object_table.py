@@ -25,6 +25,17 @@ _OBJECT_COLUMNS = (
     "y1",
 )
 _FRAME_COLUMNS = ("id", "frame", "area", "predicted_iou", "object_score", "x0", "y0", "x1", "y1")
+_SCORES = np.dtype([("id", np.uint32), ("predicted_iou", np.float32), ("object_score", np.float32)])
+_ROWS = np.dtype(
+    [
+        ("id", np.uint32),
+        ("frame", np.uint32),
+        ("area", np.uint64),
+        ("box", np.uint32, 4),
+        ("predicted_iou", np.float32),
+        ("object_score", np.float32),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -53,39 +64,48 @@ class ObjectOnFrame:
 
 
 class ObjectTable:
-    """Collects scores as masks come in, and areas and boxes from the finished labels."""
+    """Collects scores as masks come in, and areas and boxes from the finished labels.
+
+    Some forty bytes for each object and frame, so that hundreds of objects in thousands of frames have room.
+    """
 
     def __init__(self) -> None:
-        self._scores: dict[tuple[int, int], tuple[float, float]] = {}
-        self._rows: list[ObjectOnFrame] = []
+        self._scores: dict[int, NDArray[np.void]] = {}
+        self._rows: list[NDArray[np.void]] = []
 
-    def score(self, frame: int, object_id: int, predicted_iou: float, object_score: float) -> None:
-        """Note what the model says of an object on a frame; a later note replaces an earlier one."""
-        self._scores[frame, object_id] = (predicted_iou, object_score)
+    def score(
+        self, frame: int, object_ids: Sequence[int], predicted_ious: Sequence[float], object_scores: Sequence[float]
+    ) -> None:
+        """Note what the model says of objects on a frame; a later note replaces an earlier one of the same object."""
+        added = np.empty(len(object_ids), _SCORES)
+        added["id"], added["predicted_iou"], added["object_score"] = object_ids, predicted_ious, object_scores
+        if frame in self._scores:
+            earlier = self._scores[frame]
+            added = np.concatenate([earlier[~np.isin(earlier["id"], added["id"])], added])
+        self._scores[frame] = added
+
+    def scores(self, frame: int) -> dict[int, tuple[float, float]]:
+        """Predicted IoU and object score of each object noted on a frame."""
+        noted = self._scores.get(frame, np.empty(0, _SCORES))
+        return {int(one): (float(iou), float(score)) for one, iou, score in noted}
 
     def measure(self, frame: int, labels: NDArray[np.integer]) -> None:
         """Measure all objects in the labels (y, x) of one frame."""
         areas = np.bincount(labels.reshape(-1))
+        scores = self.scores(frame)
+        rows = []
         for object_id, slices in enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1):
-            if slices is None:
-                continue
-            rows, columns = slices
-            predicted_iou, object_score = self._scores.get((frame, object_id), (float("nan"), float("nan")))
-            self._rows.append(
-                ObjectOnFrame(
-                    object_id=object_id,
-                    frame=frame,
-                    area=int(areas[object_id]),
-                    box=(columns.start, rows.start, columns.stop, rows.stop),
-                    predicted_iou=predicted_iou,
-                    object_score=object_score,
-                )
-            )
+            if slices is not None:
+                ys, xs = slices
+                box = (xs.start, ys.start, xs.stop, ys.stop)
+                rows.append((object_id, frame, areas[object_id], box, *scores.get(object_id, (np.nan, np.nan))))
+        self._rows.append(np.array(rows, _ROWS))
 
     @property
     def rows(self) -> list[ObjectOnFrame]:
         """Everything measured, by object and frame."""
-        return sorted(self._rows, key=lambda row: (row.object_id, row.frame))
+        rows = np.concatenate(self._rows) if self._rows else np.empty(0, _ROWS)
+        return [_row(row) for row in rows[np.lexsort((rows["frame"], rows["id"]))]]
 
     def write_objects(self, path: Path, object_ids: Iterable[int]) -> None:
         """Write one row an object: areas added up, scores averaged over its frames, the box around all of it.
@@ -123,6 +143,11 @@ class ObjectTable:
             for row in self.rows
         ]
         _write(path, _FRAME_COLUMNS, lines)
+
+
+def _row(row: NDArray[np.void]) -> ObjectOnFrame:
+    object_id, frame, area, (x0, y0, x1, y1), predicted_iou, object_score = row.tolist()
+    return ObjectOnFrame(object_id, frame, area, (x0, y0, x1, y1), predicted_iou, object_score)
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sam2_core.cli.prompts.label_image import LabelPrompt
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.contrast import Contrast
 
@@ -52,7 +55,34 @@ Boxes = Annotated[
     ),
 ]
 PromptsFile = Annotated[
-    Path | None, typer.Option("--prompts", help="Text file with one such point or box a line, for many objects.")
+    Path | None,
+    typer.Option(
+        "--prompts",
+        metavar="FILE",
+        help="Prompts of many objects: a table (id, frame, x, y, label or x0, y0, x1, y1; also those of napari, "
+        "TrackMate, ImageJ), JSON, or text with one such point or box a line.",
+    ),
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompts-from-labels",
+        metavar="FILE",
+        help="Label image of another program (Cellpose, StarDist, …): each of its objects is prompted, under its id.",
+    ),
+]
+LabelPrompts = Annotated[
+    LabelPrompt,
+    typer.Option(help="What such an object becomes: its mask, the point farthest from its border, or its box."),
+]
+PointsPerSide = Annotated[int, typer.Option(min=1, help="Clicks tried along each side of the picture.")]
+MinIou = Annotated[float, typer.Option(help="Keep masks whose predicted IoU is at least this.")]
+MinStability = Annotated[float, typer.Option(help="Keep masks whose edge is at least this sharp, 0 to 1.")]
+MinArea = Annotated[int, typer.Option(help="Drop masks, and fill holes, of fewer pixels.")]
+MaxArea = Annotated[float, typer.Option(help="Drop masks that cover more than this part of the picture.")]
+Frames = Annotated[
+    str | None,
+    typer.Option("--frames", metavar="FIRST:STOP", help="Look at frames FIRST to STOP-1 only; either may be left out."),
 ]
 SameObject = Annotated[bool, typer.Option("--same-object", help="All points and boxes mean one object.")]
 ContrastOption = Annotated[
@@ -73,6 +103,23 @@ Axis = Annotated[
 At = Annotated[
     list[str] | None, typer.Option("--at", metavar="AXIS=N", help="Position on another axis of a TIFF, such as t=3.")
 ]
+
+
+class LabelFormatName(StrEnum):
+    """The formats that labels are written in."""
+
+    TIFF = "tiff"
+    OME_ZARR = "ome-zarr"
+    PNG = "png"
+    CTC = "ctc"
+    COCO = "coco"
+    IMAGEJ_ROI = "imagej-roi"
+
+
+LabelFormatOption = Annotated[
+    LabelFormatName | None, typer.Option("--format", help="Format of the labels; by the destination's name by default.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 
 def parse_contrast(text: str | None) -> Contrast:
@@ -107,3 +154,33 @@ def parse_positions(texts: Sequence[str] | None) -> Mapping[str, int]:
             raise InvalidInputError(f"Cannot understand --at {text!r}. Expected AXIS=N, such as t=3.")
         positions[axis] = int(number)
     return positions
+
+
+def parse_frames(text: str | None, frame_count: int) -> range:
+    """Read what came after ``--frames``.
+
+    Parameters
+    ----------
+    text : str or None
+        FIRST:STOP, of which STOP is the first frame that is left out, as in Python; or a single frame.
+    frame_count : int
+        Of the stack.
+
+    Raises
+    ------
+    InvalidInputError
+        It cannot be understood, or names frames that do not exist.
+    """
+    if text is None:
+        return range(frame_count)
+    match = re.fullmatch(r"(?P<first>\d*)(?P<colon>:?)(?P<stop>\d*)", text.replace(" ", ""))
+    if match is None or not (match["first"] or match["colon"]):
+        raise InvalidInputError(f"Cannot understand --frames {text!r}. Expected FIRST:STOP, such as 10:50, 10: or :50.")
+    first = int(match["first"] or 0)
+    stop = int(match["stop"] or frame_count) if match["colon"] else first + 1
+    if not 0 <= first < stop <= frame_count:
+        raise InvalidInputError(
+            f"--frames {text}: the stack has frames 0 to {frame_count - 1}; expected FIRST < STOP, and STOP at most "
+            f"{frame_count}, since frame STOP is the first one left out."
+        )
+    return range(first, stop)

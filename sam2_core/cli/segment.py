@@ -11,10 +11,11 @@ from sam2_core.cli import options
 from sam2_core.cli.console import output
 from sam2_core.cli.merged_labels import MergedLabels
 from sam2_core.cli.object_table import ObjectTable
-from sam2_core.cli.prompts import ObjectPrompts, parse_prompts, require_inside
+from sam2_core.cli.prompt_sources import PromptSources
+from sam2_core.cli.prompts import ObjectPrompts
+from sam2_core.cli.prompts.label_image import LabelPrompt
 from sam2_core.cli.results import ResultFolder, prompts_on
 from sam2_core.errors import InvalidInputError
-from sam2_core.volumes.array_frames import ArrayFrames
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import open_frames
 
@@ -25,6 +26,8 @@ def segment(
     box: options.Boxes = None,
     prompts: options.PromptsFile = None,
     same_object: options.SameObject = False,
+    prompts_from_labels: options.LabelsFile = None,
+    label_prompts: options.LabelPrompts = LabelPrompt.BOX,
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
     output_folder: options.OutputFolder = Path("sam2_result"),
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
@@ -43,7 +46,15 @@ def segment(
 
     Example: sam2 segment nuclei.tif --point 120,80 --point 200,64 --point 205,60:0 -o result
     """
-    objects = parse_prompts(point or (), box or (), prompts, same_object=same_object, default_frame=0)
+    sources = PromptSources(
+        points=point or (),
+        boxes=box or (),
+        file=prompts,
+        same_object=same_object,
+        labels=prompts_from_labels,
+        label_frame=frame,
+        label_prompt=label_prompts,
+    )
     with open_frames(
         image,
         axis=axis,
@@ -51,8 +62,9 @@ def segment(
         channels=options.parse_channels(channels),
         contrast=options.parse_contrast(contrast),
     ) as stack:
+        stack.read_raw(frame)  # says which frames there are, if not this one
+        objects = sources.known(stack, default_frame=frame)
         picture = _single_frame(stack, frame, objects)
-        require_inside(objects, 1, stack.frame_size)
         folder = ResultFolder.made(output_folder)
         segment_picture(picture, objects, folder, checkpoint, device, precision, image_size)
 
@@ -75,7 +87,7 @@ def segment_picture(
     with MergedLabels(folder.labels, 1, picture.frame_size) as labels:
         for found in segment_objects(model, picture.read(0), prompts_on(objects, 0)):
             labels.merge(0, [found.object_id], found.logits[None])
-            table.score(0, found.object_id, found.predicted_iou, found.object_score)
+            table.score(0, [found.object_id], [found.predicted_iou], [found.object_score])
         folder.write(picture, labels, table, [one.object_id for one in objects], objects)
     for row in table.rows:
         output.print(
@@ -92,11 +104,12 @@ def _single_frame(stack: FrameStack, frame: int, objects: list[ObjectPrompts]) -
     if frame == 0 and len(stack) > 1 and len({index for one in objects for index in one.frames}) == 1:
         # FRAME:X,Y says as much as --frame
         frame = objects[0].first_frame
-    if any(index not in (0, frame) for one in objects for index in one.frames):
+    if any(index != frame for one in objects for index in one.frames):
         raise InvalidInputError("sam2 segment looks at one frame; for prompts on several use sam2 track.")
     for one in objects:
         one.frames = {0: next(iter(one.frames.values()))}
     if len(stack) == 1:
-        stack.read_raw(frame)  # says which frames there are, if not this one
         return stack
-    return ArrayFrames(stack.read(frame), name=f"{stack.name}, frame {frame}")
+    picture = open_frames(stack.read(frame))
+    picture.name = f"{stack.name}, frame {frame}"
+    return picture

@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.cli.console import with_progress
-from sam2_core.cli.prompts import FramePrompt
+from sam2_core.cli.prompts import FramePrompt, MaskCrop
 
 if TYPE_CHECKING:
     from sam2_core.model.sam2_base import SAM2Base
+
+# as sure as the model's own logits are within an object
+KNOWN_MASK_LOGIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def segment_objects(
     """Encode a picture once and segment each prompted object in it.
 
     A single click is ambiguous (a nucleus, its cell, the whole clump): there the model gives three masks and the one it
-    expects most of is taken. More clicks or a box say enough for one mask.
+    expects most of is taken. More clicks or a box say enough for one mask. A mask is shown to the model together with
+    its box, and comes back as the model would draw it.
 
     Parameters
     ----------
@@ -74,15 +78,26 @@ def segment_objects(
     found = []
     todo = with_progress(prompts, "Segmenting", len(prompts)) if show_progress else iter(prompts)
     for object_id, prompt in todo:
-        is_single_click = len(prompt.points) == 1 and prompt.box is None
+        box = prompt.box if prompt.mask is None else prompt.mask.box
         answer = predictor.segment(
             np.array(prompt.points, dtype=np.float32) if prompt.points else None,
             np.array(prompt.labels, dtype=np.int32) if prompt.points else None,
-            np.array(prompt.box, dtype=np.float32) if prompt.box is not None else None,
-            multimask_output=is_single_click,
+            None if box is None else np.array(box, dtype=np.float32),
+            None if prompt.mask is None else _mask_logits(prompt.mask, model.sam_prompt_encoder.mask_input_size),
+            multimask_output=len(prompt.points) == 1 and box is None,
         )
         best = int(answer.predicted_iou.argmax())
         low_res = torch.from_numpy(answer.low_res_logits[None, None, best])
         logits: NDArray[np.float32] = transform.postprocess_masks(low_res, picture.shape[:2])[0, 0].numpy()
         found.append(SegmentedObject(object_id, logits, float(answer.predicted_iou[best]), float(answer.object_score)))
     return found
+
+
+def _mask_logits(mask: MaskCrop, size: tuple[int, int]) -> NDArray[np.float32]:
+    """A known mask as the low-resolution logits, (1, h, w), that the model takes for an earlier answer of its own."""
+    import torch
+    import torch.nn.functional as functional
+
+    covered = functional.interpolate(torch.from_numpy(mask.full)[None, None].float(), size=size, mode="area")
+    logits: NDArray[np.float32] = ((covered[0] * 2 - 1) * KNOWN_MASK_LOGIT).numpy()
+    return logits

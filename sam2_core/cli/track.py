@@ -10,9 +10,11 @@ import typer
 
 from sam2_core.cli import options
 from sam2_core.cli.console import output
+from sam2_core.cli.finding import Thresholds
 from sam2_core.cli.merged_labels import MergedLabels
 from sam2_core.cli.object_table import ObjectTable
-from sam2_core.cli.prompts import parse_prompts, require_inside
+from sam2_core.cli.prompt_sources import PromptSources
+from sam2_core.cli.prompts.label_image import LabelPrompt
 from sam2_core.cli.results import ResultFolder
 from sam2_core.volumes.frames import open_frames
 
@@ -31,6 +33,18 @@ def track(
     box: options.Boxes = None,
     prompts: options.PromptsFile = None,
     same_object: options.SameObject = False,
+    prompts_from_labels: options.LabelsFile = None,
+    label_prompts: options.LabelPrompts = LabelPrompt.MASK,
+    frame: Annotated[int | None, typer.Option(help="The frame whose objects --prompts-from-labels means.")] = None,
+    everything: Annotated[
+        int | None, typer.Option(metavar="FRAME", help="Track everything that is found on this frame.")
+    ] = None,
+    points_per_side: options.PointsPerSide = Thresholds.points_per_side,
+    min_iou: options.MinIou = Thresholds.min_iou,
+    min_stability: options.MinStability = Thresholds.min_stability,
+    min_area: options.MinArea = Thresholds.min_area,
+    max_area: options.MaxArea = Thresholds.max_area,
+    frames: options.Frames = None,
     direction: Annotated[Direction, typer.Option(help="Which way from the first prompted frame.")] = Direction.BOTH,
     output_folder: options.OutputFolder = Path("sam2_result"),
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
@@ -50,25 +64,37 @@ def track(
 
     Example: sam2 track stack.tif --point 15:30,22 --point 15:44,40 -o result
     """
-    objects = parse_prompts(point or (), box or (), prompts, same_object=same_object, default_frame=None)
+    sources = PromptSources(
+        points=point or (),
+        boxes=box or (),
+        file=prompts,
+        same_object=same_object,
+        labels=prompts_from_labels,
+        label_frame=frame,
+        label_prompt=label_prompts,
+        everything=everything,
+        thresholds=Thresholds(points_per_side, min_iou, min_stability, min_area, max_area),
+    )
     with open_frames(
         stack,
         axis=axis,
         at=options.parse_positions(at),
         channels=options.parse_channels(channels),
         contrast=options.parse_contrast(contrast),
-    ) as frames:
-        require_inside(objects, len(frames), frames.frame_size)
+    ) as opened:
+        chosen = options.parse_frames(frames, len(opened))
+        known = sources.known(opened, frames=chosen)
         folder = ResultFolder.made(output_folder)
 
         from sam2_core.cli.models import load_predictor
         from sam2_core.cli.tracking import track_objects
 
         predictor = load_predictor(checkpoint, device, precision, image_size)
+        objects = sources.found(predictor, opened.read(everything or 0), known)
         table = ObjectTable()
-        with MergedLabels(folder.labels, len(frames), frames.frame_size, axis=frames.axis) as labels:
-            track_objects(predictor, frames, objects, labels, table, direction=direction.value)
-            folder.write(frames, labels, table, [one.object_id for one in objects], objects)
+        with MergedLabels(folder.labels, len(opened), opened.frame_size, axis=opened.axis) as labels:
+            track_objects(predictor, opened, objects, labels, table, direction=direction.value, frames=chosen)
+            folder.write(opened, labels, table, [one.object_id for one in objects], objects)
     by_object: dict[int, list[int]] = {one.object_id: [] for one in objects}
     for row in table.rows:
         by_object[row.object_id].append(row.frame)

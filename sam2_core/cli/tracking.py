@@ -33,6 +33,7 @@ def track_objects(
     table: ObjectTable,
     *,
     direction: Direction = "both",
+    frames: range | None = None,
     show_progress: bool = True,
 ) -> None:
     """Track objects from the frames they were prompted on and merge their masks into the labels.
@@ -51,26 +52,36 @@ def track_objects(
         Gets the scores: predicted IoU and the probability that the object is on a frame.
     direction : {"both", "forward", "backward"}
         Which way from the first prompted frame. Objects prompted on several frames use all prompts either way.
+    frames : range, optional
+        Go to these frames only.
     show_progress : bool
         Whether to draw a progress bar.
     """
     groups: dict[int, list[ObjectPrompts]] = {}
     for one in objects:
         groups.setdefault(one.first_frame, []).append(one)
-    total = sum(_step_count(first, len(stack), direction) for first in groups)
+    reach = range(len(stack)) if frames is None else frames
+    total = sum(_step_count(first, reach, direction) for first in groups)
     state = predictor.init_state(stack, cached_features=_kept_features(predictor, len(stack)) if len(groups) > 1 else 1)
-    steps = _steps(predictor, state, groups, direction)
+    steps = _steps(predictor, state, groups, direction, reach)
     for frame_masks in with_progress(steps, "Tracking", total) if show_progress else steps:
         _merge(frame_masks, labels, table)
 
 
 def _steps(
-    predictor: SAM2VideoPredictor, state: VideoState, groups: dict[int, list[ObjectPrompts]], direction: Direction
+    predictor: SAM2VideoPredictor,
+    state: VideoState,
+    groups: dict[int, list[ObjectPrompts]],
+    direction: Direction,
+    reach: range,
 ) -> Iterator[FrameMasks]:
     for first, members in sorted(groups.items()):
         predictor.reset_state(state)
         for one in members:
             for frame, prompt in sorted(one.frames.items()):
+                if prompt.mask is not None:
+                    predictor.prompt_mask(state, frame, one.object_id, prompt.mask.full)
+                    continue
                 predictor.prompt_points(
                     state,
                     frame,
@@ -80,24 +91,23 @@ def _steps(
                     box=np.array(prompt.box, dtype=np.float32) if prompt.box is not None else None,
                 )
         if direction != "backward":
-            yield from predictor.propagate(state, first)
-        if direction == "backward" or (direction == "both" and first > 0):
-            yield from predictor.propagate(state, first, reverse=True)
+            yield from predictor.propagate(state, first, reach.stop - first)
+        if direction == "backward" or (direction == "both" and first > reach.start):
+            yield from predictor.propagate(state, first, first - reach.start + 1, reverse=True)
 
 
-def _step_count(first: int, frame_count: int, direction: Direction) -> int:
-    forward, backward = frame_count - first, first + 1
+def _step_count(first: int, reach: range, direction: Direction) -> int:
+    forward, backward = reach.stop - first, first - reach.start + 1
     if direction == "both":
-        return forward + (backward if first > 0 else 0)
+        return forward + (backward if first > reach.start else 0)
     return forward if direction == "forward" else backward
 
 
 def _merge(frame_masks: FrameMasks, labels: MergedLabels, table: ObjectTable) -> None:
     ids = [int(str(object_id)) for object_id in frame_masks.object_ids]
     labels.merge(frame_masks.frame_index, ids, frame_masks.logits[:, 0].float().cpu().numpy())
-    scores = zip(frame_masks.predicted_ious.tolist(), frame_masks.object_scores.tolist(), strict=True)
-    for object_id, (predicted_iou, score_logit) in zip(ids, scores, strict=True):
-        table.score(frame_masks.frame_index, object_id, predicted_iou, _probability(score_logit))
+    scores = [_probability(logit) for logit in frame_masks.object_scores.tolist()]
+    table.score(frame_masks.frame_index, ids, frame_masks.predicted_ious.tolist(), scores)
 
 
 def _probability(logit: float) -> float:

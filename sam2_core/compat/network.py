@@ -12,19 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sam2_core.compat.frame_steps import FrameSteps
 from sam2_core.model import image_encoder, mask_decoder, memory_attention, memory_encoder, sam2_base
-from sam2_core.model.results import DecodedMasks, EncodedMemory, ImageFeatures, PointPrompts
+from sam2_core.model.results import DecodedMasks, EncodedMemory, ImageFeatures
 
 
 class OfficialFeatures(ImageFeatures):
     """Image features, also by the keys ``vision_features``, ``vision_pos_enc`` and ``backbone_fpn``."""
 
     def __getitem__(self, key: str) -> Any:
+        return self.copy()[key]
+
+    def keys(self) -> list[str]:
+        """The official keys, so that ``dict(features)`` works."""
+        return list(self.copy())
+
+    def copy(self) -> dict[str, Any]:
+        """Return the official dict, for code that goes on to change it."""
         return {
             "vision_features": self.maps[-1],
             "vision_pos_enc": list(self.positions),
             "backbone_fpn": list(self.maps),
-        }[key]
+        }
 
 
 class OfficialMasks(DecodedMasks):
@@ -117,7 +126,7 @@ class MemoryAttention(memory_attention.MemoryAttention):
         return super().forward(frame, memory, frame_pos, memory_pos, num_obj_ptr_tokens).transpose(0, 1)
 
 
-class SAM2Base(sam2_base.SAM2Base):
+class SAM2Base(FrameSteps):
     """The network, with the official names of what fine-tuning code calls."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -128,39 +137,6 @@ class SAM2Base(sam2_base.SAM2Base):
         """Encode images (B, 3, H, W)."""
         features = super().forward_image(images)
         return OfficialFeatures(features.maps, features.positions)
-
-    def _prepare_backbone_features(
-        self, backbone_out: Any
-    ) -> tuple[Any, list[Tensor], list[Tensor], list[tuple[int, int]]]:
-        """Flatten the levels: features and positions as (H * W, B, C), and the levels' (H, W)."""
-        maps = backbone_out["backbone_fpn"][-self.num_feature_levels :]
-        positions = backbone_out["vision_pos_enc"][-self.num_feature_levels :]
-        sizes = [(int(level.shape[-2]), int(level.shape[-1])) for level in positions]
-        flat = [[level.flatten(2).permute(2, 0, 1) for level in levels] for levels in (maps, positions)]
-        return backbone_out, flat[0], flat[1], sizes
-
-    def _forward_sam_heads(
-        self,
-        backbone_features: Tensor,
-        point_inputs: Mapping[str, Tensor] | None = None,
-        mask_inputs: Tensor | None = None,
-        high_res_features: Sequence[Tensor] | None = None,
-        multimask_output: bool = False,
-    ) -> tuple[Tensor, ...]:
-        """Decode; the points are a dict of ``point_coords`` and ``point_labels``, the result the official seven."""
-        points = None
-        if point_inputs is not None:
-            points = PointPrompts(point_inputs["point_coords"], point_inputs["point_labels"])
-        out = self.forward_sam_heads(backbone_features, points, mask_inputs, high_res_features, multimask_output)
-        return (
-            out.low_res_multimasks,
-            out.high_res_multimasks,
-            out.predicted_ious,
-            out.low_res_masks,
-            out.high_res_masks,
-            out.object_pointer,
-            out.object_score_logits,
-        )
 
 
 # Our class -> the same with official shapes. Predictors add theirs.

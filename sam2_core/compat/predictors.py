@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sam2_core.compat.network import SAM2Base, adapt, speak_official
+from sam2_core.compat.network import adapt, speak_official
+from sam2_core.compat.video_steps import VideoSteps
 from sam2_core.inference import image_predictor, mask_generator, video_predictor
 from sam2_core.model import sam2_base
 
@@ -23,7 +24,7 @@ class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
         super().__init__(speak_official(model), *args, **kwargs)
 
 
-class SAM2VideoPredictor(SAM2Base, video_predictor.SAM2VideoPredictor):
+class SAM2VideoPredictor(VideoSteps):
     """The video predictor; see :class:`sam2_core.inference.video_predictor.SAM2VideoPredictor`."""
 
     @classmethod

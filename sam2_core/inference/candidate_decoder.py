@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sam2_core.inference.model_autocast_off import without_autocast
+from sam2_core.model.fine_features import FineFeatures
 from sam2_core.model.sam2_base import SAM2Base
 
 
@@ -42,14 +43,14 @@ class CandidateDecoder:
         The model that encoded the image.
     embedding : Tensor
         (1, C, h, w), see :meth:`~sam2_core.model.sam2_base.SAM2Base.image_embedding`.
-    high_res : sequence of Tensor
-        The finer feature maps, finest first; empty if the model uses none.
+    fine : FineFeatures or None
+        The finer feature maps, if the model uses them.
     """
 
-    def __init__(self, model: SAM2Base, embedding: Tensor, high_res: tuple[Tensor, ...]) -> None:
+    def __init__(self, model: SAM2Base, embedding: Tensor, fine: FineFeatures | None) -> None:
         self._model = model
         self._embedding = embedding
-        self._high_res = list(high_res) or None
+        self._fine = fine
 
     @torch.no_grad()
     def decode(self, points: Tensor, least_iou: float | None) -> Candidates:
@@ -78,7 +79,7 @@ class CandidateDecoder:
             drawn = wanted.any(dim=1)
             if bool(drawn.any()):
                 chosen = looked if bool(drawn.all()) else looked.select(drawn)
-                logits = decoder.draw(chosen, self._high_res, candidates)
+                logits = decoder.draw(chosen, self._fine, candidates)
             else:
                 height, width = looked.grid
                 logits = ious.new_empty(0, ious.shape[1], 4 * height, 4 * width)

@@ -27,6 +27,10 @@ class FrameMasks:
         (N,) float32: the IoU the model expects of each mask; NaN where the object has no result on this frame.
     object_scores : torch.Tensor
         (N,) float32 logits: above 0 where the model sees the object on this frame; NaN where it has no result.
+    boxes : torch.Tensor
+        (N, 4) int64, each (x0, y0, x1, y1) in pixels of the frame, x1 and y1 behind the last pixel, on the CPU: the
+        pixels in which an object's mask differs from what was on record before this call (before any non-overlapping
+        constraint). All zeros where nothing changed.
     """
 
     frame_index: int
@@ -35,8 +39,18 @@ class FrameMasks:
     low_res_logits: torch.Tensor
     predicted_ious: torch.Tensor
     object_scores: torch.Tensor
+    boxes: torch.Tensor
 
     @property
     def masks(self) -> torch.Tensor:
         """(N, H, W) bool: the logits above 0."""
         return self.logits[:, 0] > 0
+
+
+def box_around(mask: torch.Tensor) -> tuple[int, int, int, int]:
+    """Return the box (x0, y0, x1, y1) of an (H, W) mask, x1 and y1 behind its last pixels; zeros if it is empty."""
+    rows = torch.nonzero(mask.any(dim=1))
+    if not len(rows):
+        return 0, 0, 0, 0
+    columns = torch.nonzero(mask.any(dim=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

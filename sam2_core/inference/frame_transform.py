@@ -66,6 +66,12 @@ class FrameTransform:
         self.mean = tuple(float(value) for value in mean)
         self.std = tuple(float(value) for value in std)
 
+    @property
+    def description(self) -> str:
+        """Everything that this transform's results depend on beside the image, in words that never change."""
+        height, width = self.input_size
+        return f"{self.resampling} {height}x{width} mean {self.mean} std {self.std}"
+
     def __call__(self, image: ImageLike, device: torch.device | str = "cpu") -> Tensor:
         """Turn one image into model input.
 

@@ -69,6 +69,9 @@ class SAM2ImagePredictor(ImageSegmenter):
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Predict masks in the image that was set.
 
+        Without any prompt the model answers with what it takes for the object of the image, as the official predictor
+        does; :meth:`segment` asks for a prompt.
+
         Parameters
         ----------
         point_coords : array_like, optional

@@ -38,6 +38,11 @@ class ImagePrompts:
     boxes: Tensor | None
     mask_input: Tensor | None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no prompt at all."""
+        return self.coords is None and self.boxes is None and self.mask_input is None
+
 
 def image_prompts(
     point_coords: Any,
@@ -81,7 +86,7 @@ def image_prompts(
     InvalidTypeError
         Something that holds no real numbers.
     InvalidInputError
-        No prompt at all; wrong dimensions; counts that differ; NaN; a label neither 0 nor 1; a point outside the image;
+        Wrong dimensions; counts that differ; NaN; a label neither 0 nor 1; a point outside the image;
         a box inverted, empty or beside the image; a mask input of another size.
     """
     height, width = (image_size[0], image_size[1]) if normalize_coords else (1, 1)
@@ -200,8 +205,6 @@ def _check_counts(coords: _Array | None, boxes: _Array | None, logits: _Array | 
         for name, prompt in (("point_coords", coords), ("box", boxes), ("mask_input", logits))
         if prompt is not None
     }
-    if not counts:
-        raise InvalidInputError("no prompt: give points with labels, a box, or a mask input")
     if len(counts) > 1 and counts.get("mask_input") == 1:
         del counts["mask_input"]
     if len(set(counts.values())) > 1:

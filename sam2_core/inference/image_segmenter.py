@@ -18,6 +18,7 @@ from sam2_core.inference.image_prompts import ImagePrompts, image_prompts
 from sam2_core.inference.input_images import ImageLike
 from sam2_core.inference.model_autocast_off import without_autocast
 from sam2_core.kernels.mask_cleaning import clean_mask_scores
+from sam2_core.model.fine_features import FineFeatures
 from sam2_core.model.results import DecodedMasks
 from sam2_core.model.sam2_base import SAM2Base
 
@@ -139,11 +140,13 @@ class ImageSegmenter:
         InvalidTypeError
             A prompt holds no real numbers.
         InvalidInputError
-            There is no such image, or a prompt is not acceptable; see
+            There is no such image, no prompt, or one that is not acceptable; see
             :func:`~sam2_core.inference.image_prompts.image_prompts`.
         """
         index = self._only_image() if image_index is None else self._checked_index(image_index)
         prompts = self._checked_prompts(index, point_coords, point_labels, box, mask_input, normalize_coords)
+        if prompts.is_empty:
+            raise InvalidInputError("no prompt: give points with labels, a box, or a mask input")
         decoded = self._decode(index, prompts, multimask_output)
         low_res = decoded.masks.float()
         cleaned = self._clean(low_res)
@@ -199,7 +202,7 @@ class ImageSegmenter:
                 dense_prompt_embeddings=dense,
                 multimask_output=multimask_output,
                 repeat_image=sparse.shape[0] > 1,
-                high_res_features=[level[index][None] for level in encoded.high_res] or None,
+                high_res_features=encoded.fine(index),
             )
         return decoded
 
@@ -273,6 +276,15 @@ class _EncodedImages:
         self.high_res = high_res
         self.sizes = sizes
         self.is_batch = is_batch
+        self._fine: dict[int, FineFeatures] = {}
+
+    def fine(self, index: int) -> FineFeatures | None:
+        """Finer features of one image in the decoder's order, brought into it once; None if the model uses none."""
+        if not self.high_res:
+            return None
+        if index not in self._fine:
+            self._fine[index] = FineFeatures.nest([level[index][None] for level in self.high_res])
+        return self._fine[index]
 
 
 def _size_of(image: ImageLike) -> tuple[int, int]:

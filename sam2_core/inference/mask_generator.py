@@ -222,9 +222,11 @@ class SAM2AutomaticMaskGenerator:
         self.predictor.set_image(image[y0:y1, x0:x1])
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
         data = _no_masks()
+        encoded = self.predictor._require_images()
+        decoder = CandidateDecoder(self.predictor.model, encoded.embedding, encoded.fine(0))
         try:
             for (batch,) in batch_iterator(self._batch_size(), points):
-                data.cat(self._process_batch(batch, crop_box, size, watch))
+                data.cat(self._process_batch(decoder, batch, crop_box, size, watch))
                 watch.advance(len(batch))
         finally:
             self.predictor.reset_predictor()
@@ -240,13 +242,18 @@ class SAM2AutomaticMaskGenerator:
         return self.points_per_batch
 
     def _process_batch(
-        self, points: npt.NDArray[np.float64], crop_box: Sequence[int], size: tuple[int, int], watch: _Watch
+        self,
+        decoder: CandidateDecoder,
+        points: npt.NDArray[np.float64],
+        crop_box: Sequence[int],
+        size: tuple[int, int],
+        watch: _Watch,
     ) -> MaskData:
         """Good masks from some points (x, y in pixels of the crop); boxes and points in the crop's frame."""
         x0, y0, x1, y1 = crop_box
         in_crop = torch.as_tensor(points, dtype=torch.float32, device=self.predictor.device)
         scaled = self.predictor._transforms.transform_coords(in_crop, normalize=True, orig_hw=(y1 - y0, x1 - x0))
-        candidates = self._decode(scaled)
+        candidates = self._decode(decoder, scaled)
         low_size = (int(candidates.logits.shape[-2]), int(candidates.logits.shape[-1]))
         upscaler = MaskUpscaler(low_size, crop_box, size, self.mask_threshold, self.stability_score_offset)
         origin = in_crop.cpu()
@@ -270,32 +277,77 @@ class SAM2AutomaticMaskGenerator:
             )
         return data
 
-    def _decode(self, scaled: Tensor) -> Candidates:
+    def _decode(self, decoder: CandidateDecoder, scaled: Tensor) -> Candidates:
         """Candidates of some points (B, 2) in model input pixels, with a predicted IoU above the threshold."""
         least_iou = self.pred_iou_thresh if self.pred_iou_thresh > 0 else None
         if self.multimask_output and not self.use_m2m:
-            encoded = self.predictor._require_images()
-            decoder = CandidateDecoder(self.predictor.model, encoded.embedding, encoded.high_res)
             return decoder.decode(scaled, least_iou)
         first = self._decode_whole(scaled, None, multimask_output=self.multimask_output)
         if self.use_m2m:
             # Each candidate is a mask prompt beside the point it came from.
             mask_inputs = first.logits[:, None].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-            parts = [
-                self._decode_whole(scaled[index], mask_input, multimask_output=False)
-                for index, mask_input in batch_iterator(self._batch_size(), first.prompt_index, mask_inputs)
-            ]
-            logits = torch.cat([part.logits for part in parts])
-            first = Candidates(logits, torch.cat([part.predicted_ious for part in parts]), first.prompt_index)
+            points = scaled[first.prompt_index]
+            foreground = points.new_ones(len(points), dtype=torch.int32)
+            logits, ious = self._refine(points, foreground, mask_inputs, self._batch_size())
+            first = Candidates(logits, ious, first.prompt_index)
         if least_iou is None:
             return first
         kept = first.predicted_ious > least_iou
         return Candidates(first.logits[kept], first.predicted_ious[kept], first.prompt_index[kept])
 
-    def _decode_whole(self, scaled: Tensor, mask_input: Tensor | None, *, multimask_output: bool) -> Candidates:
-        """All candidates of some points, flattened."""
-        labels = torch.ones(len(scaled), 1, dtype=torch.int32, device=scaled.device)
-        prompts = ImagePrompts(scaled[:, None], labels, None, mask_input)
+    def refine_with_m2m(
+        self, points: Tensor, point_labels: Tensor, low_res_masks: Tensor, points_per_batch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Decode masks again, each with itself as mask prompt, in the image set in ``predictor``.
+
+        :meth:`generate` with `use_m2m` does this itself, at low resolution; masks of full size take much memory.
+
+        Parameters
+        ----------
+        points : Tensor
+            (N, 2), x before y, in pixels of the model's input; the point each mask came from.
+        point_labels : Tensor
+            (N,): 1 on the object, 0 beside it.
+        low_res_masks : Tensor
+            (N, h, w) logits.
+        points_per_batch : int
+            Masks decoded at once.
+
+        Returns
+        -------
+        masks : Tensor
+            (N, 1, y, x) float32 logits at the image's size.
+        ious : Tensor
+            (N, 1), predicted IoUs.
+
+        Raises
+        ------
+        StateError
+            No image was set.
+        InvalidInputError
+            Numbers of points, labels and masks that differ.
+        """
+        size = self.predictor._require_images().sizes[0]
+        logits, ious = self._refine(points, point_labels, low_res_masks[:, None], points_per_batch)
+        return self.predictor._transforms.postprocess_masks(logits[:, None], size), ious[:, None]
+
+    def _refine(self, points: Tensor, labels: Tensor, mask_inputs: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
+        """One mask (N, h, w) and predicted IoU (N,) for each point (N, 2) with its mask prompt (N, 1, h, w)."""
+        parts = [
+            self._decode_whole(point, mask_input, labels=label, multimask_output=False)
+            for point, label, mask_input in batch_iterator(batch_size, points, labels, mask_inputs)
+        ]
+        if not parts:
+            return mask_inputs[:, 0], points.new_zeros(0)
+        return torch.cat([part.logits for part in parts]), torch.cat([part.predicted_ious for part in parts])
+
+    def _decode_whole(
+        self, scaled: Tensor, mask_input: Tensor | None, *, labels: Tensor | None = None, multimask_output: bool
+    ) -> Candidates:
+        """All candidates of some points, foreground where no labels (B,) are given, flattened."""
+        if labels is None:
+            labels = scaled.new_ones(len(scaled), dtype=torch.int32)
+        prompts = ImagePrompts(scaled[:, None], labels[:, None], None, mask_input)
         decoded = self.predictor._decode(0, prompts, multimask_output)
         count = decoded.masks.shape[1]
         prompt_index = torch.arange(len(scaled), device=scaled.device).repeat_interleave(count)

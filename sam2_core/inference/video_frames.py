@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_transform import FrameTransform
+from sam2_core.volumes.embedding_store_key import pixels_digest
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import FrameSource, open_frames
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 #: Frames kept once read: enough to go back and forth around a click, little next to the model itself.
 DEFAULT_CACHED_FRAMES = 8
 #: Frames read ahead in the background where that is asked for.
 DEFAULT_FRAMES_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A frame as model input, and the digest of its pixels as read, where that is wanted."""
+
+    pixels: torch.Tensor
+    digest: str | None
 
 
 class PreparedFrames:
@@ -39,6 +52,8 @@ class PreparedFrames:
         only what is asked for. An error met there is raised when the frame it belongs to is asked for.
     scaled_stack : FrameStack, optional
         The same frames already of the model's size, to be read instead, where the source can scale by itself.
+    store : EmbeddingStore, optional
+        Where features of the frames are kept: then each frame's digest is taken when it is read, see :meth:`digest`.
     """
 
     def __init__(
@@ -50,6 +65,7 @@ class PreparedFrames:
         cached_frames: int = DEFAULT_CACHED_FRAMES,
         frames_ahead: int = 0,
         scaled_stack: FrameStack | None = None,
+        store: EmbeddingStore | None = None,
     ) -> None:
         if cached_frames < 1 or frames_ahead < 0:
             raise InvalidInputError(
@@ -61,8 +77,9 @@ class PreparedFrames:
         self.device = device
         self.cached_frames = cached_frames
         self.frames_ahead = frames_ahead
-        self._cache: OrderedDict[int, torch.Tensor] = OrderedDict()
-        self._upcoming: dict[int, Future[torch.Tensor]] = {}
+        self._hints = None if store is None else store.hints(self._source)
+        self._cache: OrderedDict[int, _Frame] = OrderedDict()
+        self._upcoming: dict[int, Future[_Frame]] = {}
         self._last_index = -1
         # decoders keep a position in the file: one reader at a time
         self._reading = threading.Lock()
@@ -81,6 +98,29 @@ class PreparedFrames:
 
     def __getitem__(self, index: int) -> torch.Tensor:
         """Return frame ``index`` (from the end if negative) as (3, H, W) float32, normalised, on ``device``."""
+        return self._frame(index).pixels
+
+    def digest(self, index: int) -> str:
+        """Digest of a frame's pixels as read, for the embedding store; the frame is read unless it is at hand.
+
+        Raises
+        ------
+        StateError
+            The frames were opened without a store.
+        """
+        digest = self._frame(index).digest
+        if digest is None:
+            raise StateError("these frames were opened without an embedding store; pass store= when they are opened")
+        return digest
+
+    def known_digest(self, index: int) -> str | None:
+        """Digest of a frame's pixels if it is known without reading the frame: it is at hand, or its file unchanged."""
+        frame = self._cache.get(index)
+        if frame is not None:
+            return frame.digest
+        return None if self._hints is None else self._hints.get(index)
+
+    def _frame(self, index: int) -> _Frame:
         if index < 0:
             index += len(self)
         if not 0 <= index < len(self):
@@ -97,20 +137,29 @@ class PreparedFrames:
             self._read_ahead(self._thread, index)
         return frame
 
-    def close(self) -> None:
-        """Stop reading ahead and let go of the frames and the source."""
+    def stop_reading_ahead(self) -> None:
+        """End the background thread; frames are read when asked for from now on."""
         if self._thread is not None:
             self._thread.shutdown(wait=True, cancel_futures=True)
             self._thread = None
         self._upcoming.clear()
+
+    def close(self) -> None:
+        """Stop reading ahead and let go of the frames and the source."""
+        self.stop_reading_ahead()
         self._cache.clear()
         self.stack.close()
         self._source.close()
 
-    def _read(self, index: int) -> torch.Tensor:
+    def _read(self, index: int) -> _Frame:
         with self._reading:
+            state = None if self._hints is None else self._hints.state(index)
             pixels = self._source.read(index)
-        return self.transform(pixels, self.device)
+        digest = None
+        if self._hints is not None:
+            digest = pixels_digest(pixels)
+            self._hints.set(index, digest, state)
+        return _Frame(self.transform(pixels, self.device), digest)
 
     def _read_ahead(self, thread: ThreadPoolExecutor, index: int) -> None:
         direction = -1 if index < self._last_index else 1
@@ -130,6 +179,7 @@ def open_prepared_frames(
     device: torch.device,
     cached_frames: int = DEFAULT_CACHED_FRAMES,
     frames_ahead: int = 0,
+    store: EmbeddingStore | None = None,
 ) -> PreparedFrames:
     """Open anything that holds frames, to be resized as the official predictor does for its kind.
 
@@ -142,11 +192,11 @@ def open_prepared_frames(
         See :func:`sam2_core.volumes.frames.open_frames`.
     input_size : (int, int)
         (height, width) of the model's input.
-    device, cached_frames, frames_ahead
+    device, cached_frames, frames_ahead, store
         See :class:`PreparedFrames`.
     """
     stack = open_frames(source)
-    scaled = _scaled_by_decoder(stack, input_size)
+    scaled = stack.scaled_to(input_size)
     frames = PreparedFrames(
         stack,
         FrameTransform(input_size, resampling="frame" if scaled is None else "decoder"),
@@ -154,15 +204,7 @@ def open_prepared_frames(
         cached_frames=cached_frames,
         frames_ahead=frames_ahead,
         scaled_stack=scaled,
+        store=store,
     )
     frames[0]
     return frames
-
-
-def _scaled_by_decoder(stack: FrameStack, input_size: tuple[int, int]) -> FrameStack | None:
-    # a video's decoder takes a while to import; where it was never imported, nothing is a video
-    module = sys.modules.get("sam2_core.volumes.video_frames")
-    if module is None or not isinstance(stack, module.VideoFrames):
-        return None
-    scaled: FrameStack = stack.scaled_to(input_size)
-    return scaled

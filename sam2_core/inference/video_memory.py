@@ -1,4 +1,4 @@
-"""Which frames a tracked frame remembers, and how long their memories stay resident.
+"""Which frames a tracked frame remembers, and which objects can be computed as one batch.
 
 A frame attends to the memories of all (or the closest) conditioning frames and of a few recent frames, and to the
 object pointers of up to sixteen frames (SAM 2, arXiv:2408.00714, section 4, "memory bank"). Everything older can be let
@@ -7,21 +7,18 @@ go of: it is encoded anew from the recorded mask should tracking come back to it
 
 from __future__ import annotations
 
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
-from sam2_core.model.memory_selection import recent_frame
-
-if TYPE_CHECKING:
-    from sam2_core.inference.video_state import FrameRecord, TrackedObject
+from sam2_core.inference.tracked_object import TrackedObject
+from sam2_core.model.memory_selection import read_memory, recent_frame, select_closest_cond_frames
+from sam2_core.model.results import MemoryBank
 
 
 @dataclass(frozen=True)
 class MemoryWindow:
-    """The recent frames that a frame can read.
+    """The frames that a frame can read.
 
     Attributes
     ----------
@@ -31,11 +28,18 @@ class MemoryWindow:
         Distance between the remembered frames, but for the one directly before, which is always remembered.
     pointers : int
         Largest number of object pointers, the conditioning frame's included (16 in the official models).
+    conditioning : int
+        How many conditioning frames are attended to, the closest ones; -1 for all.
+    signed_distance, past_pointers_only : bool
+        Options of the same names of the model.
     """
 
     mask_memories: int
     stride: int
     pointers: int
+    conditioning: int = -1
+    signed_distance: bool = False
+    past_pointers_only: bool = False
 
     @property
     def span(self) -> int:
@@ -60,75 +64,85 @@ class MemoryWindow:
         """List, in order of time, the frames of which ``frame_index`` reads anything."""
         return sorted({*self.memory_frames(frame_index, reverse), *self.pointer_frames(frame_index, reverse)})
 
+    def reading(self, tracked: TrackedObject, frame_index: int, num_frames: int | None, reverse: bool) -> Reading:
+        """Say what an object reads on a frame.
 
-def objects_by_memory(
-    objects: Iterable[TrackedObject], frames: Sequence[int], largest_group: int
-) -> list[list[TrackedObject]]:
-    """Group objects that remember the same frames, so that each group runs as one batch.
+        Raises
+        ------
+        InvalidInputError
+            It has no conditioning frame.
+        """
+        conditioning = {frame: frame for frame in tracked.conditioning}
+        recent = {frame: frame for frame in self.readable(frame_index, reverse) if frame in tracked.recent}
+        found = read_memory(
+            frame_index,
+            # frames stand for what is found on them: only the choice is made here
+            MemoryBank(cast(Any, conditioning), cast(Any, recent)),
+            num_maskmem=self.mask_memories,
+            max_cond_frames=self.conditioning,
+            stride=self.stride,
+            max_pointers=self.pointers if num_frames is None else min(num_frames, self.pointers),
+            num_frames=num_frames,
+            reverse=reverse,
+            signed_distance=self.signed_distance,
+            past_pointers_only=self.past_pointers_only,
+        )
+        return Reading(
+            tracked,
+            cast("tuple[tuple[int, int], ...]", tuple(found.frames)) if self.mask_memories else (),
+            cast("tuple[tuple[int, int], ...]", tuple(found.pointers)),
+        )
 
-    Objects are independent of each other: a batch gives every one of them what it would get alone. Those that remember
-    different frames would need padding, so they go into batches of their own.
+    def kept(self, tracked: TrackedObject, frame_index: int) -> set[int]:
+        """Say which frames' memories an object needs at hand once ``frame_index`` is tracked."""
+        around = set(range(frame_index - self.span, frame_index + self.span + 1))
+        chosen, _ = select_closest_cond_frames(frame_index, tracked.conditioning_frames(), self.conditioning)
+        return around | set(chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one object reads on one frame.
+
+    Attributes
+    ----------
+    tracked : TrackedObject
+    frames : tuple of (int, int)
+        Index into the temporal encodings, and the frame whose mask memory is read.
+    pointers : tuple of (int, int)
+        Distance in frames, and the frame whose object pointer is read.
+    """
+
+    tracked: TrackedObject
+    frames: tuple[tuple[int, int], ...]
+    pointers: tuple[tuple[int, int], ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of mask memories and of pointers."""
+        return len(self.frames), len(self.pointers)
+
+
+def grouped_readings(readings: Iterable[Reading], largest_group: int) -> list[list[Reading]]:
+    """Group objects that read as many memories and pointers, so that each group runs as one batch.
+
+    Which frames these are may differ from object to object: each brings its own memories and its own temporal
+    encodings. So objects prompted on different frames share batches as soon as their windows are full, nothing is
+    padded, and every object gets what it would get alone. (Padding all to the longest with masked keys gives the same
+    numbers and is slower: attention to a masked key costs what attention to any other costs.)
 
     Parameters
     ----------
-    objects : iterable of TrackedObject
-    frames : sequence of int
-        The recent frames that the frame about to be tracked can read.
+    readings : iterable of Reading
+        One for each object.
     largest_group : int
         Upper limit of the size of a batch, which bounds the memory it needs.
     """
-    groups: dict[tuple[tuple[int, ...], tuple[int, ...]], list[TrackedObject]] = {}
-    for tracked in objects:
-        remembered = tuple(frame for frame in frames if frame in tracked.recent)
-        groups.setdefault((tuple(tracked.conditioning), remembered), []).append(tracked)
+    groups: dict[tuple[int, int], list[Reading]] = {}
+    for reading in readings:
+        groups.setdefault(reading.shape, []).append(reading)
     return [
         group[start : start + largest_group]
         for group in groups.values()
         for start in range(0, len(group), largest_group)
     ]
-
-
-class ResidentMemories:
-    """A budget for the memories of tracked frames; the oldest beyond it are let go of.
-
-    Records are held weakly: one that is overwritten or whose object is removed leaves by itself.
-
-    Parameters
-    ----------
-    budget_bytes : int
-        Size up to which memories outside the window are kept. Those inside the window of the frame being tracked stay,
-        whatever they add up to.
-    """
-
-    def __init__(self, budget_bytes: int) -> None:
-        self.budget_bytes = budget_bytes
-        self.total_bytes = 0
-        self._entries: deque[tuple[weakref.ref[FrameRecord], int, int]] = deque()
-
-    def add(self, record: FrameRecord, frame_index: int) -> None:
-        """Count a record that holds a memory."""
-        size = record.resident_bytes
-        if size:
-            self._entries.append((weakref.ref(record), frame_index, size))
-            self.total_bytes += size
-
-    def trim(self, is_needed: Callable[[int], bool]) -> None:
-        """Compact the oldest records until the budget is met.
-
-        Parameters
-        ----------
-        is_needed : callable
-            Says of a frame index whether its memory has to stay.
-        """
-        kept: list[tuple[weakref.ref[FrameRecord], int, int]] = []
-        while self._entries and self.total_bytes > self.budget_bytes:
-            entry = self._entries.popleft()
-            reference, frame_index, size = entry
-            record = reference()
-            if record is not None and is_needed(frame_index):
-                kept.append(entry)
-                continue
-            if record is not None:
-                record.compact()
-            self.total_bytes -= size
-        self._entries.extendleft(reversed(kept))

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.inference.video_frames import DEFAULT_CACHED_FRAMES, DEFAULT_FRAMES_AHEAD, open_prepared_frames
+from sam2_core.inference.frame_features import FrameFeatures
+from sam2_core.inference.frame_transform import FrameTransform
+from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
+from sam2_core.inference.video_correction import VideoCorrection
+from sam2_core.inference.video_frames import (
+    DEFAULT_CACHED_FRAMES,
+    DEFAULT_FRAMES_AHEAD,
+    PreparedFrames,
+    open_prepared_frames,
+)
 from sam2_core.inference.video_prompts import checked_frame_index
-from sam2_core.inference.video_segmenter import VideoSegmenter
 from sam2_core.inference.video_state import VideoState
+from sam2_core.inference.video_stream import KEPT_FRAMES, StreamFrames
+from sam2_core.volumes.embedding_store_key import feature_bytes
 from sam2_core.volumes.frames import FrameSource
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 DEFAULT_CACHED_FEATURES = 4
 
 
-class SAM2VideoPredictor(VideoSegmenter):
+class SAM2VideoPredictor(VideoCorrection):
     """Track any number of objects through a stack of frames from clicks, boxes and masks.
 
     Every object is tracked by itself: it has its own memory, may be added at any time, and does not change what the
-    others get. Objects that remember the same frames are computed as one batch; a frame's image features are computed
-    once for all.
+    others get. Objects that remember as many frames, whichever they are, are computed as one batch; a frame's image
+    features are computed once for all. What is found is written to disk as it comes, so nothing in memory grows with
+    the number of frames.
 
     Methods with official names take and return what the official ones do. :meth:`prompt_points`, :meth:`prompt_mask`,
     :meth:`masks_on_frame` and :meth:`propagate` do the same work and hand out :class:`FrameMasks`, with scores.
@@ -39,13 +54,18 @@ class SAM2VideoPredictor(VideoSegmenter):
         Make a tracked frame that is corrected a conditioning frame, which all others attend to.
     clear_non_cond_mem_for_multi_obj : bool
         Whether ``clear_non_cond_mem_around_input`` holds with several objects too.
+    joint_objects : bool
+        Track objects jointly, as the official predictor did before December 2024: a frame on which one of them was
+        prompted is a conditioning frame of all, objects cannot be added once tracking has begun, and
+        ``non_overlap_masks_for_mem_enc`` holds between them.
     official_frame_count : bool
         Whether :meth:`propagate_in_video` goes over ``max_frame_num_to_track + 1`` frames, as the official one does,
         rather than as many as it was told. :meth:`propagate` always does as told.
     max_objects_per_batch : int
         Upper limit of objects computed at once.
     memory_budget_bytes : int
-        Size up to which memories of frames tracked long ago are kept; beyond it they are encoded anew if needed.
+        Half of it is for mask memories, of which those that do not fit lie in a mapped file; the other half bounds how
+        many objects are computed at once.
     **kwargs
         Options of :class:`SAM2Base`.
     """
@@ -85,6 +105,11 @@ class SAM2VideoPredictor(VideoSegmenter):
         *,
         cached_frames: int = DEFAULT_CACHED_FRAMES,
         cached_features: int = DEFAULT_CACHED_FEATURES,
+        embedding_store: EmbeddingStore | None = None,
+        feature_memory_bytes: int | None = None,
+        feature_batch: int = 1,
+        records: str | Path | None = None,
+        records_quota_bytes: int = DEFAULT_QUOTA_BYTES,
     ) -> VideoState:
         """Open a video, a stack or a folder of frames.
 
@@ -103,6 +128,22 @@ class SAM2VideoPredictor(VideoSegmenter):
             Read the next frames in a background thread while the current one is computed.
         cached_frames, cached_features : int
             How many frames, and how many frames' image features, are kept; at least 1.
+        embedding_store : EmbeddingStore, optional
+            Where image features are looked for, and kept for whoever opens these frames next. They are rounded to its
+            float16 then, also when they were just computed: the same results, whether they were stored or not.
+        feature_memory_bytes : int, optional
+            Size up to which features stay in memory, in place of ``cached_features``.
+        feature_batch : int
+            How many frames are encoded at once while the objects are carried from frame to frame; more than 1 pays on
+            a GPU, and may change results in the last digit.
+        records : str or path, optional
+            Folder for what is found on each frame, which may be opened again later: the state then has the objects,
+            prompts and masks that it had, and ``propagate(..., resume=True)`` goes on where it was, even after the
+            process was killed. None takes a temporary folder that is removed with the state.
+        records_quota_bytes : int
+            Size up to which logits are kept there. Beyond it those of the frames tracked longest ago are dropped, but
+            for prompted and locked frames; such a frame is tracked again when its mask is wanted, from the nearest
+            frames that are still on record.
 
         Returns
         -------
@@ -114,7 +155,9 @@ class SAM2VideoPredictor(VideoSegmenter):
         MissingFileError
             No such file or folder.
         InvalidInputError
-            Nothing to read in it, or frames that are no images of one size.
+            Nothing to read in it, frames that are no images of one size, or ``records`` holds other things.
+        StateError
+            ``records`` are in use, or of another video or model.
         """
         if cached_features < 1:
             raise InvalidInputError(f"cached_features must be at least 1; got {cached_features}.")
@@ -124,14 +167,107 @@ class SAM2VideoPredictor(VideoSegmenter):
             device=torch.device("cpu") if offload_video_to_cpu else self.device,
             cached_frames=cached_frames,
             frames_ahead=DEFAULT_FRAMES_AHEAD if async_loading_frames else 0,
+            store=embedding_store,
         )
-        return VideoState(
+        if feature_memory_bytes is None:
+            feature_memory_bytes = cached_features * feature_bytes(self, self.dtype.itemsize)
+        features = FrameFeatures(
+            self, images, store=embedding_store, memory_bytes=feature_memory_bytes, batch=feature_batch
+        )
+        return self._new_state(
             images,
-            device=self.device,
-            storage_device=torch.device("cpu") if offload_state_to_cpu else self.device,
-            memory_budget_bytes=self.memory_budget_bytes,
-            cached_features=cached_features,
+            features,
+            offload_state_to_cpu=offload_state_to_cpu,
+            records=records,
+            records_quota_bytes=records_quota_bytes,
         )
+
+    @torch.inference_mode()
+    def init_stream(
+        self,
+        first_frame: Any,
+        *,
+        contrast: tuple[float, float] | None = None,
+        kept_frames: int = KEPT_FRAMES,
+        offload_state_to_cpu: bool = False,
+        records_quota_bytes: int = DEFAULT_QUOTA_BYTES,
+    ) -> VideoState:
+        """Begin a stream, such as of a camera, of which :meth:`step` takes one frame after another.
+
+        Parameters
+        ----------
+        first_frame : ndarray
+            (y, x) or (y, x, channel); frame 0, to be prompted before the next one comes.
+        contrast : (float, float), optional
+            Intensities shown to the model as black and white; needed unless frames are uint8.
+        kept_frames : int
+            How many of the last frames can still be prompted.
+        offload_state_to_cpu : bool
+            Keep masks and memories on the CPU.
+        records_quota_bytes : int
+            See :meth:`init_state`.
+
+        Returns
+        -------
+        VideoState
+            To be passed to every other method. It grows with each :meth:`step`.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            The frame is no image, or ``contrast`` is missing.
+        """
+        images = PreparedFrames(
+            StreamFrames(first_frame, contrast=contrast, kept_frames=kept_frames),
+            FrameTransform(self.input_size, resampling="frame"),
+            self.device,
+        )
+        return self._new_state(
+            images,
+            FrameFeatures(
+                self, images, memory_bytes=DEFAULT_CACHED_FEATURES * feature_bytes(self, self.dtype.itemsize)
+            ),
+            offload_state_to_cpu=offload_state_to_cpu,
+            records=None,
+            records_quota_bytes=records_quota_bytes,
+            is_stream=True,
+        )
+
+    def _new_state(
+        self,
+        images: PreparedFrames,
+        features: FrameFeatures,
+        *,
+        offload_state_to_cpu: bool,
+        records: str | Path | None,
+        records_quota_bytes: int,
+        is_stream: bool = False,
+    ) -> VideoState:
+        storage_device = torch.device("cpu") if offload_state_to_cpu else self.device
+        fingerprint = {
+            "frames": "stream" if is_stream else len(images),
+            "frame_size": list(images.frame_size),
+            "input_size": list(self.input_size),
+            "joint_objects": self.joint_objects,
+        }
+        if records is not None:
+            fingerprint["weights"] = self._weights_fingerprint()
+        try:
+            store = RecordStore(records, quota_bytes=records_quota_bytes, dtype=self.dtype, device=storage_device)
+            return VideoState(
+                images,
+                features,
+                device=self.device,
+                storage_device=storage_device,
+                memory_budget_bytes=self.memory_budget_bytes // 2,
+                records=store,
+                fingerprint=fingerprint,
+                is_stream=is_stream,
+            )
+        except BaseException:
+            features.close()
+            images.close()
+            raise
 
     @torch.inference_mode()
     def reset_state(self, inference_state: VideoState) -> None:
@@ -298,13 +434,7 @@ class SAM2VideoPredictor(VideoSegmenter):
         """
         frame_index = checked_frame_index(frame_idx, inference_state.num_frames)
         tracked = inference_state.existing_object(obj_id)
-        tracked.point_prompts.pop(frame_index, None)
-        tracked.mask_prompts.pop(frame_index, None)
-        tracked.pending.pop(frame_index, None)
-        record = tracked.conditioning.pop(frame_index, None)
-        if record is not None:
-            self._remember(inference_state, tracked, frame_index, record)
-            tracked.tracked.pop(frame_index, None)
+        self._take_back_prompt(inference_state, tracked, frame_index)
         if not need_output:
             return None
         result = self.masks_on_frame(inference_state, frame_index)
@@ -343,13 +473,16 @@ class SAM2VideoPredictor(VideoSegmenter):
         if obj_id not in inference_state.objects and not strict:
             return inference_state.obj_ids, []
         removed = inference_state.existing_object(obj_id)
-        del inference_state.objects[obj_id]
+        prompted = removed.prompted_frames()
+        if self.joint_objects:
+            for frame_index in prompted:
+                self._take_back_prompt(inference_state, removed, frame_index)
+                removed = inference_state.existing_object(obj_id)
+        inference_state.remove(obj_id)
+        inference_state.records.flush()
         if not need_output or not inference_state.objects:
             return inference_state.obj_ids, []
-        updated = [
-            (frame_index, self.masks_on_frame(inference_state, frame_index).logits)
-            for frame_index in removed.prompted_frames()
-        ]
+        updated = [(frame_index, self.masks_on_frame(inference_state, frame_index).logits) for frame_index in prompted]
         return inference_state.obj_ids, updated
 
     def propagate_in_video(
@@ -394,7 +527,12 @@ class SAM2VideoPredictor(VideoSegmenter):
         if frame_count is not None and self.official_frame_count and frame_count >= 0:
             frame_count += 1
         for result in self.propagate(
-            inference_state, start_frame_idx, frame_count, reverse=reverse, keep_corrections=False
+            inference_state,
+            start_frame_idx,
+            frame_count,
+            reverse=reverse,
+            keep_corrections=False,
+            stop_when_empty=None,
         ):
             yield result.frame_index, result.object_ids, result.logits
 
@@ -421,10 +559,26 @@ def _compile_forward(part: torch.nn.Module) -> None:
 
 
 class SAM2VideoPredictorLegacy(SAM2VideoPredictor):
-    """The predictor under the defaults of the official one before December 2024.
+    """The predictor as the official one was before December 2024: objects are tracked jointly.
 
-    Objects are independent here too; only the default of ``clear_non_cond_mem_for_multi_obj`` differs.
+    Parameters
+    ----------
+    clear_non_cond_mem_for_multi_obj, joint_objects : bool
+        See :class:`SAM2VideoPredictor`; only these defaults differ.
+    **kwargs
+        Its other options.
     """
 
-    def __init__(self, *args: Any, clear_non_cond_mem_for_multi_obj: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, clear_non_cond_mem_for_multi_obj=clear_non_cond_mem_for_multi_obj, **kwargs)
+    def __init__(
+        self,
+        *args: Any,
+        clear_non_cond_mem_for_multi_obj: bool = False,
+        joint_objects: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            *args,
+            clear_non_cond_mem_for_multi_obj=clear_non_cond_mem_for_multi_obj,
+            joint_objects=joint_objects,
+            **kwargs,
+        )

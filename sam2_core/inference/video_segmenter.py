@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
+from sam2_core.inference.frame_record import FrameRecord
+from sam2_core.inference.label_view import Priority, labels_of
+from sam2_core.inference.tracked_object import Change, Place, TrackedObject
+from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import checked_frame_index, joined, mask_prompt, point_prompts
-from sam2_core.inference.video_state import FrameRecord, TrackedObject, VideoState
-from sam2_core.inference.video_tracker import VideoTracker
+from sam2_core.inference.video_state import VideoState
+from sam2_core.inference.video_stream import StreamFrames
+from sam2_core.inference.video_tracker import Cancelled, VideoTracker
+from sam2_core.model import NO_OBJ_SCORE
+from sam2_core.model.results import MemoryBank
+
+Direction = Literal["forward", "backward", "both"]
+
+#: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
+EMPTY_FRAMES_ALONG_Z = 3
+#: Frames of a stream of which records can still be looked up.
+STREAM_RECORDS = 4096
 
 
 class VideoSegmenter(VideoTracker):
@@ -85,13 +100,16 @@ class VideoSegmenter(VideoTracker):
             input_size=self.input_size,
             normalize_coords=normalize_coords,
         )
-        tracked = state.objects.get(object_id) or TrackedObject(object_id)
+        tracked = self._prompted_object(state, object_id)
         prompt = added if clear_old_points else joined(tracked.point_prompts.get(frame_index), added)
+        self._restore_logits(state, tracked, frame_index)
+        before = tracked.latest_ref(frame_index)
         previous = tracked.latest(frame_index)
         self._answer_prompt(state, tracked, frame_index, points=prompt, previous=previous)
-        tracked.point_prompts[frame_index] = prompt
-        tracked.mask_prompts.pop(frame_index, None)
-        return self.masks_on_frame(state, frame_index)
+        tracked.set_points(frame_index, prompt)
+        state.forget_runs(tracked)
+        state.records.flush()
+        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
 
     @torch.inference_mode()
     def prompt_mask(self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any) -> FrameMasks:
@@ -124,15 +142,19 @@ class VideoSegmenter(VideoTracker):
         """
         frame_index = checked_frame_index(frame_index, state.num_frames)
         prompt = mask_prompt(mask, frame_size=state.images.frame_size, input_size=self.input_size)
-        tracked = state.objects.get(object_id) or TrackedObject(object_id)
+        tracked = self._prompted_object(state, object_id)
+        before = tracked.latest_ref(frame_index)
         self._answer_prompt(state, tracked, frame_index, mask=prompt)
-        tracked.mask_prompts[frame_index] = prompt > 0
-        tracked.point_prompts.pop(frame_index, None)
-        return self.masks_on_frame(state, frame_index)
+        tracked.set_mask(frame_index, prompt > 0)
+        state.forget_runs(tracked)
+        state.records.flush()
+        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
 
     @torch.inference_mode()
     def masks_on_frame(self, state: VideoState, frame_index: int) -> FrameMasks:
         """Return what is known of all objects on a frame, without running the network.
+
+        Only where records were dropped because of their quota are the objects tracked to this frame again.
 
         Parameters
         ----------
@@ -161,12 +183,18 @@ class VideoSegmenter(VideoTracker):
         start_frame: int | None = None,
         frame_count: int | None = None,
         *,
+        direction: Direction | None = None,
         reverse: bool = False,
+        objects: Sequence[Hashable] | None = None,
         keep_corrections: bool = True,
+        stop_when_empty: int | Literal["auto"] | None = "auto",
+        resume: bool = False,
+        should_stop: Callable[[], bool] | None = None,
     ) -> Iterator[FrameMasks]:
         """Carry the objects through the stack, frame by frame.
 
-        Objects may be removed meanwhile; those added join at the next propagation.
+        Objects may be added, corrected and removed between two frames: those added, or corrected on a frame that is
+        still to come, are taken along from the next frame on (see :meth:`recompute` for the frames already passed).
 
         Parameters
         ----------
@@ -176,12 +204,27 @@ class VideoSegmenter(VideoTracker):
             Index of the frame to begin with, from 0; by default the earliest conditioning frame, one with a prompt that
             was not the correction of a tracked frame.
         frame_count : int, optional
-            How many frames, the first included, 0 or more; by default, and at most, all that are left in this
-            direction.
+            How many frames in each direction, the first included, 0 or more; by default, and at most, all that are
+            left.
+        direction : {"forward", "backward", "both"}, optional
+            Towards the stack's last frame (the default), its first, or first the one and then, from the frame before
+            ``start_frame``, the other.
         reverse : bool
-            Go towards the stack's first frame rather than its last.
+            Short for ``direction="backward"``.
+        objects : sequence of hashable, optional
+            Only these objects; by default all, with those added meanwhile.
         keep_corrections : bool
             Leave masks as they are where a person corrected a tracked frame, rather than track those frames again.
+            Locked frames are never tracked again.
+        stop_when_empty : int, "auto" or None
+            Give up an object once its mask was empty on so many frames in a row, until its next conditioning frame;
+            None never does. "auto" is 3 along z, where an object that has ended does not come back, else None.
+        resume : bool
+            Take up a propagation with the same arguments, objects and prompts that was broken off (also in an earlier
+            process, where the state has its records in a folder): frames it had completed come from the records.
+        should_stop : callable, optional
+            Asked before each frame and each group of objects; once it says True the iteration ends. Of a frame that was
+            not completed nothing is handed out, and ``resume`` computes it again.
 
         Returns
         -------
@@ -192,15 +235,44 @@ class VideoSegmenter(VideoTracker):
         Raises
         ------
         StateError
-            There is no object, or one without any prompt.
+            There is no object, one without any prompt, or none of an id in ``objects``.
         InvalidTypeError
             ``start_frame`` is no integer.
         InvalidInputError
-            There is no such frame, or ``frame_count`` is negative. All of these at the call, before the first frame.
+            There is no such frame or direction, or a number is negative. All of these at the call, before the first
+            frame.
         """
-        frames = self._frames_to_track(state, start_frame, frame_count, reverse)
-        objects = list(state.objects.values())
-        return self._propagated(state, objects, frames, reverse, keep_corrections)
+        chosen = direction or ("backward" if reverse else "forward")
+        if chosen not in ("forward", "backward", "both") or (reverse and chosen != "backward"):
+            raise InvalidInputError(
+                f'direction is "forward", "backward" or "both" (reverse=True means "backward"); got {direction!r}'
+                f"{' with reverse=True' if reverse else ''}."
+            )
+        if start_frame is not None:
+            start_frame = checked_frame_index(start_frame, state.num_frames)
+        if frame_count is not None and frame_count < 0:
+            raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
+        if stop_when_empty == "auto":
+            stop_when_empty = EMPTY_FRAMES_ALONG_Z if state.images.stack.axis == "z" else None
+        if stop_when_empty is not None and stop_when_empty < 1:
+            raise InvalidInputError(f"stop_when_empty is a number of frames, at least 1; got {stop_when_empty}.")
+        wanted = None if objects is None else [state.existing_object(object_id) for object_id in objects]
+        self._commit_prompts(state, wanted)
+        tracked = list(state.objects.values()) if wanted is None else wanted
+        if start_frame is None:
+            start_frame = min(frame for each in tracked for frame in each.conditioning)
+        passes = _passes(start_frame, frame_count, state.num_frames, chosen)
+        run = None
+        if resume:
+            description = {
+                "passes": [[frames.start, frames.stop, frames.step] for frames, _ in passes],
+                "keep": keep_corrections,
+                "stop": stop_when_empty,
+            }
+            run = [state.begin_run(tracked, description | {"reverse": backwards}) for _, backwards in passes]
+            state.records.flush()
+        propagation = _Propagation(keep_corrections, stop_when_empty, should_stop)
+        return self._propagated(state, wanted, passes, run, propagation)
 
     @torch.inference_mode()
     def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
@@ -216,57 +288,315 @@ class VideoSegmenter(VideoTracker):
         StateError
             There is no object, or one without any prompt.
         """
-        state = inference_state
-        if not state.objects:
+        self._commit_prompts(inference_state, None)
+
+    @torch.inference_mode()
+    def step(self, state: VideoState, frame: Any) -> FrameMasks:
+        """Take in the next frame of a stream and track all objects to it.
+
+        Memory stays bounded however long the stream is: few frames are kept, records go to disk, and what is known of
+        frames long past is let go of, but for prompted and locked ones.
+
+        Parameters
+        ----------
+        state : VideoState
+            The stream, from :meth:`~sam2_core.SAM2VideoPredictor.init_stream`.
+        frame : ndarray
+            (y, x) or (y, x, channel), of the shape and dtype of the first frame.
+
+        Returns
+        -------
+        FrameMasks
+            All N objects on this frame. Prompts on it, or on another frame that is still kept, count from the next
+            frame on.
+
+        Raises
+        ------
+        StateError
+            The state is no stream.
+        InvalidTypeError, InvalidInputError
+            The frame is no image, or unlike the first.
+        """
+        stack = state.images.stack
+        if not isinstance(stack, StreamFrames):
+            raise StateError("step takes the next frame of a stream; open one with init_stream, or use propagate.")
+        frame_index = stack.append(frame)
+        objects = list(state.objects.values())
+        result = self._next_frame(state, objects, frame_index, False, False, _Propagation(True, None, None))
+        state.forget_before(frame_index - STREAM_RECORDS)
+        state.records.flush()
+        return result
+
+    def labels_on_frame(
+        self, state: VideoState, frame_index: int, priority: Priority = "surest"
+    ) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """Make labels of the masks on a frame; the masks themselves may overlap and stay as they are.
+
+        Parameters
+        ----------
+        state : VideoState
+            The video, from :meth:`~sam2_core.SAM2VideoPredictor.init_state`.
+        frame_index : int
+            Index of the frame, from 0.
+        priority : {"surest", "lower id", "last"} or sequence of hashable
+            Whose a pixel is that several masks hold: of the highest logit; of the lowest number; of the object that
+            came last; or of the first one in a list of all object ids.
+
+        Returns
+        -------
+        ndarray
+            (y, x) int32 at the size of the frame: 0, or the object's id where all ids are positive integers, else its
+            place in ``state.obj_ids``, from 1.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            There is no such frame or priority, or a list of ids is not complete.
+        """
+        return labels_of(self.masks_on_frame(state, frame_index), priority)
+
+    @torch.inference_mode()
+    def estimate(
+        self,
+        state: VideoState,
+        frames: int | None = None,
+        objects: int | None = None,
+        *,
+        presets: Mapping[str, Preset] | None = None,
+    ) -> TrackingEstimate:
+        """Measure a step and say what tracking will take; nothing is changed.
+
+        Parameters
+        ----------
+        state : VideoState
+            The video, from :meth:`~sam2_core.SAM2VideoPredictor.init_state`.
+        frames, objects : int, optional
+            How many; by default those of the state.
+        presets : mapping of str to callable, optional
+            Cheaper ways to track, asked for their seconds: called with the state, the frames and the objects.
+
+        Returns
+        -------
+        TrackingEstimate
+            Seconds and bytes.
+
+        Raises
+        ------
+        InvalidInputError
+            A negative number.
+        """
+        return estimate_tracking(self, state, frames, objects, presets)
+
+    def _prompted_object(self, state: VideoState, object_id: Hashable) -> TrackedObject:
+        """Return the object of an id, or a new one."""
+        known = state.objects.get(object_id)
+        if known is not None:
+            return known
+        if self.joint_objects and any(tracked.conditioning for tracked in state.objects.values()):
+            raise StateError(
+                f"Object {object_id!r} cannot be added once tracking has begun, because objects are tracked jointly. "
+                "Call reset_state first, or build the predictor without joint_objects."
+            )
+        return state.new_object(object_id)
+
+    def _commit_prompts(self, state: VideoState, objects: Sequence[TrackedObject] | None) -> None:
+        """Check that each object can be propagated, then make answered prompts part of the memories."""
+        tracked = list(state.objects.values()) if objects is None else objects
+        if not tracked:
             raise StateError("There is nothing to propagate: add points, a box or a mask for an object first.")
-        for tracked in state.objects.values():
-            if not tracked.conditioning and not any(conditioning for _, conditioning in tracked.pending.values()):
+        for each in tracked:
+            if not each.conditioning and not any(pending.becomes_conditioning for pending in each.pending.values()):
+                if self.joint_objects and any(other.conditioning or other.pending for other in tracked):
+                    continue  # it will share the others' frames
                 raise StateError(
-                    f"Object {tracked.object_id!r} has no prompt to propagate from. Add points, a box or a mask for "
+                    f"Object {each.object_id!r} has no prompt to propagate from. Add points, a box or a mask for "
                     "it, or remove it."
                 )
-        pending: dict[int, list[FrameRecord]] = {}
-        for tracked in state.objects.values():
-            for frame_index, (record, _) in tracked.pending.items():
-                pending.setdefault(frame_index, []).append(record)
+        self._take_prompts_in(state, list(state.objects.values()) if self.joint_objects else tracked)
+
+    @torch.inference_mode()
+    def _take_prompts_in(self, state: VideoState, objects: Sequence[TrackedObject]) -> None:
+        """Make answered prompts part of the memories."""
+        if self.joint_objects:
+            self._share_prompted_frames(state, objects)
+        pending: dict[int, list[tuple[TrackedObject, FrameRecord]]] = {}
+        for tracked in objects:
+            for frame_index, found in tracked.pending.items():
+                pending.setdefault(frame_index, []).append((tracked, state.records.read(found.ref)))
         for frame_index in sorted(pending):
             self._encode_memories(state, frame_index, pending[frame_index])
-        for tracked in state.objects.values():
-            for frame_index in tracked.pending:
+        for tracked in objects:
+            for frame_index in list(tracked.pending):
                 self._clear_around_prompt(state, tracked, frame_index)
-            for frame_index, (record, becomes_conditioning) in tracked.pending.items():
-                if becomes_conditioning:
-                    tracked.conditioning[frame_index] = record
-                    tracked.recent.pop(frame_index, None)
-                else:
-                    self._remember(state, tracked, frame_index, record)
-            tracked.pending.clear()
+            for frame_index in list(tracked.pending):
+                tracked.change(frame_index, Change.COMMIT)
+        state.records.flush()
 
-    def _frames_to_track(
-        self, state: VideoState, start_frame: int | None, frame_count: int | None, reverse: bool
-    ) -> Sequence[int]:
-        if start_frame is not None:
-            start_frame = checked_frame_index(start_frame, state.num_frames)
-        if frame_count is not None and frame_count < 0:
-            raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
-        self.propagate_in_video_preflight(state)
-        if start_frame is None:
-            start_frame = min(frame for tracked in state.objects.values() for frame in tracked.conditioning)
-        left = start_frame + 1 if reverse else state.num_frames - start_frame
-        count = left if frame_count is None else min(frame_count, left)
-        return range(start_frame, start_frame - count, -1) if reverse else range(start_frame, start_frame + count)
+    def _share_prompted_frames(self, state: VideoState, objects: Sequence[TrackedObject]) -> None:
+        """Give every object a record on each frame on which any was prompted, as tracking them jointly needs.
+
+        Those without one get an empty mask, the score of an object in sight, and the pointer that an empty mask gives.
+        """
+        frames = sorted({frame for tracked in objects for frame in tracked.pending})
+        for frame_index in frames:
+            answers = [tracked.pending[frame_index] for tracked in objects if frame_index in tracked.pending]
+            conditions = any(answer.becomes_conditioning for answer in answers)
+            place = Place.PENDING_CONDITIONING if conditions else Place.PENDING_RECENT
+            empty: FrameRecord | None = None
+            for tracked in objects:
+                if frame_index in tracked.pending:
+                    continue
+                record = tracked.latest(frame_index)
+                if record is None:
+                    empty = record = empty or self._empty_record(state, frame_index)
+                tracked.put(
+                    frame_index,
+                    FrameRecord(
+                        mask_logits=record.shown_logits,
+                        mask=record.mask,
+                        object_pointer=record.object_pointer,
+                        object_score_logits=record.object_score_logits,
+                        predicted_iou=record.predicted_iou,
+                        from_prompt=True,
+                    ),
+                    place,
+                )
+
+    def _empty_record(self, state: VideoState, frame_index: int) -> FrameRecord:
+        height, width = self.input_size
+        nothing = torch.zeros(1, 1, height, width, device=self.device)
+        (record,) = self._records(
+            state,
+            self._step(state, 1, frame_index, memory=MemoryBank(), is_initial=True, mask=nothing),
+            from_prompt=True,
+        )
+        return FrameRecord(
+            mask_logits=torch.full_like(record.shown_logits, NO_OBJ_SCORE),
+            mask=torch.zeros_like(record.mask),
+            object_pointer=record.object_pointer,
+            object_score_logits=torch.full_like(record.object_score_logits, 10.0),
+            predicted_iou=record.predicted_iou,
+            from_prompt=True,
+        )
 
     def _propagated(
         self,
         state: VideoState,
-        objects: list[TrackedObject],
-        frames: Sequence[int],
-        reverse: bool,
-        keep_corrections: bool,
+        wanted: Sequence[TrackedObject] | None,
+        passes: Sequence[tuple[range, bool]],
+        runs: Sequence[tuple[bytes, int | None]] | None,
+        propagation: _Propagation,
     ) -> Iterator[FrameMasks]:
-        for frame_index in frames:
-            objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
-            if not objects:
-                return
-            # no context manager is open while the caller has the result: its own settings hold there
-            yield self._track_frame(state, objects, frame_index, reverse, keep_corrections)
+        for position, (frames, reverse) in enumerate(passes):
+            key, done = (None, None) if runs is None else runs[position]
+            propagation.begin()
+            for frame_index in frames:
+                if propagation.should_stop is not None and propagation.should_stop():
+                    return
+                objects = [
+                    tracked
+                    for tracked in (state.objects.values() if wanted is None else wanted)
+                    if state.objects.get(tracked.object_id) is tracked
+                ]
+                if not objects:
+                    return
+                is_done = done is not None and (frame_index >= done if reverse else frame_index <= done)
+                # no context manager is open while the caller has the result: its own settings hold there
+                try:
+                    result = self._next_frame(state, objects, frame_index, reverse, is_done, propagation)
+                except Cancelled:
+                    return
+                if key is not None and not is_done:
+                    state.finish_frame(key, frame_index)
+                state.records.flush()
+                yield result
+
+    @torch.inference_mode()
+    def _next_frame(
+        self,
+        state: VideoState,
+        objects: list[TrackedObject],
+        frame_index: int,
+        reverse: bool,
+        is_done: bool,
+        propagation: _Propagation,
+    ) -> FrameMasks:
+        """Track to a frame all objects that are to be tracked there; one that is done comes from the records."""
+        if any(tracked.pending for tracked in objects):
+            self._take_prompts_in(state, objects)
+        active = [each for each in objects if each.conditioning and not propagation.has_given_up(each, frame_index)]
+        if is_done:
+            result = self._results(state, frame_index, objects)
+        else:
+            result = self._track_frame(
+                state,
+                active,
+                frame_index,
+                reverse,
+                propagation.keep_corrections,
+                should_stop=propagation.should_stop,
+            )
+            if len(active) < len(objects):
+                result = self._with_the_others(state, result, objects)
+        if propagation.stop_when_empty is not None:
+            propagation.count_empty(active, frame_index)
+        return result
+
+    def _with_the_others(self, state: VideoState, result: FrameMasks, objects: list[TrackedObject]) -> FrameMasks:
+        """Add rows for objects that were not tracked to a frame, with what is on record for them."""
+        complete = self._results(state, result.frame_index, objects)
+        rows = {object_id: row for row, object_id in enumerate(complete.object_ids)}
+        for row, object_id in enumerate(result.object_ids):
+            complete.boxes[rows[object_id]] = result.boxes[row]
+        return complete
+
+
+class _Propagation:
+    """Options of one propagation, and which objects it has given up.
+
+    Parameters
+    ----------
+    keep_corrections : bool
+    stop_when_empty : int or None
+    should_stop : callable or None
+    """
+
+    def __init__(
+        self, keep_corrections: bool, stop_when_empty: int | None, should_stop: Callable[[], bool] | None
+    ) -> None:
+        self.keep_corrections = keep_corrections
+        self.stop_when_empty = stop_when_empty
+        self.should_stop = should_stop
+        self._empty: dict[int, int] = {}
+
+    def begin(self) -> None:
+        """Begin in a new direction."""
+        self._empty.clear()
+
+    def has_given_up(self, tracked: TrackedObject, frame_index: int) -> bool:
+        """Whether an object is not tracked to a frame; a conditioning frame brings it back."""
+        if self.stop_when_empty is None:
+            return False
+        if frame_index in tracked.conditioning:
+            self._empty[tracked.number] = 0
+        return self._empty.get(tracked.number, 0) >= self.stop_when_empty
+
+    def count_empty(self, objects: Sequence[TrackedObject], frame_index: int) -> None:
+        """Count for how long objects have been empty."""
+        for tracked in objects:
+            record = tracked.latest(frame_index)
+            is_empty = record is None or not bool(record.mask.any())
+            self._empty[tracked.number] = self._empty.get(tracked.number, 0) + 1 if is_empty else 0
+
+
+def _passes(start: int, count: int | None, num_frames: int, direction: Direction) -> list[tuple[range, bool]]:
+    """List the frames to go over, and whether backwards."""
+    passes = []
+    if direction in ("forward", "both"):
+        ahead = num_frames - start if count is None else min(count, num_frames - start)
+        passes.append((range(start, start + ahead), False))
+    if direction in ("backward", "both"):
+        first = start - 1 if direction == "both" else start
+        behind = first + 1 if count is None else min(count, first + 1)
+        passes.append((range(first, first - behind, -1), True))
+    return passes

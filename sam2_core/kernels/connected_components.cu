@@ -55,9 +55,10 @@ static __device__ __forceinline__ void set_parent(int* parents, int node, int pa
     *(volatile int*)(parents + node) = parent;
 }
 
-// The root above `node`, halving the path on the way. The store races with other stores and with atomicMin, harmlessly:
-// it only ever replaces a parent by an ancestor, and whoever finds by atomicMin that a node had stopped being a root
-// unites its old parent as well (see `unite`).
+// The root above `node`, halving the path on the way; for merging alone. The store races with other stores and with
+// atomicMin, harmlessly: it only ever replaces a parent by an ancestor, and whoever finds by atomicMin that a node had
+// stopped being a root unites its old parent as well (see `unite`). So all parents a node ever had end up in one tree,
+// whose root is its smallest index, whatever the order.
 static __device__ __forceinline__ int find_root(int* parents, int node) {
     int parent = parent_of(parents, node);
     while (parent != node) {
@@ -68,6 +69,20 @@ static __device__ __forceinline__ int find_root(int* parents, int node) {
         parent = parent_of(parents, node);
     }
     return node;
+}
+
+// The root above `node`, for the pass in which every quad is hung directly below its root. Only the thread of a quad may
+// write its parent there: by halving, another thread could put an ancestor it had read before back over the root, and
+// labels and areas would be those of an inner node. The shortcut is written at every step, so that threads which pass
+// through `node` meanwhile have less to walk.
+static __device__ __forceinline__ int hang_below_root(int* parents, int node) {
+    int above = parent_of(parents, node), parent = parent_of(parents, above);
+    while (parent != above) {
+        set_parent(parents, node, parent);
+        above = parent;
+        parent = parent_of(parents, above);
+    }
+    return above;
 }
 
 static __device__ __forceinline__ void unite(int* parents, int first, int second) {
@@ -166,10 +181,7 @@ extern "C" __global__ void sum_areas(
             const int here = row * quad_columns + column;
             const unsigned quad = column < quad_columns ? quads[image * quad_count + here] : 0u;
             int root = -1;
-            if (quad) {
-                root = find_root(parents, here);
-                set_parent(parents, here, root);
-            }
+            if (quad) root = hang_below_root(parents, here);
             const int area = __popc(quad);
             const unsigned peers = __match_any_sync(FULL_WARP, root);
             const unsigned ones = __ballot_sync(FULL_WARP, area & 1);
@@ -183,7 +195,8 @@ extern "C" __global__ void sum_areas(
     }
 }
 
-// Spreads label (root index + 1, so 0 stays background) and area over the pixels.
+// Spreads label and area over the pixels. The label is the root's index + 1, so that 0 stays background: that of the
+// component's first quad in reading order, the same on every run.
 extern "C" __global__ void write_labels(
     const unsigned char* __restrict__ quads, const int* __restrict__ parents, const int* __restrict__ sums,
     int* __restrict__ labels, int* __restrict__ areas, int image_count, int height, int width) {

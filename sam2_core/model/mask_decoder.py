@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.model.fine_features import FineFeatures
 from sam2_core.model.layers import MLP, LayerNorm2d
 from sam2_core.model.results import DecodedMasks
 from sam2_core.model.two_way_transformer import TwoWayTransformer
@@ -129,7 +130,7 @@ class MaskDecoder(nn.Module):
         dense_prompt_embeddings: Tensor,
         multimask_output: bool,
         repeat_image: bool,
-        high_res_features: Sequence[Tensor] | None = None,
+        high_res_features: Sequence[Tensor] | FineFeatures | None = None,
     ) -> DecodedMasks:
         """Decode masks.
 
@@ -143,8 +144,9 @@ class MaskDecoder(nn.Module):
             Return the candidates (M = 3) rather than one mask (M = 1).
         repeat_image : bool
             The one image serves all B prompts.
-        high_res_features : sequence of Tensor, optional
-            Maps of stride 4 and 8: (B or 1, C / 8, 4 h, 4 w) and (B or 1, C / 4, 2 h, 2 w).
+        high_res_features : sequence of Tensor or FineFeatures, optional
+            Maps of stride 4 and 8: (B or 1, C / 8, 4 h, 4 w) and (B or 1, C / 4, 2 h, 2 w). For several calls on one
+            image, bring them into order once: ``FineFeatures.nest(maps)``.
 
         Returns
         -------
@@ -215,14 +217,17 @@ class MaskDecoder(nn.Module):
         return self.iou_prediction_head(looked.iou_token)
 
     def draw(
-        self, looked: PromptedImage, high_res_features: Sequence[Tensor] | None, masks: slice = slice(None)
+        self,
+        looked: PromptedImage,
+        high_res_features: Sequence[Tensor] | FineFeatures | None,
+        masks: slice = slice(None),
     ) -> Tensor:
         """Draw masks of prompts.
 
         Parameters
         ----------
         looked : PromptedImage
-        high_res_features : sequence of Tensor, optional
+        high_res_features : sequence of Tensor or FineFeatures, optional
             Maps of stride 4 and 8.
         masks : slice
             Which of the mask tokens, all by default.
@@ -235,9 +240,13 @@ class MaskDecoder(nn.Module):
         tokens = looked.mask_tokens[:, masks]
         networks = list(self.output_hypernetworks_mlps)[masks]
         hyper = torch.stack([network(tokens[:, index]) for index, network in enumerate(networks)], dim=1)
-        return self._paint(hyper, self._upscale(looked.pixels, *looked.grid, high_res_features), *looked.grid)
+        fine = None
+        if self.use_high_res_features and high_res_features is not None:
+            given = high_res_features
+            fine = given if isinstance(given, FineFeatures) else FineFeatures.nest(given)
+        return self._paint(hyper, self._upscale(looked.pixels, fine), *looked.grid)
 
-    def _upscale(self, pixels: Tensor, height: int, width: int, high_res: Sequence[Tensor] | None) -> Tensor:
+    def _upscale(self, pixels: Tensor, fine: FineFeatures | None) -> Tensor:
         """Enlarge pixels (B, h * w, C) fourfold: (B, h * w * 16, C / 8), the sub-pixels of a pixel together.
 
         A transposed convolution of stride 2 and kernel 2 is a linear layer from a pixel to its four sub-pixels. They
@@ -245,12 +254,12 @@ class MaskDecoder(nn.Module):
         """
         grow1, norm, act1, grow2, act2 = self.output_upscaling
         x = _grow(pixels, grow1)  # type: ignore[arg-type]
-        if self.use_high_res_features and high_res is not None:
-            x = x + _sub_pixels(high_res[1], height, width, 1)
+        if fine is not None:
+            x = x + fine.stride8
         x = act1(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))  # type: ignore[arg-type]
         x = _grow(x, grow2)  # type: ignore[arg-type]
-        if self.use_high_res_features and high_res is not None:
-            x = x + _sub_pixels(high_res[0], height, width, 2)
+        if fine is not None:
+            x = x + fine.stride4
         return act2(x)
 
     def _paint(self, hyper: Tensor, pixels: Tensor, height: int, width: int) -> Tensor:
@@ -280,13 +289,3 @@ def _grow(x: Tensor, layer: nn.ConvTranspose2d) -> Tensor:
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
     bias = None if layer.bias is None else layer.bias.repeat(4)
     return F.linear(x, weight, bias).view(x.shape[0], 4 * x.shape[1], layer.out_channels)
-
-
-def _sub_pixels(feature: Tensor, height: int, width: int, depth: int) -> Tensor:
-    """Bring a map (B, C, 2^depth h, 2^depth w) into nested order: (B, h * w * 4^depth, C)."""
-    batch, channels = feature.shape[:2]
-    if depth == 1:
-        nested = feature.view(batch, channels, height, 2, width, 2).permute(0, 2, 4, 3, 5, 1)
-    else:
-        nested = feature.view(batch, channels, height, 2, 2, width, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1)
-    return nested.reshape(batch, -1, channels)

@@ -162,3 +162,22 @@ class MemoryBank:
 
     conditioning: dict[int, FrameOutput] = field(default_factory=dict)
     recent: dict[int, FrameOutput] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MemoryTokens:
+    """What a batch of objects reads, chosen and laid out: the other way to give memory to :meth:`SAM2Base.track_step`.
+
+    Attributes
+    ----------
+    tokens : Tensor (B, M, C_mem)
+        Mask memories one after another, in row-major order, then object pointers.
+    encodings : Tensor (B or 1, M, C_mem)
+        Spatial and temporal position encodings of the tokens.
+    pointer_tokens : int
+        How many of the last tokens belong to pointers, which have no place in the frame.
+    """
+
+    tokens: Tensor
+    encodings: Tensor
+    pointer_tokens: int

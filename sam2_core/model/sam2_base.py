@@ -15,7 +15,14 @@ from sam2_core.model.memory_attention import MemoryAttention
 from sam2_core.model.memory_encoder import MemoryEncoder
 from sam2_core.model.memory_selection import MemoryReading, read_memory
 from sam2_core.model.position_encoding import get_1d_sine_pe
-from sam2_core.model.results import EncodedMemory, FrameOutput, ImageFeatures, MemoryBank, PointPrompts
+from sam2_core.model.results import (
+    EncodedMemory,
+    FrameOutput,
+    ImageFeatures,
+    MemoryBank,
+    MemoryTokens,
+    PointPrompts,
+)
 
 
 class SAM2Base(FrameSegmenter):
@@ -176,7 +183,7 @@ class SAM2Base(FrameSegmenter):
         frame_idx: int,
         is_init_cond_frame: bool,
         features: ImageFeatures,
-        memory: MemoryBank,
+        memory: MemoryBank | MemoryTokens,
         num_frames: int | None,
         track_in_reverse: bool = False,
     ) -> Tensor:
@@ -195,6 +202,8 @@ class SAM2Base(FrameSegmenter):
                 )
             tokens, encodings = (t.expand(batch, 1, -1) for t in (self.no_mem_embed, self.no_mem_pos_enc))
             unplaced = 1
+        elif isinstance(memory, MemoryTokens):
+            tokens, encodings, unplaced = memory.tokens, memory.encodings, memory.pointer_tokens
         else:
             limit = (
                 self.max_obj_ptrs_in_encoder if num_frames is None else min(num_frames, self.max_obj_ptrs_in_encoder)
@@ -300,7 +309,7 @@ class SAM2Base(FrameSegmenter):
         features: ImageFeatures,
         point_inputs: PointPrompts | None,
         mask_inputs: Tensor | None,
-        memory: MemoryBank,
+        memory: MemoryBank | MemoryTokens,
         num_frames: int | None,
         track_in_reverse: bool = False,
         run_mem_encoder: bool = True,
@@ -318,8 +327,8 @@ class SAM2Base(FrameSegmenter):
         point_inputs : PointPrompts, optional
         mask_inputs : Tensor (B, 1, H, W), optional
             Mask prompts in [0, 1].
-        memory : MemoryBank
-            Of these objects.
+        memory : MemoryBank or MemoryTokens
+            Of these objects: outputs of earlier frames to choose from, or what was chosen.
         num_frames : int, optional
             Length of the stack.
         track_in_reverse : bool

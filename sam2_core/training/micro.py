@@ -21,14 +21,16 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sam2_core.checkpoints.config import instantiate_model, load_config
+from sam2_core.errors import CheckpointError, MissingFileError
 from sam2_core.model import SAM2Base
 from sam2_core.training.dense_head import DenseHead
 from sam2_core.training.initialisation import initialise
@@ -40,7 +42,9 @@ from sam2_core.training.trainer import StepRandom, Task, Trainer, TrainerOptions
 
 CONFIG = "configs/sam2.1/sam2.1_hiera_micro.yaml"
 WEIGHTS = Path(__file__).parents[1] / "checkpoints" / "weights" / "sam2.1_hiera_micro.safetensors"
-STILLS, STACKS = 2500, 1400
+STILLS, STACKS = 3000, 1000
+# Pixels; stills are larger than any crop, so that small cells stay small in it.
+STILL_SIDE, STACK_SIDE = 320, 256
 STACK_FRAMES = 4
 
 
@@ -108,6 +112,32 @@ PHASES = (
 )
 
 
+# From trained weights on: masks as large as the cells, the right candidate, touching cells; the memory is kept.
+FURTHER_WEIGHTS = LossWeights(balanced=0.0, local=2.0, iou=1.5, score=0.5, dense=0.3, others=0.3, single=0.5)
+FURTHER_PHASES = (
+    Phase(
+        0.6,
+        (
+            Work(0.45, 128, 4, 10),
+            Work(0.42, 256, 1, 14),
+            Work(0.09, 128, 1, 6, STACK_FRAMES),
+            Work(0.04, 256, 1, 3, STACK_FRAMES),
+        ),
+        FURTHER_WEIGHTS,
+    ),
+    Phase(
+        1.0,
+        (
+            Work(0.3, 128, 4, 10),
+            Work(0.52, 256, 1, 14),
+            Work(0.1, 128, 1, 6, STACK_FRAMES),
+            Work(0.08, 256, 1, 3, STACK_FRAMES),
+        ),
+        replace(FURTHER_WEIGHTS, dense=0.1, score=1.0),
+    ),
+)
+
+
 def build_modules(seed: int = 0) -> nn.ModuleDict:
     """A new network, initialised, and its auxiliary head; position frequencies as at 256 pixels whatever the config."""
     torch.manual_seed(seed)
@@ -164,19 +194,38 @@ class _Clock:
         return self._share
 
 
-def _train(rank: int, workers: int, folder: Path, hours: float, meeting: str, options: TrainerOptions) -> None:
+def _start_from(model: SAM2Base, weights: Path) -> None:
+    """Give a new network the weights of an earlier one, which are for the configured input size."""
+    if not weights.exists():
+        raise MissingFileError(f"No weights at {weights} to start from.")
+    state = {name: value.float() for name, value in load_file(weights).items()}
+    own = model.state_dict()
+    wrong = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
+    if wrong or len(state) != len(own):
+        raise CheckpointError(f"{weights} does not hold the weights of {CONFIG}, for example {(wrong or ['more'])[0]}.")
+    model.load_state_dict(state)
+
+
+def _train(
+    rank: int, workers: int, folder: Path, hours: float, meeting: str, options: TrainerOptions, start: Path | None
+) -> None:
     torch.set_num_threads(1)
     if workers > 1:
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
     modules = build_modules()
+    model = modules["model"]
+    assert isinstance(model, SAM2Base)
+    goes_on = (folder / "checkpoint.pt").exists()
+    if start is not None and not goes_on:
+        _start_from(model, start)
     trainer = Trainer(modules, options, folder)
     used = 0.0
-    if (folder / "checkpoint.pt").exists():
+    further = start is not None
+    if goes_on:
         extra = trainer.resume()
         used = float(extra["used"])
+        further = bool(extra.get("further", False))
         # The position frequencies in a checkpoint are those of the last step's size.
-        model = modules["model"]
-        assert isinstance(model, SAM2Base)
         model.image_size = int(extra["size"])
         now = model.image_size
         set_input_size(model, 32)
@@ -186,9 +235,7 @@ def _train(rank: int, workers: int, folder: Path, hours: float, meeting: str, op
 
     def save() -> None:
         if rank == 0:
-            model = modules["model"]
-            assert isinstance(model, SAM2Base)
-            trainer.save({"used": clock.used, "size": model.input_size[0]})
+            trainer.save({"used": clock.used, "size": model.input_size[0], "further": further})
 
     def until_of(end: float) -> object:
         def until(step: int) -> bool:
@@ -200,21 +247,35 @@ def _train(rank: int, workers: int, folder: Path, hours: float, meeting: str, op
 
         return until
 
-    for phase in PHASES:
+    for phase in FURTHER_PHASES if further else PHASES:
         until = until_of(phase.until)
         trainer.run(task_of(phase, modules, folder), clock, until)  # type: ignore[arg-type]
     save()
 
 
-def train(folder: Path, hours: float, workers: int, options: TrainerOptions) -> None:
-    """Train in one or several processes; goes on from an earlier run in the folder."""
+def train(folder: Path, hours: float, workers: int, options: TrainerOptions, start: Path | None = None) -> None:
+    """Train in one or several processes; goes on from an earlier run in the folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's, with its pools.
+    hours : float
+        Of the whole run, earlier calls included.
+    workers : int
+        Processes of one thread each.
+    options : TrainerOptions
+    start : Path, optional
+        Weights (as :func:`export` writes them) that a new run starts from, with a new optimiser and
+        `FURTHER_PHASES` in place of `PHASES`. A run that goes on keeps what it started with.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         meeting = os.path.join(scratch, "meeting")
         if workers == 1:
-            _train(0, 1, folder, hours, meeting, options)
+            _train(0, 1, folder, hours, meeting, options, start)
         else:
             torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
-                _train, args=(workers, folder, hours, meeting, options), nprocs=workers
+                _train, args=(workers, folder, hours, meeting, options, start), nprocs=workers
             )
 
 
@@ -232,8 +293,6 @@ def export(folder: Path, target: Path, size: int | None = None, about: dict[str,
     about : dict, optional
         Further metadata.
     """
-    from safetensors.torch import save_file
-
     modules = build_modules()
     trainer = Trainer(modules, TrainerOptions(), folder)
     extra = trainer.resume()
@@ -266,11 +325,11 @@ def export(folder: Path, target: Path, size: int | None = None, about: dict[str,
 
 def draw(folder: Path) -> None:
     """Draw the pools of a run."""
-    for name, first, count, frames in (
-        ("stills", 1_000_000, STILLS, 1),
-        ("stacks", 2_000_000, STACKS, STACK_FRAMES),
+    for name, first, count, frames, side in (
+        ("stills", 1_000_000, STILLS, 1, STILL_SIDE),
+        ("stacks", 2_000_000, STACKS, STACK_FRAMES, STACK_SIDE),
     ):
-        for drawn in draw_pool(folder / name, first_seed=first, stacks=count, frames=frames):
+        for drawn in draw_pool(folder / name, first_seed=first, stacks=count, frames=frames, size=(side, side)):
             if drawn % 100 == 0:
                 print(f"{name}: {drawn} of {count}", flush=True)
 
@@ -283,14 +342,19 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.4)
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--learning-rate", type=float, default=6e-4)
+    parser.add_argument("--warm-up", type=int, default=100, help="steps")
+    parser.add_argument("--averaging", type=float, default=0.998, help="decay of the averaged weights")
+    parser.add_argument("--start", type=Path, default=None, help="weights that a new run starts from")
     parser.add_argument("--target", type=Path, default=WEIGHTS)
     parser.add_argument("--size", type=int, default=None)
     arguments = parser.parse_args()
     if arguments.command == "draw":
         draw(arguments.folder)
     elif arguments.command == "train":
-        options = TrainerOptions(learning_rate=arguments.learning_rate)
-        train(arguments.folder, arguments.hours, arguments.workers, options)
+        options = TrainerOptions(
+            learning_rate=arguments.learning_rate, warm_up=arguments.warm_up, averaging=arguments.averaging
+        )
+        train(arguments.folder, arguments.hours, arguments.workers, options, arguments.start)
     else:
         export(arguments.folder, arguments.target, arguments.size)
 

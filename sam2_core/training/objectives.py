@@ -7,7 +7,7 @@ covers: the full-resolution mask is a bilinear enlargement of that grid, at sixt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from sam2_core.model import ImageFeatures, MemoryBank, PointPrompts, SAM2Base
 from sam2_core.training import prompts
 from sam2_core.training.dense_head import DenseHead, dense_loss, dense_targets
-from sam2_core.training.losses import PromptStep, actual_iou, balanced_loss, dice_loss, focal_loss
+from sam2_core.training.losses import PromptStep, actual_iou, balanced_loss, dice_loss, focal_loss, local_loss
 from sam2_core.training.samples import Batch
 
 
@@ -27,19 +27,24 @@ class LossWeights:
 
     Attributes
     ----------
-    balanced, focal, dice, iou, score, dense
+    balanced, focal, local, dice, iou, score, dense
         See :mod:`sam2_core.training.losses` and :mod:`sam2_core.training.dense_head`.
     others
-        Weight of the mean loss of all candidates beside the best one's: keeps every candidate alive.
+        Weight of the mean loss of all candidates beside the best one's: keeps every candidate alive, and makes it
+        matter less which of them is chosen.
+    single
+        Weight of the single mask's loss beside that of the candidates.
     """
 
     balanced: float = 1.0
     focal: float = 0.0
+    local: float = 0.0
     dice: float = 1.0
     iou: float = 0.5
     score: float = 0.2
     dense: float = 0.5
     others: float = 0.1
+    single: float = 0.0
 
 
 def covered(masks: Tensor) -> Tensor:
@@ -73,6 +78,8 @@ def mask_step_loss(step: PromptStep, truth: Tensor, weights: LossWeights) -> tup
         each = each + weights.balanced * balanced_loss(step.masks, truth)
     if weights.focal:
         each = each + weights.focal * focal_loss(step.masks, spread).flatten(2).mean(dim=-1)
+    if weights.local:
+        each = each + weights.local * local_loss(step.masks, truth)
     best = each.detach().argmin(dim=1, keepdim=True)
     mask = each.gather(1, best) + weights.others * each.mean(dim=1, keepdim=True)
     ious = actual_iou(step.masks.detach(), truth.expand_as(step.masks), 0.5)
@@ -96,21 +103,24 @@ def _repeated(features: ImageFeatures, count: int) -> ImageFeatures:
     )
 
 
-def _decode(
-    model: SAM2Base, features: ImageFeatures, points: PointPrompts, masks: Tensor | None, multimask: bool
-) -> PromptStep:
-    """Decode prompts on frames without memory; unlike `forward_sam_heads`, masks stay where the score says absent."""
+def _decode(model: SAM2Base, features: ImageFeatures, points: PointPrompts, masks: Tensor | None) -> PromptStep:
+    """Decode prompts on frames without memory: the single mask and the candidates.
+
+    Unlike `forward_sam_heads` it keeps the masks of objects whose score says absent.
+    """
     sparse, dense = model.sam_prompt_encoder((points.coords, points.labels), None, masks)
-    decoded = model.sam_mask_decoder(
-        model.image_embedding(features),
-        model.sam_prompt_encoder.get_dense_pe(),
-        sparse,
-        dense,
-        multimask_output=multimask,
-        repeat_image=False,
-        high_res_features=features.maps[:2],
-    )
-    return PromptStep(decoded.masks, decoded.predicted_ious, decoded.object_score_logits)
+    decoder = model.sam_mask_decoder
+    looked = decoder.look(model.image_embedding(features), model.sam_prompt_encoder.get_dense_pe(), sparse, dense)
+    scores = decoder.pred_obj_score_head(looked.object_token)
+    return PromptStep(decoder.draw(looked, features.maps[:2]), decoder.predicted_ious(looked), scores)
+
+
+def _single(step: PromptStep) -> PromptStep:
+    return replace(step, masks=step.masks[:, :1], predicted_ious=step.predicted_ious[:, :1])
+
+
+def _candidates(step: PromptStep) -> PromptStep:
+    return replace(step, masks=step.masks[:, 1:], predicted_ious=step.predicted_ious[:, 1:])
 
 
 def image_loss(
@@ -147,14 +157,18 @@ def image_loss(
     else:
         points = prompts.joined(prompts.clicks(random, masks), prompts.clicks(random, masks, central=0.0))
         multimask = random.random() < 0.2
-    step = _decode(model, objects, points, None, multimask)
+    decoded = _decode(model, objects, points, None)
+    step = _candidates(decoded) if multimask else _single(decoded)
     loss, ious = mask_step_loss(step, truth, weights)
+    if multimask and weights.single:
+        loss = loss + weights.single * mask_step_loss(_single(decoded), truth, weights)[0]
     if random.random() < 0.2:
         chosen = step.predicted_ious.argmax(dim=1)[:, None, None, None]
         logits = step.masks.detach().take_along_dim(chosen, dim=1)
         said = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0] > 0
         points = prompts.joined(points, prompts.corrections(random, masks, said))
-        corrected, _ = mask_step_loss(_decode(model, objects, points, logits.clamp(-32, 32), False), truth, weights)
+        again = _single(_decode(model, objects, points, logits.clamp(-32, 32)))
+        corrected, _ = mask_step_loss(again, truth, weights)
         loss = 0.7 * loss + 0.5 * corrected
     measures = {"iou": float(best_scored(step, ious).nanmean()), "best": float(ious.amax(dim=1).nanmean())}
     if head is not None and weights.dense:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.training.generator import StackKind, draw_stack
+from sam2_core.training.generator import StackKind, draw_stack, random_nuclei
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,13 @@ class Pool:
 
 
 def draw_pool(
-    folder: Path, *, first_seed: int, stacks: int, frames: int, size: tuple[int, int] = (256, 256)
+    folder: Path,
+    *,
+    first_seed: int,
+    stacks: int,
+    frames: int,
+    size: tuple[int, int] = (256, 256),
+    nuclei: float = 0.5,
 ) -> Iterator[int]:
     """Draw stacks into a folder, one after another; slices and time-lapses take turns.
 
@@ -57,6 +63,8 @@ def draw_pool(
         How many, and how long.
     size
         (height, width) in pixels.
+    nuclei
+        Share of the stacks that show fluorescent nuclei (:func:`random_nuclei`); the others show anything.
 
     Yields
     ------
@@ -65,6 +73,8 @@ def draw_pool(
     """
     if stacks < 1 or frames < 1:
         raise InvalidInputError(f"A pool needs at least one stack of one frame, got {stacks} of {frames}.")
+    if not 0 <= nuclei <= 1:
+        raise InvalidInputError(f"nuclei is a share of the stacks, from 0 to 1; got {nuclei}.")
     folder.mkdir(parents=True, exist_ok=True)
     shape = (stacks, frames, *size)
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
@@ -72,7 +82,10 @@ def draw_pool(
     kinds: tuple[StackKind, StackKind] = ("z", "time")
     for index in range(stacks):
         seed = first_seed + index
-        stack = draw_stack(seed, frames=frames, size=size, kind="still" if frames == 1 else kinds[seed % 2])
+        kind = "still" if frames == 1 else kinds[seed % 2]
+        random = np.random.default_rng(seed)
+        people, look = random_nuclei(random, size) if random.random() < nuclei else (None, None)
+        stack = draw_stack(random, frames=frames, size=size, kind=kind, population=people, appearance=look)
         images[index], labels[index] = stack.image, stack.labels
         (folder / "drawn.json").write_text(json.dumps({"stacks": index + 1, "first_seed": first_seed}))
         yield index + 1

@@ -44,7 +44,7 @@ def _crop(
 ) -> tuple[Tensor, Tensor]:
     """Crop, resize, turn and flip a stack (T, y, x) to (T, size, size): float32 in [0, 1] and int64."""
     height, width = image.shape[1:]
-    side = int(np.clip(size * np.exp(random.uniform(np.log(0.5), np.log(1.5))), 48, min(height, width)))
+    side = int(np.clip(size * np.exp(random.uniform(np.log(0.6), np.log(1.5))), 48, min(height, width)))
     tall = int(np.clip(side * np.exp(random.normal(0, 0.08)), 40, height))
     top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - side + 1))
     window = np.s_[:, top : top + tall, left : left + side]
@@ -98,7 +98,7 @@ def draw_batch(
     objects: int,
     size: int,
     frames: int = 1,
-    smallest_area: float = 70.0,
+    smallest_area: float = 40.0,
 ) -> Batch:
     """Take random stacks from a pool and random objects from each.
 

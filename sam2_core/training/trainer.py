@@ -103,7 +103,7 @@ class Trainer:
             [{"params": decayed, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=options.learning_rate,
             betas=(0.9, 0.98),
-            foreach=True,
+            fused=True,
         )
         self.step = 0
         self.average = [p.detach().clone() for p in self._parameters]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -13,8 +14,7 @@ from sam2_core.errors import InvalidInputError
 LOW_PERCENTILE = 1.0
 HIGH_PERCENTILE = 99.8
 
-Contrast: TypeAlias = Literal["auto"] | tuple[float, float] | None
-"""``None``: uint8 as it is, the rest from percentiles; ``"auto"``: uint8 too; ``(low, high)``: these limits."""
+ContrastPair: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,25 @@ class ContrastLimits:
         pairs = [_percentile_pair(group) for group in groups]
         return cls(tuple(low for low, _ in pairs), tuple(high for _, high in pairs))
 
+    def as_dict(self) -> dict[str, list[float]]:
+        """Limits as plain lists, to be stored as JSON; :meth:`from_dict` reads them back exactly."""
+        return {"low": list(self.low), "high": list(self.high)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Sequence[float]]) -> ContrastLimits:
+        """Limits from what :meth:`as_dict` gave.
+
+        Raises
+        ------
+        InvalidInputError
+            Not such a mapping.
+        """
+        try:
+            low, high = (tuple(float(value) for value in stored[word]) for word in ("low", "high"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInputError(f'Stored contrast limits need lists "low" and "high"; got {stored!r}.') from error
+        return cls(low, high)
+
     def apply(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
         """Map raw intensities to 0..255, linearly between the limits and clipped beyond them.
 
@@ -79,10 +98,14 @@ class ContrastLimits:
         return scaled.astype(np.uint8)
 
 
+Contrast: TypeAlias = Literal["auto"] | ContrastPair | Sequence[ContrastPair] | ContrastLimits | None
+"""``None``: uint8 as it is, the rest from percentiles; ``"auto"``: uint8 too; ``(low, high)`` or limits: these."""
+
+
 def _percentile_pair(values: NDArray[Any]) -> tuple[float, float]:
     low, high = (float(value) for value in np.percentile(values.astype(np.float64), (LOW_PERCENTILE, HIGH_PERCENTILE)))
     if low < high:
         return low, high
     # a few bright specks on a flat ground: the percentiles coincide, the extremes do not
     low, high = float(values.min()), float(values.max())
-    return (low, high) if low < high else (low, low + 1.0)
+    return (low, high) if low < high else (low, max(low + 1.0, float(np.nextafter(low, np.inf))))

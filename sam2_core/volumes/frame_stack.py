@@ -6,8 +6,9 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,16 @@ from numpy.typing import NDArray
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.contrast import Contrast, ContrastLimits
 
-SAMPLE_FRAMES = 16
-SAMPLE_PIXELS = 1_000_000
-SAMPLE_SEED = 20241
+if TYPE_CHECKING:
+    from sam2_core.volumes.volume import Volume
 
 
 class FrameStack(ABC):
     """The frames of an image, a video, a time-lapse or a z-stack, read lazily.
 
-    A picture is a stack of one frame. Frames are read when asked for and are not kept (video keeps a bounded number of
-    decoded ones), so a stack may be far larger than memory.
+    A picture is a stack of one frame. Frames are read when asked for and few of them are kept, so a stack may be far
+    larger than memory. What the model sees (contrast) is fixed for the whole stack; what a display shows is the
+    display's own business.
 
     Parameters
     ----------
@@ -39,12 +40,21 @@ class FrameStack(ABC):
     dtype : numpy.dtype
         Dtype of the raw intensities.
     axis : str
-        What the frames are counted along: "z", "t", or "frame" where the source does not say.
+        What the frames are counted along: "z", "t", "y", "x", or "frame" where the source does not say.
     colour : bool
         Whether three channels are the colours of one picture, which share their contrast limits, rather than stains.
-    contrast : None, "auto" or (float, float)
+    contrast : None, "auto", (float, float), sequence of such pairs, or ContrastLimits
         ``None`` passes uint8 on as it is and scales other dtypes by percentiles 1 and 99.8 of a bounded sample;
-        "auto" does so for uint8 too; a pair gives the intensities for black and white.
+        "auto" does so for uint8 too; a pair gives the intensities for black and white, several pairs those of each
+        channel. ``stack.contrast_limits`` of an earlier run may be passed as it is.
+    spacing : (float, float, float)
+        Physical size of one step along (frame, y, x), rows and columns of the frame; 1.0 where it is not known.
+    spacing_unit : str, optional
+        Unit of the rows and columns ("micrometer"); ``None`` where it is not known.
+    address : str, optional
+        Path or URL of the source.
+    volume : Volume, optional
+        What the frames are planes of.
     """
 
     def __init__(
@@ -58,6 +68,10 @@ class FrameStack(ABC):
         axis: str,
         colour: bool,
         contrast: Contrast,
+        spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        spacing_unit: str | None = None,
+        address: str | None = None,
+        volume: Volume | None = None,
     ) -> None:
         if length < 1 or min(frame_size) < 1:
             raise InvalidInputError(
@@ -80,12 +94,29 @@ class FrameStack(ABC):
         self.dtype = dtype
         self.axis = axis
         self.colour = colour
+        self.spacing = spacing
+        self.spacing_unit = spacing_unit
+        self.address = address
+        self.volume = volume
         self._length = length
-        self._contrast = _checked_contrast(contrast)
+        self._contrast = _checked_contrast(contrast, channel_count)
 
     @abstractmethod
     def _read_raw(self, index: int) -> NDArray[Any]:
         """Read frame `index` (known to exist): (y, x, channel), raw dtype."""
+
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the one local file that a frame's pixels depend on, where there is one.
+
+        The embedding store remembers by it what a frame was, and need not read it again while the file's time and size
+        stay the same. Where that does not tell whether pixels changed (arrays, zarr, addresses), there is none.
+
+        Returns
+        -------
+        (Path, str) or None
+            The file, and all that says which of its pixels the frame shows (axis, positions, channels, level).
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027  most sources hold nothing open
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
@@ -129,15 +160,7 @@ class FrameStack(ABC):
         InvalidInputError
             No such frame, a frame that cannot be decoded, whose size differs from the others, or that holds NaN.
         """
-        raw = self.read_raw(index)
-        limits = self.contrast_limits
-        if limits is not None:
-            shown = limits.apply(raw)
-        elif raw.dtype == np.bool_:
-            shown = raw.astype(np.uint8) * np.uint8(255)
-        else:
-            shown = raw.astype(np.uint8, copy=False)
-        return _as_rgb(shown)
+        return self._shown(self.read_raw(index))
 
     def read_window(self, index: int, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Read part of one frame as the model sees it.
@@ -147,14 +170,26 @@ class FrameStack(ABC):
         index : int
             Frame number, 0 to ``len(stack) - 1``.
         rows, columns : slice
-            Within the frame.
+            Within the frame, without steps.
 
         Returns
         -------
         ndarray, (y, x, 3), uint8, RGB
             ``read(index)[rows, columns]``; sources that are stored in chunks read only those they need.
+
+        Raises
+        ------
+        InvalidInputError
+            As for :meth:`read`; or an empty window, or one that reaches beyond the frame.
         """
-        return np.ascontiguousarray(self.read(index)[rows, columns])
+        number = self._checked_index(index)
+        rows, columns = (
+            self._checked_range(part, size, word)
+            for part, size, word in zip((rows, columns), self.frame_size, ("rows", "columns"), strict=True)
+        )
+        window = self._read_raw_window(number, rows, columns)
+        expected = (rows.stop - rows.start, columns.stop - columns.start, self.channel_count)
+        return self._shown(self._checked_frame(number, window, expected))
 
     def read_raw(self, index: int) -> NDArray[Any]:
         """Read one frame with its own intensities.
@@ -164,8 +199,28 @@ class FrameStack(ABC):
         ndarray, (y, x, channel), the stack's dtype
             Alpha dropped, palettes resolved, finite.
         """
-        frame = self._read_raw(self._checked_index(index))
-        expected = (*self.frame_size, self.channel_count)
+        number = self._checked_index(index)
+        return self._checked_frame(number, self._read_raw(number), (*self.frame_size, self.channel_count))
+
+    def scaled_to(self, frame_size: tuple[int, int]) -> FrameStack | None:
+        """Open the same frames scaled to (height, width) by their own decoder; None for sources that cannot scale."""
+        return None
+
+    def _read_raw_window(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read part of a frame; the whole frame, where the source knows no better."""
+        return self.read_raw(index)[rows, columns]
+
+    def _shown(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
+        limits = self.contrast_limits
+        if limits is not None:
+            shown = limits.apply(raw)
+        elif raw.dtype == np.bool_:
+            shown = raw.astype(np.uint8) * np.uint8(255)
+        else:
+            shown = raw.astype(np.uint8, copy=False)
+        return _as_rgb(shown)
+
+    def _checked_frame(self, index: int, frame: NDArray[Any], expected: tuple[int, int, int]) -> NDArray[Any]:
         if frame.shape != expected:
             raise InvalidInputError(
                 f"Frame {index} of {self.name} has (height, width, channels) {frame.shape}, the first frame "
@@ -182,8 +237,9 @@ class FrameStack(ABC):
     def contrast_limits(self) -> ContrastLimits | None:
         """Limits used for every frame; ``None`` where intensities are passed on as they are.
 
-        Percentiles are taken once, from at most 16 frames spread over the stack and a million of their values drawn
-        with a fixed seed, so that the same stack always gets the same limits and none is read whole.
+        Percentiles are taken once, from a bounded sample drawn with a fixed seed (see
+        :func:`~sam2_core.volumes.contrast_sample.sample_pixels`), so that the same stack always gets the same limits
+        and none is read whole. ``limits.as_dict()`` stores them; a stack opened with them needs no sample.
         """
         if isinstance(self._contrast, ContrastLimits):
             return self._contrast
@@ -194,17 +250,17 @@ class FrameStack(ABC):
         return ContrastLimits.from_sample(self._sample(), per_channel=self.channel_count > 1 and not self.colour)
 
     def _sample(self) -> NDArray[Any]:
-        generator = np.random.default_rng(SAMPLE_SEED)
-        frame_count = min(len(self), SAMPLE_FRAMES)
-        indices = np.unique(np.linspace(0, len(self) - 1, frame_count).round().astype(int))
-        pixels_per_frame = max(1, SAMPLE_PIXELS // (len(indices) * self.channel_count))
-        parts = []
-        for index in indices:
-            pixels = self.read_raw(int(index)).reshape(-1, self.channel_count)
-            if len(pixels) > pixels_per_frame:
-                pixels = pixels[generator.integers(0, len(pixels), pixels_per_frame)]
-            parts.append(pixels)
-        return np.concatenate(parts)
+        """Pixels (pixel, channel) from which the contrast limits are taken."""
+        raise InvalidInputError(f"{self.name} ({type(self).__name__}) takes no sample of its pixels; pass contrast=.")
+
+    def _checked_range(self, part: slice, size: int, word: str) -> slice:
+        start, stop, step = part.indices(size)
+        beyond = (part.start is not None and part.start < 0) or (part.stop is not None and part.stop > size)
+        if step != 1 or stop <= start or beyond:
+            raise InvalidInputError(
+                f"A window of {self.name} needs {word} within 0 to {size}, at least one and without steps; got {part}."
+            )
+        return slice(start, stop)
 
     def _checked_index(self, index: int) -> int:
         try:
@@ -216,17 +272,36 @@ class FrameStack(ABC):
         return checked
 
 
-def _checked_contrast(contrast: object) -> ContrastLimits | str | None:
+def _checked_contrast(contrast: object, channel_count: int) -> ContrastLimits | str | None:
     if contrast is None or contrast == "auto":
         return contrast
-    if isinstance(contrast, tuple | list) and len(contrast) == 2:
-        try:
-            low, high = (float(value) for value in contrast)
-        except (TypeError, ValueError):
-            pass
-        else:
-            return ContrastLimits((low,), (high,))
-    raise InvalidInputError(f'contrast must be None, "auto" or a pair (low, high); got {contrast!r}.')
+    limits = contrast if isinstance(contrast, ContrastLimits) else _given_limits(contrast)
+    if limits is None:
+        raise InvalidInputError(
+            f'contrast must be None, "auto", a pair (low, high), a pair for each channel, or ContrastLimits; '
+            f"got {contrast!r}."
+        )
+    if len(limits.low) not in (1, channel_count):
+        raise InvalidInputError(
+            f"contrast has limits for {len(limits.low)} channels, but {channel_count} are shown. Give one pair for "
+            "all, or one for each."
+        )
+    return limits
+
+
+def _given_limits(contrast: object) -> ContrastLimits | None:
+    """Limits from a pair, or from a pair for each channel; None from anything else."""
+    if not isinstance(contrast, tuple | list) or not contrast:
+        return None
+    pairs = contrast if all(isinstance(one, tuple | list) for one in contrast) else [contrast]
+    if any(len(pair) != 2 for pair in pairs):
+        return None
+    try:
+        return ContrastLimits(tuple(float(low) for low, _ in pairs), tuple(float(high) for _, high in pairs))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidInputError):
+            raise
+        return None
 
 
 def _as_rgb(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:

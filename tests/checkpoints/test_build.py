@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,14 +74,34 @@ def test_postprocessing_is_on_unless_switched_off() -> None:
     assert not without.dynamic_multimask_via_stability
 
 
-def test_overrides_of_the_caller_win_and_his_list_is_not_changed() -> None:
-    overrides = ["++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta=0.1", "++model.image_size=512"]
+def test_postprocessing_wins_over_overrides_as_in_the_official_builder_and_the_list_is_not_changed() -> None:
+    # tests/test_compat.py compares with the official builder
+    delta = "++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta=0.1"
+    overrides = [delta, "++model.image_size=512"]
     with WithoutRandomWeights():
         model = build_sam2(MICRO, device="cpu", hydra_overrides_extra=overrides)
+        plain = build_sam2(MICRO, device="cpu", hydra_overrides_extra=(delta,), apply_postprocessing=False)
+        video = build_sam2_video_predictor(MICRO, device="cpu", hydra_overrides_extra=["++model.fill_hole_area=3"])
 
-    assert model.sam_mask_decoder.dynamic_multimask_stability_delta == 0.1
+    assert model.sam_mask_decoder.dynamic_multimask_stability_delta == 0.05
     assert model.image_size == 512
+    assert plain.sam_mask_decoder.dynamic_multimask_stability_delta == 0.1
+    assert video.fill_hole_area == 8
     assert len(overrides) == 2
+
+
+def test_overrides_of_the_caller_win_in_our_own_loader() -> None:
+    override = "++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta=0.1"
+
+    assert (
+        load_model("sam2.1_hiera_micro", overrides=[override]).sam_mask_decoder.dynamic_multimask_stability_delta == 0.1
+    )
+
+
+@pytest.mark.parametrize("build_one", [build_sam2, build_sam2_video_predictor])
+def test_one_string_is_no_list_of_overrides(build_one: Callable[..., SAM2Base]) -> None:
+    with pytest.raises(ConfigError, match="expected a list of overrides"):
+        build_one(MICRO, device="cpu", hydra_overrides_extra="++model.image_size=512")
 
 
 def test_training_mode() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import pytest
 
 from sam2_core.cli.object_table import ObjectTable
 
@@ -18,9 +19,10 @@ def test_measures_and_scores(tmp_path):
     labels[2, 4:6, 12:20] = 7
     labels[2, 10:20, 0:3] = 300
     table = ObjectTable()
-    table.score(0, 7, 0.5, 1.0)
-    table.score(0, 7, 0.8, 0.9)
-    table.score(2, 7, 0.6, 0.7)
+    table.score(0, [7, 9], [0.5, 0.3], [1.0, 0.1])
+    table.score(0, [7], [0.8], [0.9])
+    table.score(2, [7], [0.6], [0.7])
+    assert table.scores(0) == pytest.approx({7: pytest.approx((0.8, 0.9)), 9: pytest.approx((0.3, 0.1))})
     for index, frame in enumerate(labels):
         table.measure(index, frame)
     table.write_objects(tmp_path / "objects.csv", [7, 9, 300])

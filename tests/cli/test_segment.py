@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tifffile
 from PIL import Image
 
@@ -42,3 +43,15 @@ def test_the_command_can_be_called_from_a_program(tmp_path, picture, untrained, 
     code, _, _ = run(capsys, "segment", picture, "-p", "1,1", "-c", untrained, "-o", tmp_path / "a" / "b")
     assert code == 0
     assert (tmp_path / "a" / "b" / "labels.tif").exists()
+
+
+@pytest.mark.parametrize("kind", ["mask", "point", "box"])
+def test_objects_of_a_label_image(capsys, tmp_path, picture, untrained, kind):
+    labels = np.zeros((40, 50), np.uint16)
+    labels[5:15, 5:20] = 9
+    labels[20:35, 30:45] = 300
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    arguments = ["--prompts-from-labels", tmp_path / "labels.tif", "--label-prompts", kind]
+    code, _, err = run(capsys, "segment", picture, *arguments, "-o", tmp_path / "result", "-c", untrained)
+    assert code == 0, err
+    assert [row["id"] for row in rows_of(tmp_path / "result" / "objects.csv")] == ["9", "300"]

@@ -65,7 +65,7 @@ def test_directions(tmp_path, stack, untrained, direction, frames):
     with open_frames(stack) as opened, MergedLabels(tmp_path / "labels.tif", 4, (40, 50)) as labels:
         table = ObjectTable()
         track_objects(predictor, opened, parse_prompts(["2:10,12"]), labels, table, direction=direction)
-        assert {frame for frame, _ in table._scores} == frames
+        assert {frame for frame in range(4) if table.scores(frame)} == frames
 
 
 def test_objects_do_not_change_each_other(tmp_path, stack, untrained):
@@ -75,9 +75,71 @@ def test_objects_do_not_change_each_other(tmp_path, stack, untrained):
         with open_frames(stack) as opened, MergedLabels(tmp_path / "labels.tif", 4, (40, 50)) as labels:
             table = ObjectTable()
             track_objects(predictor, opened, parse_prompts(points), labels, table, show_progress=False)
-            return table._scores
+            return {(frame, one): found for frame in range(4) for one, found in table.scores(frame).items()}
 
     alone = scores("1@2:10,12")
     together = scores("1@2:10,12", "2@2:30,30", "3@0:5,5")
     for key, value in alone.items():
         assert together[key] == pytest.approx(value, abs=1e-4)
+
+
+@pytest.fixture
+def label_stack(tmp_path):
+    labels = np.zeros((4, 40, 50), np.uint16)
+    labels[1, 5:15, 5:20] = 9
+    labels[2, 5:12, 5:20] = 9
+    labels[2, 20:35, 30:45] = 300
+    tifffile.imwrite(tmp_path / "cellpose.tif", labels, imagej=True, metadata={"axes": "ZYX"})
+    return tmp_path / "cellpose.tif"
+
+
+@pytest.mark.parametrize("kind", ["mask", "point", "box"])
+def test_objects_of_a_label_image(capsys, tmp_path, stack, untrained, label_stack, kind):
+    result = tmp_path / "result"
+    arguments = ["--prompts-from-labels", label_stack, "--label-prompts", kind]
+    code, _, err = run(capsys, "track", stack, *arguments, "-o", result, "-c", untrained, "--frames", "1:3")
+    assert code == 0, err
+    assert [row["id"] for row in rows_of(result / "objects.csv")] == ["9", "300"]
+    found = tifffile.imread(result / "labels.tif")
+    if kind == "mask":
+        # a mask that was given is not changed by looking
+        truth = tifffile.imread(label_stack)
+        assert ((found[1] == 9) & (truth[1] == 9)).sum() / ((found[1] == 9) | (truth[1] == 9)).sum() > 0.8
+    assert not found[0].any()
+    assert not found[3].any()
+
+
+def test_a_click_adds_to_an_object_of_the_labels(capsys, tmp_path, stack, untrained, label_stack):
+    arguments = ["--prompts-from-labels", label_stack, "-p", "9@3:7,7", "-p", "1:40,30", "-o", tmp_path / "result"]
+    code, _, err = run(capsys, "track", stack, *arguments, "-c", untrained)
+    assert code == 0, err
+    assert [row["id"] for row in rows_of(tmp_path / "result" / "objects.csv")] == ["1", "9", "300"]
+    code, _, err = run(capsys, "track", stack, *arguments, "-p", "300@2:1,1", "-c", untrained)
+    assert code == 2
+    assert "300 is there twice on frame 2" in err
+
+
+def test_everything_on_a_frame(capsys, tmp_path, stack, untrained):
+    thresholds = ["--points-per-side", "2", "--min-iou", "0", "--min-stability", "0", "--max-area", "1"]
+    code, _, err = run(
+        capsys, "track", stack, "--everything", "2", *thresholds, "-o", tmp_path / "result", "-c", untrained
+    )
+    assert code == 0, err
+    ids = [int(row["id"]) for row in rows_of(tmp_path / "result" / "objects.csv")]
+    assert ids == list(range(1, len(ids) + 1)) != []
+    none = ["--points-per-side", "2", "--min-iou", "2"]
+    code, _, err = run(capsys, "track", stack, "--everything", "2", *none, "-o", tmp_path / "none", "-c", untrained)
+    assert code == 2
+    assert "Nothing was found on frame 2" in err
+
+
+def test_a_table_of_prompts(capsys, tmp_path, stack, untrained):
+    (tmp_path / "a.csv").write_text("id,t,x,y\n4,1,10,12\n8,3,30,30\n")
+    arguments = ["--prompts", tmp_path / "a.csv", "-o", tmp_path / "result", "-c", untrained]
+    code, _, err = run(capsys, "track", stack, *arguments)
+    assert code == 0, err
+    assert [row["id"] for row in rows_of(tmp_path / "result" / "objects.csv")] == ["4", "8"]
+    (tmp_path / "a.csv").write_text("id,t,x,y\n4,1,10,12\n8,3,50,30\n")
+    code, _, err = run(capsys, "track", stack, *arguments)
+    assert code == 2
+    assert "a.csv, line 3: 50,30 of object 8 is outside" in err

@@ -99,17 +99,28 @@ def image_results() -> dict[str, np.ndarray]:
     attended = model.memory_attention([features[-1]], memories, [positions[-1]], places, 0)
     results["attended"] = attended
 
+    results |= tracking_by_hand(model, scene(3))
+    _, _, low_unprompted = predictor.predict()
+    results["without a prompt"] = low_unprompted
+
     generator = SAM2AutomaticMaskGenerator(model, points_per_side=3, pred_iou_thresh=0.0, stability_score_thresh=0.0)
     generator.predictor._bb_feat_sizes = [(32, 32), (16, 16), (8, 8)]
+    generator.predictor.set_image(scene()[0])
+    refined, refined_ious = generator.refine_with_m2m(
+        torch.tensor([[50.0, 60.0], [20.0, 90.0]]), torch.ones(2, dtype=torch.int32), torch.as_tensor(low[:2]), 1
+    )
+    results |= {"refined": refined, "refined ious": refined_ious}
     records = generator.generate(scene()[0])
     results["areas"] = np.array(sorted(record["area"] for record in records))
     return results
 
 
 def video_results() -> dict[str, np.ndarray]:
-    # the official package fills holes only where its CUDA extension was compiled
-    overrides = [*OVERRIDES, "++model.fill_hole_area=0"]
+    delta = "++model.sam_mask_decoder_extra_args.dynamic_multimask_stability_delta=0.3"
+    overrides = [*OVERRIDES, "++model.fill_hole_area=3", delta]
     predictor = alive(build_sam2_video_predictor(CONFIG, None, device="cpu", hydra_overrides_extra=overrides))
+    chosen = [predictor.fill_hole_area, predictor.sam_mask_decoder.dynamic_multimask_stability_delta]
+    predictor.fill_hole_area = 0  # the official package fills holes only where its CUDA extension was compiled
     with tempfile.TemporaryDirectory() as folder:
         for index, frame in enumerate(scene(4)):
             Image.fromarray(frame).save(Path(folder) / f"{index:05d}.jpg", quality=95)
@@ -118,10 +129,12 @@ def video_results() -> dict[str, np.ndarray]:
         _, ids, logits = predictor.add_new_points_or_box(
             inference_state=state, frame_idx=0, obj_id=7, points=np.array([[35, 30]], np.float32), labels=np.array([1])
         )
+        by_hand = predictor_by_hand(predictor, state)
         tracked = [
             (index, logits) for index, _, logits in predictor.propagate_in_video(state, max_frame_num_to_track=2)
         ]
-    return {
+    return by_hand | {
+        "who wins": np.array(chosen),
         "frames": frames,
         "frame size": np.array([height, width]),
         "ids": np.array(ids),
@@ -129,6 +142,79 @@ def video_results() -> dict[str, np.ndarray]:
         "tracked frames": np.array([index for index, _ in tracked]),
         "tracked": torch.stack([logits for _, logits in tracked]),
     }
+
+
+def tracking_by_hand(model: SAM2Base, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """What training code and hand-written trackers do: frame by frame through the network, with their own records."""
+    transforms = SAM2Transforms(SIZE, 0.0)
+    encoded = model.forward_image(transforms.forward_batch(list(frames)))
+    # as if every frame came alone
+    levels = [
+        {key: [level[i : i + 1] for level in encoded[key]] for key in ("backbone_fpn", "vision_pos_enc")}
+        for i in range(len(frames))
+    ]
+    records = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+    points = {"point_coords": torch.tensor([[[50.0, 60.0]]]), "point_labels": torch.tensor([[1]], dtype=torch.int32)}
+    results = {"multimask": np.array([model._use_multimask(True, points), model._use_multimask(False, None)])}
+    for index, level in enumerate(levels):
+        _, features, positions, sizes = model._prepare_backbone_features(level)
+        step = (
+            index,
+            index == 0,
+            features,
+            positions,
+            sizes,
+            points if index == 0 else None,
+            None,
+            records,
+            len(levels),
+        )
+        current, heads, high_res, fused = model._track_step(*step, False, None)
+        assert set(current) == {"point_inputs", "mask_inputs"}
+        assert [tuple(level.shape[-2:]) for level in high_res] == sizes[:-1]
+        results |= {f"step {index} {name}": value for name, value in zip(("low", "pointer"), heads[3:6:2], strict=True)}
+        results[f"step {index} fused"] = fused
+        out = model.track_step(*step, track_in_reverse=False, run_mem_encoder=True)
+        results |= {f"step {index} {key}": out[key] for key in ("pred_masks_high_res", "maskmem_features")}
+        results |= {f"step {index} {key}": out[key] for key in ("object_score_logits", "obj_ptr")}
+        results[f"step {index} position"] = out["maskmem_pos_enc"][-1]
+        records["cond_frame_outputs" if index == 0 else "non_cond_frame_outputs"][index] = out
+    model._encode_memory_in_output(
+        features, sizes, points, False, out["pred_masks_high_res"], out["object_score_logits"], out
+    )
+    assert out["maskmem_features"] is out["maskmem_pos_enc"] is None
+    mask = torch.zeros(1, 1, SIZE, SIZE)
+    mask[..., 30:80, 40:90] = 1
+    masked = model._use_mask_as_output(levels[0]["backbone_fpn"][-1], levels[0]["backbone_fpn"][:-1], mask)
+    results |= {f"mask as output {i}": value for i, value in enumerate(masked)}
+    both = torch.cat([heads[4], -heads[4].flip(3)])
+    results["apart"] = model._apply_non_overlapping_constraints(both)
+    return results
+
+
+def predictor_by_hand(predictor: SAM2Base, state: dict) -> dict[str, np.ndarray]:
+    """The private methods of the video predictor, on a video whose object 7 was clicked and tracked."""
+    _, _, features, positions, sizes = predictor._get_image_feature(state, 1, 2)
+    results = {"feature of two": features[-1], "position of two": positions[-1], "feature sizes": np.array(sizes)}
+    index = predictor._obj_id_to_idx(state, 7)
+    assert (predictor._obj_idx_to_id(state, index), predictor._get_obj_num(state)) == (7, 1)
+    records = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
+    points = {"point_coords": torch.tensor([[[50.0, 60.0]]]), "point_labels": torch.tensor([[1]], dtype=torch.int32)}
+    first, _ = predictor._run_single_frame_inference(state, records, 0, 1, True, points, None, False, True)
+    # the official predictor rounds memories to bf16, ours keeps the model's dtype: the same for both here
+    first["maskmem_features"] = first["maskmem_features"].bfloat16().float()
+    records["cond_frame_outputs"][0] = first
+    second, on_device = predictor._run_single_frame_inference(state, records, 1, 1, False, None, None, False, False)
+    results |= {"by hand": second["pred_masks"], "by hand pointer": second["obj_ptr"], "on device": on_device}
+    assert second["maskmem_features"] is None
+    large = torch.nn.functional.interpolate(first["pred_masks"], (SIZE, SIZE), mode="bilinear")
+    memory, places = predictor._run_memory_encoder(state, 0, 1, large, first["object_score_logits"], True)
+    results |= {"memory by hand": memory.float(), "memory position by hand": places[-1]}
+    together = predictor._consolidate_temp_output_across_obj(state, 0, True, consolidate_at_video_res=True)
+    results["together"] = together["pred_masks_video_res"]
+    results["together, low"] = predictor._consolidate_temp_output_across_obj(state, 0, True)["pred_masks"]
+    results["at video size"] = predictor._get_orig_video_res_output(state, second["pred_masks"])[1]
+    return results
 
 
 def helper_results() -> dict[str, np.ndarray]:

@@ -264,8 +264,6 @@ def test_a_batch_is_a_list_of_images(predictor: SAM2ImagePredictor, images: Any)
 @pytest.mark.parametrize(
     ("prompts", "match"),
     [
-        ({}, "no prompt"),
-        ({"point_coords": np.zeros((0, 2)), "point_labels": np.zeros(0)}, "no prompt"),
         ({"point_coords": POINTS}, "point_labels is missing"),
         ({"point_labels": LABELS}, "point_coords is missing"),
         ({"point_coords": POINTS, "point_labels": [1]}, "one label for each point"),
@@ -332,3 +330,31 @@ def test_a_model_without_high_resolution_features() -> None:
     predictor.set_image(picture())
 
     assert predictor.predict(POINTS, LABELS)[0].shape == (3, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("prompts", [{}, {"point_coords": np.zeros((0, 2)), "point_labels": np.zeros(0)}])
+def test_without_a_prompt_the_official_method_answers_and_ours_asks(
+    predictor: SAM2ImagePredictor, prompts: dict[str, Any]
+) -> None:
+    masks, ious, low_res_masks = predictor.predict(**prompts)
+
+    assert masks.shape == (3, HEIGHT, WIDTH)
+    assert ious.shape == (3,)
+    assert low_res_masks.shape == (3, GRID, GRID)
+    with pytest.raises(InvalidInputError, match="no prompt"):
+        predictor.segment(**prompts)
+
+
+def test_fine_features_are_brought_into_order_once_an_image(
+    predictor: SAM2ImagePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sam2_core.model.fine_features import FineFeatures
+
+    calls = []
+    nest = FineFeatures.nest
+    monkeypatch.setattr(FineFeatures, "nest", lambda maps: calls.append(maps) or nest(maps))
+    predictor.set_image_batch([picture(), picture()])
+    predictor.predict_batch([POINTS, POINTS], [LABELS, LABELS])
+    predictor.predict_batch([POINTS, POINTS], [LABELS, LABELS])
+
+    assert len(calls) == 2

@@ -11,7 +11,7 @@ from PIL import Image
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.object_crop_frames import SMALLEST_SIDE, CropFrames, crop_side, crop_window
 from sam2_core.inference.tile_grid import Window
-from sam2_core.volumes.array_frames import ArrayFrames
+from sam2_core.volumes import open_frames
 
 STACK = np.random.default_rng(0).integers(0, 255, (3, 64, 80)).astype(np.uint8)
 
@@ -49,7 +49,7 @@ def test_a_window_lies_in_the_frame_where_it_fits(x: float, y: float, side: int)
 
 
 def test_frames_show_their_window_resized() -> None:
-    parent = ArrayFrames(STACK)
+    parent = open_frames(STACK)
     crop = CropFrames(parent, Window(10, 20, 42, 52), (64, 64))
     crop.lay(1, Window(0, 0, 32, 32))
     for index, window in ((0, crop.start), (1, Window(0, 0, 32, 32)), (2, crop.start)):
@@ -61,7 +61,7 @@ def test_frames_show_their_window_resized() -> None:
 
 
 def test_a_window_that_is_laid_stays() -> None:
-    crop = CropFrames(ArrayFrames(STACK), Window(10, 20, 42, 52), (64, 64))
+    crop = CropFrames(open_frames(STACK), Window(10, 20, 42, 52), (64, 64))
     assert not crop.is_laid(1)
     assert crop.lay(1, Window(0, 0, 32, 32)) == Window(0, 0, 32, 32)
     assert crop.lay(1, Window(5, 5, 37, 37)) == Window(0, 0, 32, 32)
@@ -72,4 +72,4 @@ def test_a_window_that_is_laid_stays() -> None:
 
 def test_intensities_are_the_parents_to_give() -> None:
     with pytest.raises(InvalidInputError, match="resized for the model"):
-        CropFrames(ArrayFrames(STACK), Window(0, 0, 32, 32), (64, 64)).read_raw(0)
+        CropFrames(open_frames(STACK), Window(0, 0, 32, 32), (64, 64)).read_raw(0)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.tile_frames import WindowFrames
 from sam2_core.inference.tile_grid import Window
-from sam2_core.volumes.array_frames import ArrayFrames
+from sam2_core.volumes import open_frames
+from tests.inference.counting_frames import CountingFrames
 
 STACK = np.random.default_rng(0).integers(0, 4000, (3, 40, 50)).astype(np.uint16)
 
@@ -21,7 +19,7 @@ STACK = np.random.default_rng(0).integers(0, 4000, (3, 40, 50)).astype(np.uint16
 @settings(deadline=None)
 @given(st.integers(-30, 39), st.integers(-30, 49), st.integers(1, 60), st.integers(1, 60), st.integers(0, 2))
 def test_a_window_is_a_slice_of_the_padded_frame(top: int, left: int, height: int, width: int, index: int) -> None:
-    parent = ArrayFrames(STACK)
+    parent = open_frames(STACK)
     window = Window(top, left, top + height, left + width)
     if not (window & Window(0, 0, 40, 50)).area:
         with pytest.raises(InvalidInputError, match="show nothing"):
@@ -40,42 +38,25 @@ def test_a_window_is_a_slice_of_the_padded_frame(top: int, left: int, height: in
 def test_contrast_is_the_whole_stacks() -> None:
     dark_corner = STACK.copy()
     dark_corner[:, :10, :10] //= 100
-    parent = ArrayFrames(dark_corner)
+    parent = open_frames(dark_corner)
     shown = WindowFrames(parent, Window(0, 0, 10, 10))
     assert shown.contrast_limits == parent.contrast_limits
     assert shown.read(0).max() < 10
 
 
-class Counting(ArrayFrames):
-    """Counts what is read."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        super().__init__(array)
-        self.whole_frames = 0
-        self.pixels = 0
-
-    def _read_raw(self, index: int) -> NDArray[Any]:
-        self.whole_frames += 1
-        return super()._read_raw(index)
-
-    def read_window(self, index: int, rows: slice, columns: slice) -> NDArray[np.uint8]:
-        part = super().read_window(index, rows, columns)
-        self.pixels += part.shape[0] * part.shape[1]
-        return part
-
-
 def test_only_the_window_is_asked_for() -> None:
-    parent = Counting(STACK.astype(np.uint8))
+    parent = CountingFrames(STACK.astype(np.uint8))
     WindowFrames(parent, Window(-5, 30, 10, 60)).read(1)
-    assert parent.pixels == 10 * 20
+    assert parent.window_pixels == 10 * 20
+    assert parent.reads == []
 
 
 def test_closing_a_window_leaves_the_stack_open() -> None:
-    parent = ArrayFrames(STACK)
+    parent = open_frames(STACK)
     WindowFrames(parent, Window(0, 0, 5, 5)).close()
     assert parent.read(0).shape == (40, 50, 3)
 
 
 def test_frames_that_do_not_exist() -> None:
     with pytest.raises(InvalidInputError, match="no frame 3"):
-        WindowFrames(ArrayFrames(STACK), Window(0, 0, 5, 5)).read(3)
+        WindowFrames(open_frames(STACK), Window(0, 0, 5, 5)).read(3)

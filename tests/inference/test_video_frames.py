@@ -15,26 +15,12 @@ from PIL import Image
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD, FrameTransform
 from sam2_core.inference.video_frames import PreparedFrames, open_prepared_frames
-from sam2_core.volumes.array_frames import ArrayFrames
+from sam2_core.volumes import open_frames
+from tests.inference.counting_frames import CountingFrames
 from tests.inference.video_scene import FRAME_COUNT, HEIGHT, WIDTH, stack
 
 SIZE = (64, 96)
 CPU = torch.device("cpu")
-
-
-class CountingFrames(ArrayFrames):
-    """Remembers what was read, and fails where told to."""
-
-    def __init__(self, array: np.ndarray, failing: int | None = None) -> None:
-        super().__init__(array)
-        self.reads: list[int] = []
-        self.failing = failing
-
-    def _read_raw(self, index: int) -> np.ndarray:
-        self.reads.append(index)
-        if index == self.failing:
-            raise OSError(f"the disk is gone at frame {index}")
-        return super()._read_raw(index)
 
 
 def prepared(source: object, **options: int) -> PreparedFrames:
@@ -132,7 +118,7 @@ def test_few_frames_are_kept() -> None:
 def test_frames_are_read_ahead_in_the_direction_of_travel() -> None:
     source = CountingFrames(stack())
     frames = PreparedFrames(source, FrameTransform(SIZE, "frame"), CPU, cached_frames=2, frames_ahead=2)
-    expected = PreparedFrames(ArrayFrames(stack()), FrameTransform(SIZE, "frame"), CPU)
+    expected = PreparedFrames(open_frames(stack()), FrameTransform(SIZE, "frame"), CPU)
     for index in [*range(FRAME_COUNT), *reversed(range(FRAME_COUNT))]:
         assert torch.equal(frames[index], expected[index])
         assert len(frames._upcoming) <= 2

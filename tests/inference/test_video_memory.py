@@ -1,25 +1,46 @@
-"""What a frame can read, which objects fit into one batch, and what is let go of."""
+"""What a frame can read, and which objects fit into one batch."""
 
 from __future__ import annotations
 
-import gc
+from collections.abc import Iterator
 
 import pytest
 import torch
 
-from sam2_core.inference.video_memory import MemoryWindow, ResidentMemories, objects_by_memory
-from sam2_core.inference.video_state import FrameRecord, TrackedObject
+from sam2_core.errors import InvalidInputError
+from sam2_core.inference.frame_record import FrameRecord
+from sam2_core.inference.record_store import RecordStore
+from sam2_core.inference.tracked_object import Change, Place, TrackedObject
+from sam2_core.inference.video_memory import MemoryWindow, grouped_readings
+
+OFFICIAL = MemoryWindow(mask_memories=7, stride=1, pointers=16)
 
 
-def record(memory: bool = True) -> FrameRecord:
+@pytest.fixture
+def store() -> Iterator[RecordStore]:
+    store = RecordStore(None)
+    yield store
+    store.close()
+
+
+def record() -> FrameRecord:
     return FrameRecord(
         mask_logits=torch.full((1, 1, 8, 8), 1.5),
+        mask=torch.ones(1, 1, 8, 8, dtype=torch.bool),
         object_pointer=torch.zeros(1, 4),
         object_score_logits=torch.zeros(1, 1),
         predicted_iou=torch.zeros(1),
         from_prompt=False,
-        memory=torch.zeros(1, 4, 2, 2) if memory else None,
     )
+
+
+def tracked_object(store: RecordStore, number: int, conditioning: list[int], recent: list[int]) -> TrackedObject:
+    tracked = TrackedObject(f"object {number}", number, store)
+    for frame in conditioning:
+        tracked.put(frame, record(), Place.CONDITIONING)
+    for frame in recent:
+        tracked.put(frame, record(), Place.RECENT)
+    return tracked
 
 
 @pytest.mark.parametrize(
@@ -43,50 +64,51 @@ def test_a_frame_reads_the_one_before_and_every_nth_before_that(
     assert set(window.readable(frame, reverse)) == {*expected, *window.pointer_frames(frame, reverse)}
 
 
-def test_a_model_without_memory_reads_nothing() -> None:
+def test_a_model_without_memory_reads_nothing(store: RecordStore) -> None:
     window = MemoryWindow(mask_memories=0, stride=1, pointers=0)
 
     assert window.readable(5, False) == []
+    assert window.reading(tracked_object(store, 0, [0], [4]), 5, 10, False).shape == (0, 0)
 
 
-def test_objects_that_remember_the_same_frames_share_a_batch() -> None:
-    objects = [TrackedObject(name) for name in "abcde"]
-    for tracked in objects:
-        tracked.conditioning[0] = record()
-        tracked.recent[4] = record()
-        tracked.recent[90] = record()  # out of reach, so of no matter
-    objects[1].recent[3] = record()
-    objects[2].conditioning[9] = record()
-    del objects[3].recent[90]
+def test_an_object_reads_its_conditioning_frames_and_the_recent_ones(store: RecordStore) -> None:
+    reading = OFFICIAL.reading(tracked_object(store, 0, [3], [4, 5, 6, 90]), 7, 100, False)
 
-    groups = objects_by_memory(objects, [3, 4, 5], largest_group=2)
-
-    assert [[tracked.object_id for tracked in group] for group in groups] == [["a", "d"], ["e"], ["b"], ["c"]]
+    # a conditioning frame has the last temporal encoding, the frame before the first
+    assert reading.frames == ((6, 3), (2, 4), (1, 5), (0, 6))
+    assert reading.pointers == ((4, 3), (1, 6), (2, 5), (3, 4))
 
 
-def test_the_oldest_memories_go_first_and_needed_ones_stay() -> None:
-    records = [record() for _ in range(6)]
-    size = records[0].resident_bytes
-    resident = ResidentMemories(budget_bytes=3 * size)
-    for frame, each in enumerate(records):
-        resident.add(each, frame)
-    resident.add(record(memory=False), 9)
-    resident.trim(lambda frame: frame == 1)
-
-    assert [each.memory is not None for each in records] == [False, True, False, False, True, True]
-    assert resident.total_bytes == 3 * size
-    compacted = records[0].mask_logits
-    assert (compacted.dtype, compacted.unique().tolist()) == (torch.float16, [1.5])
+def test_an_object_without_conditioning_frame_reads_nothing(store: RecordStore) -> None:
+    with pytest.raises(InvalidInputError, match="no conditioning frame"):
+        OFFICIAL.reading(tracked_object(store, 0, [], [4]), 7, 100, False)
 
 
-def test_records_that_are_gone_do_not_count() -> None:
-    kept, gone = record(), record()
-    resident = ResidentMemories(budget_bytes=kept.resident_bytes)
-    resident.add(gone, 0)
-    resident.add(kept, 1)
-    del gone
-    gc.collect()
-    resident.trim(lambda frame: True)
+def test_the_memories_of_few_conditioning_frames_can_be_kept(store: RecordStore) -> None:
+    tracked = tracked_object(store, 0, [0, 40, 80, 120], [])
+    bounded = MemoryWindow(mask_memories=7, stride=1, pointers=16, conditioning=2)
 
-    assert kept.memory is not None
-    assert resident.total_bytes == kept.resident_bytes
+    assert OFFICIAL.kept(tracked, 60) >= {0, 40, 80, 120}
+    assert bounded.kept(tracked, 60) == {*range(53, 68), 40, 80}
+
+
+def test_objects_that_read_as_much_share_a_batch_whichever_frames_it_is(store: RecordStore) -> None:
+    objects = [
+        tracked_object(store, 0, [0], [4, 5, 6]),
+        tracked_object(store, 1, [2], [4, 5, 6]),
+        tracked_object(store, 2, [2, 3], [4, 5, 6]),
+        tracked_object(store, 3, [50], [4, 5, 6, 90]),
+        tracked_object(store, 4, [1], [5, 6]),
+    ]
+    readings = [OFFICIAL.reading(tracked, 7, 100, False) for tracked in objects]
+    groups = grouped_readings(readings, largest_group=2)
+
+    names = [[reading.tracked.number for reading in group] for group in groups]
+    # the pointer of a conditioning frame that is still to come counts where the model reads such
+    assert names == [[0, 1], [3], [2], [4]]
+
+
+def test_a_frame_that_is_forgotten_is_not_read(store: RecordStore) -> None:
+    tracked = tracked_object(store, 0, [0], [4, 5, 6])
+    tracked.change(5, Change.FORGET)
+    assert [frame for _, frame in OFFICIAL.reading(tracked, 7, 100, False).frames] == [0, 4, 6]

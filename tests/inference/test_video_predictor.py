@@ -13,6 +13,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileErr
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorLegacy, SAM2VideoPredictorVOS
 from sam2_core.inference.video_state import VideoState
+from sam2_core.volumes.embedding_store_key import feature_bytes
 from tests.inference.video_scene import FRAME_COUNT, HEIGHT, INPUT_SIZE, WIDTH, disc, small_predictor, stack
 
 LEFT, RIGHT = [[20.0, 30.0]], [[70.0, 35.0]]
@@ -359,31 +360,38 @@ def test_a_frame_is_encoded_once_for_all_objects(
     list(predictor.propagate(state))
 
     assert calls == [1] * FRAME_COUNT
-    assert len(state._features) == 4
+    assert state.features.resident_bytes == 4 * feature_bytes(predictor, itemsize=4)
 
 
-def test_memories_that_were_let_go_of_are_encoded_anew_when_needed(predictor: SAM2VideoPredictor) -> None:
-    count = 24
-    plenty, little = small_predictor(), small_predictor(memory_budget_bytes=0)
+def test_memories_that_were_let_go_of_are_encoded_anew_bit_for_bit(predictor: SAM2VideoPredictor) -> None:
     results: list[list[torch.Tensor]] = []
-    for other in (plenty, little):
-        state = other.init_state(stack(count))
-        other.prompt_points(state, 0, 1, LEFT, [1])
-        other.prompt_points(state, 0, 2, RIGHT, [1])
-        found = [result.logits for result in other.propagate(state)]
-        found.append(other.prompt_points(state, 10, 1, LEFT, [1]).logits)
-        found += [result.logits for result in other.propagate(state, 12, 4)]
-        found += [result.logits for result in other.propagate(state, 8, 3, reverse=True)]
-        resident = [record.memory is not None for each in state.objects.values() for record in each.recent.values()]
-        assert len(resident) == 2 * (count - 1)
-        if other is little:
-            assert sum(resident) <= 2 * 2 * other._window.span
-            assert state.objects[1].recent[20].mask_logits.dtype == torch.float16
-        else:
-            assert all(resident)
+    for forgets in (False, True):
+        state = predictor.init_state(stack(14))
+        predictor.prompt_points(state, 0, 1, LEFT, [1])
+        predictor.prompt_points(state, 0, 2, RIGHT, [1])
+        found = []
+        for result in predictor.propagate(state):
+            found.append(result.logits)
+            if forgets:
+                state.forget_memories()
+        found.append(predictor.prompt_points(state, 10, 1, LEFT, [1]).logits)
+        found += [result.logits for result in predictor.propagate(state, 12, 2)]
+        found += [result.logits for result in predictor.propagate(state, 8, 2, reverse=True)]
         results.append(found)
     for exact, restored in zip(*results, strict=True):
-        assert_near(restored, exact, 1e-3)
+        assert torch.equal(restored, exact)
+
+
+def test_memories_beyond_the_budget_lie_in_a_file_and_change_nothing(predictor: SAM2VideoPredictor) -> None:
+    results = []
+    for other in (predictor, small_predictor(memory_budget_bytes=0)):
+        state = other.init_state(stack())
+        other.prompt_points(state, 0, 1, LEFT, [1])
+        results.append([result.logits for result in other.propagate(state)])
+        assert (state.memories.resident_bytes == 0) == (other is not predictor)
+        assert state.memories.slot_count > 0
+        state.close()
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
 
 def test_no_mode_of_ours_holds_while_the_caller_has_a_result(predictor: SAM2VideoPredictor, state: VideoState) -> None:
@@ -417,9 +425,9 @@ def test_half_precision_needs_no_autocast(dtype: torch.dtype, share: float, pred
         other.prompt_points(state, 0, 1, LEFT, [1])
         other.prompt_mask(state, 0, 2, disc((70, 35), 9))
         results.append(tracked(other, state, 0, 3))
-        record = state.objects[1].recent[1]
-        assert record.memory is not None
-        assert record.memory.dtype == other.dtype
+        memory = state.memories.get(state.objects[1].number, 1)
+        assert memory is not None
+        assert memory.dtype == state.objects[1].recent[1].object_pointer.dtype == other.dtype
     for frame, result in results[1].items():
         assert result.logits.dtype == torch.float32
         assert (result.masks == results[0][frame].masks).float().mean() > 1 - share

@@ -62,8 +62,11 @@ inline void give_way() {
     swapcontext(&own->fibers[own->current], &own->scheduler);
 }
 
+// Mostly a short pause, now and then a long sleep: a value read before it is stale by the time it is used.
 inline void maybe_give_way() {
     if (warp->random() % 4 == 0) give_way();
+    if (warp->random() % 64 == 0)
+        for (int turn = 0; turn < 200; ++turn) give_way();
 }
 
 // Every lane sleeps; the scheduler wakes all of them once the last one has arrived.

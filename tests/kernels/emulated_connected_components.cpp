@@ -1,4 +1,4 @@
-// The kernels of connected_components.cu as one C function that runs them on emulated CUDA threads.
+// The kernels of connected_components.cu as C functions that run them on emulated CUDA threads.
 #include "cuda_emulation.hpp"
 
 #define OTHERS_MAY_RUN() emulation::maybe_give_way()
@@ -24,4 +24,15 @@ extern "C" void emulated_connected_components(
     run(1, [&] { merge_runs(quads.data(), parents.data(), image_count, height, width); });
     run(2, [&] { sum_areas(quads.data(), parents.data(), sums.data(), image_count, height, width); });
     run(3, [&] { write_labels(quads.data(), parents.data(), sums.data(), labels, areas, image_count, height, width); });
+}
+
+// sum_areas alone, on a forest of the caller's: the merging before it seldom leaves trees as deep as they could be.
+extern "C" void emulated_sum_areas(
+    const unsigned char* quads, int* parents, int* sums, int height, int width, int block_rows, int threads,
+    unsigned seed) {
+    const unsigned quad_rows = (height + 1) / 2, quad_columns = (width + 1) / 2;
+    const dim3 block{32, (unsigned)block_rows, 1};
+    const dim3 grid{(quad_columns + 31) / 32, (quad_rows + block_rows - 1) / block_rows, 1};
+    emulation::launch(
+        grid, block, threads, seed, [&] { sum_areas(quads, parents, sums, 1, height, width); });
 }

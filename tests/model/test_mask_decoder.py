@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.model import DecodedMasks, MaskDecoder, TwoWayTransformer
+from sam2_core.model.fine_features import FineFeatures
 from tests.model.small_models import WIDTH, alive, noise
 
 
@@ -98,7 +99,7 @@ def test_enlarging_is_the_transposed_convolutions() -> None:
     pixels = noise(2, 24, WIDTH)
     hyper = noise(2, 4, WIDTH // 8, seed=1)
 
-    found = module._paint(hyper, module._upscale(pixels, 4, 6, None), 4, 6)
+    found = module._paint(hyper, module._upscale(pixels, None), 4, 6)
 
     enlarged = module.output_upscaling(pixels.transpose(1, 2).view(2, WIDTH, 4, 6))
     torch.testing.assert_close(found, torch.einsum("bmc,bchw->bmhw", hyper, enlarged), atol=1e-4, rtol=1e-4)
@@ -110,7 +111,7 @@ def test_fine_maps_are_added_while_enlarging() -> None:
     grow1, norm, act1, grow2, act2 = module.output_upscaling
     hyper = noise(1, 4, WIDTH // 8, seed=1)
 
-    found = module._paint(hyper, module._upscale(pixels, 4, 6, fine), 4, 6)
+    found = module._paint(hyper, module._upscale(pixels, FineFeatures.nest(fine)), 4, 6)
 
     x = act1(norm(grow1(pixels.transpose(1, 2).view(1, WIDTH, 4, 6)) + fine[1]))
     x = act2(grow2(x) + fine[0])

@@ -52,6 +52,7 @@ def shipped_weights() -> Path:
 
 
 TINY = MODELS["sam2.1_t"]
+LEGACY = "++model._target_=sam2.sam2_video_predictor_legacy.SAM2VideoPredictor"
 QUICK_JOBS = (
     # The whole video story at this size takes minutes on a CPU: it is in SOAK_JOBS, and at 256 pixels below.
     Job("sam2.1_t-1024", TINY, 1024, ("components", "image", "video_short", "generator_few_points")),
@@ -60,11 +61,14 @@ QUICK_JOBS = (
         "sam2.1_t-256",
         TINY,
         256,
-        ("video", "options", "image_cleaned", "generator_plain", "generator_nms", "generator_crops", "generator_m2m",
-         "generator_one_mask"),
+        ("video", "options", "nine_objects", "image_cleaned", "generator_plain", "generator_nms", "generator_crops",
+         "generator_m2m", "generator_one_mask"),
     ),
     # About half of the objects are predicted to be absent.
     Job("absent_objects", TINY, 256, ("video",), weights={"sam_mask_decoder.pred_obj_score_head.layers.2.bias": -2.0}),
+    # Objects that share their frames, as before December 2024, alone and where each pixel is remembered for one only.
+    Job("joint-256", TINY, 256, ("joint",), overrides=(LEGACY,)),
+    Job("joint-exclusive-256", TINY, 256, ("joint",), overrides=(LEGACY, "++model.non_overlap_masks_for_mem_enc=true")),
     Job(
         "shipped-256",
         "configs/sam2.1/sam2.1_hiera_micro.yaml",
@@ -88,6 +92,7 @@ QUICK_JOBS = (
     ),
 )  # fmt: skip
 SOAK_JOBS = (
-    Job("sam2.1_t-1024-video", TINY, 1024, ("video",)),
+    Job("sam2.1_t-1024-video", TINY, 1024, ("video", "nine_objects")),
+    Job("joint-1024", TINY, 1024, ("joint",), overrides=(LEGACY,)),
     *(Job(f"{name}-1024", config, 1024, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
 )

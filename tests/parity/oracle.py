@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import sam2.sam2_video_predictor as official_video
+import sam2.sam2_video_predictor_legacy as official_legacy_video
 import sam2.utils.misc as official_misc
 import torch
 from hydra.utils import instantiate
@@ -185,6 +186,8 @@ def run(job: dict[str, Any]) -> Results:
         "video": lambda: scenarios.play_video_predictor(model, Path(job["frames"])),
         "video_short": lambda: scenarios.play_short_video(model, Path(job["frames"])),
         "options": lambda: scenarios.play_options(model, Path(job["frames"])),
+        "nine_objects": lambda: scenarios.play_nine_objects(model, Path(job["frames"])),
+        "joint": lambda: scenarios.play_joint_objects(model, Path(job["frames"])),
     }
     for name, settings in scenarios.GENERATOR_SETTINGS.items():
         parts[f"generator_{name}"] = lambda settings=settings: run_generator(model, settings)
@@ -204,7 +207,7 @@ def run_generator(model: Any, settings: dict[str, Any]) -> Results:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    official_video.torch = TorchWithoutBfloat16()
+    official_video.torch = official_legacy_video.torch = TorchWithoutBfloat16()
     official_misc.get_connected_components = components_without_cuda
     for given_job in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
         output = Path(given_job["output"])

@@ -62,6 +62,10 @@ def run(job: Job, part: str, frames: Path) -> Results:
             return scenarios.play_short_video(model, frames)
         if part == "options":
             return scenarios.play_options(model, frames)
+        if part == "nine_objects":
+            return scenarios.play_nine_objects(model, frames)
+        if part == "joint":
+            return scenarios.play_joint_objects(model, frames)
         settings = scenarios.GENERATOR_SETTINGS[part.removeprefix("generator_")]
         generator = SAM2AutomaticMaskGenerator(model, **(scenarios.GENERATOR_DEFAULTS | settings))
         return scenarios.play_generator(generator)

@@ -132,6 +132,48 @@ def play_short_video(predictor: Any, frames: Path) -> Results:
     return results
 
 
+def play_nine_objects(predictor: Any, frames: Path) -> Results:
+    """Nine objects prompted on all frames, with points, boxes and masks, tracked forwards and backwards."""
+    results: Results = {}
+    keep = partial(_keep, results)
+    state = predictor.init_state(str(frames))
+    for index in range(9):
+        frame, x, y = index % 5, 60.0 + 30 * index, 50.0 + 23 * ((index * 4) % 9)
+        if index % 3 == 0:
+            answer = predictor.add_new_points_or_box(state, frame, index + 1, points=[[x, y]], labels=[1])
+        elif index % 3 == 1:
+            answer = predictor.add_new_points_or_box(state, frame, index + 1, box=[x - 30, y - 25, x + 30, y + 25])
+        else:
+            answer = predictor.add_new_mask(state, frame, index + 1, inputs.disc_mask((x, y), 28))
+        keep(f"prompt_{index}", answer)
+    for answer in predictor.propagate_in_video(state, start_frame_idx=0):
+        keep(f"forward_{answer[0]}", answer)
+    for answer in predictor.propagate_in_video(state, start_frame_idx=3, reverse=True):
+        keep(f"reverse_{answer[0]}", answer)
+    return results
+
+
+def play_joint_objects(predictor: Any, frames: Path) -> Results:
+    """What the predictor of before December 2024 does: objects that share their conditioning frames."""
+    results: Results = {}
+    keep = partial(_keep, results)
+    state = predictor.init_state(str(frames))
+    keep("point", predictor.add_new_points_or_box(state, 0, 1, points=[[110.0, 90.0]], labels=[1]))
+    keep("box", predictor.add_new_points_or_box(state, 2, 2, box=[200.5, 120, 390, 260]))
+    keep("mask", predictor.add_new_mask(state, 2, 3, inputs.disc_mask((250, 100), 45)))
+    for answer in predictor.propagate_in_video(state):
+        keep(f"first_{answer[0]}", answer)
+    keep("correction", predictor.add_new_points_or_box(state, 3, 1, points=[[140.0, 110.0]], labels=[1]))
+    for answer in predictor.propagate_in_video(state, start_frame_idx=1):
+        keep(f"second_{answer[0]}", answer)
+    predictor.clear_all_prompts_in_frame(state, 2, 3, need_output=False)
+    ids, _ = predictor.remove_object(state, 2)
+    results["removal/ids"] = np.array(ids)
+    for answer in predictor.propagate_in_video(state, start_frame_idx=4, reverse=True):
+        keep(f"third_{answer[0]}", answer)
+    return results
+
+
 def play_options(predictor: Any, frames: Path) -> Results:
     """Box with points, cleared prompts, several conditioning frames, reset, and masks that may not overlap."""
     results: Results = {}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.training.generator import Appearance, Population, draw_stack
+from sam2_core.training.generator import Appearance, DrawnLabels, Population, draw_labels, draw_stack
+from sam2_core.training.generator.stacks import place_cells
+from sam2_core.training.generator.textures import render
 
 
 @settings(max_examples=12, deadline=None)
@@ -46,6 +51,56 @@ def test_cells_can_be_seen(look: str) -> None:
     difference = grey[inside].mean() - grey[~inside].mean()
     assert abs(difference) > 20
     assert (difference > 0) == (look in ("stained", "membrane"))
+
+
+PEOPLE = Population(radius=14, spread=0.1, elongation=1.3, rods=0, waviness=0.03, gap=0.75, count=20)
+CLEAR = Appearance(
+    look="stained",
+    dimmest=0.9, dome=0.0, texture=0.0, texture_scale=2, ground=0.0, ground_scale=2, shading=0, haze=0,
+    blur=0.5, blur_z=0, photons=1e5, read_noise=0.001, specks=0,
+)  # fmt: skip
+
+
+def light_of(look: Appearance, people: Population = PEOPLE) -> tuple[np.ndarray, DrawnLabels]:
+    """Light (y, x) of one frame before the stretch, and its labels; the same cells at each call."""
+    outlines = place_cells(np.random.default_rng(1), people, (160, 160))
+    drawn = draw_labels(outlines, (160, 160))
+    glow = np.ones(len(outlines) + 1, dtype=np.float32)
+    glow[1:] = [outline.glow for outline in outlines]
+    return render(np.random.default_rng(2), [drawn], look, along_z=False, glow=glow)[0], drawn
+
+
+def test_covered_cells_show_through() -> None:
+    plain, drawn = light_of(CLEAR)
+    through, _ = light_of(replace(CLEAR, translucency=1.0))
+    overlap = ndimage.binary_erosion(drawn.covered > 0, iterations=2)
+    alone = ndimage.binary_erosion((drawn.labels > 0) & (drawn.covered == 0), iterations=2)
+    assert overlap.sum() > 20
+    assert through[overlap].mean() > 1.7 * plain[overlap].mean()
+    np.testing.assert_allclose(through[alone], plain[alone], atol=0.05)
+
+
+def test_cells_out_of_focus_have_soft_edges() -> None:
+    apart = replace(PEOPLE, gap=1.4)
+    sharp, drawn = light_of(CLEAR, apart)
+    soft, _ = light_of(replace(CLEAR, defocused=1.0), apart)
+    edge = ndimage.binary_dilation(drawn.labels > 0) & ~ndimage.binary_erosion(drawn.labels > 0)
+    slope, softer = (ndimage.gaussian_gradient_magnitude(light, 0.7)[edge].mean() for light in (sharp, soft))
+    assert softer < 0.75 * slope
+    assert abs(soft.sum() / sharp.sum() - 1) < 0.05
+
+
+def test_a_few_cells_outshine_the_others() -> None:
+    def brightness(look: Appearance, people: Population) -> np.ndarray:
+        light, drawn = light_of(look, people)
+        return np.asarray(ndimage.mean(light, drawn.labels, np.unique(drawn.labels)[1:]))
+
+    even = brightness(CLEAR, replace(PEOPLE, gap=1.4))
+    skewed = brightness(replace(CLEAR, skew=0.5), replace(PEOPLE, gap=1.4))
+    glowing = brightness(CLEAR, replace(PEOPLE, gap=1.4, condensed=0.3))
+    assert even.max() / np.median(even) < 1.2
+    assert skewed.max() / np.median(skewed) > 1.5
+    assert glowing.max() / np.median(glowing) > 1.8
 
 
 def test_small_frames_are_refused() -> None:

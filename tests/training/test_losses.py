@@ -21,6 +21,7 @@ from sam2_core.training.losses import (
     dice_loss,
     focal_loss,
     iou_loss,
+    local_loss,
     sigmoid_focal_loss,
 )
 
@@ -143,3 +144,30 @@ def test_ranges(seed: int, objects: int, candidates: int) -> None:
     for loss in (focal_loss(logits, spread), dice_loss(logits, spread, 1.0, True), balanced_loss(logits, truth)):
         assert torch.isfinite(loss).all()
         assert (loss >= 0).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(radius=st.floats(1.0, 9.0), near=st.integers(1, 6), far=st.floats(0, 1))
+def test_an_object_and_its_surroundings_pull_a_border_alike(radius: float, near: int, far: float) -> None:
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="ij")
+    targets = (torch.hypot(y - 20, x - 20) <= radius).float()[None, None]
+    logits = torch.zeros(1, 2, 40, 40, requires_grad=True)
+
+    loss = local_loss(logits, targets, near, far)
+    loss[0, 0].backward()  # type: ignore[no-untyped-call]
+
+    torch.testing.assert_close(loss.detach(), torch.full((1, 2), 0.6931472 * (1 + far)))
+    assert logits.grad is not None
+    pull = logits.grad[0, 0]
+    inside = pull[targets[0, 0] > 0]
+    beside = pull[20, 20 + int(radius) + 1]
+    # Whatever the size, a cell of the object pulls up as strongly as one beside it pulls down.
+    torch.testing.assert_close(inside, (-beside).expand_as(inside))
+    assert float(beside) > 0
+    assert (logits.grad[0, 1] == 0).all()
+
+
+def test_the_local_loss_of_an_absent_object_is_that_of_the_rest() -> None:
+    logits = torch.full((1, 1, 8, 8), 2.0)
+    expected = 0.5 * torch.nn.functional.softplus(torch.tensor(2.0))
+    torch.testing.assert_close(local_loss(logits, torch.zeros(1, 1, 8, 8), far=0.5)[0, 0], expected)

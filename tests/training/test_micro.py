@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from sam2_core.checkpoints.config import instantiate_model, load_config
+from sam2_core.errors import CheckpointError, MissingFileError
 from sam2_core.training import micro
 from sam2_core.training.trainer import TrainerOptions
 from tests.training.micro_model import small_pool
@@ -36,6 +37,39 @@ def test_train_go_on_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     # Whatever size was trained last, the frequencies are those of the configured size: 2 at 256 pixels.
     matrix = state["sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"]
     assert 1.9 < float(matrix.float().std()) < 2.1
+
+
+def test_a_run_starts_from_weights_and_goes_on_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    small_pool(folder / "stills", frames=1)
+    small_pool(folder / "stacks", frames=micro.STACK_FRAMES)
+    monkeypatch.setattr(micro, "FURTHER_PHASES", (micro.Phase(1.0, (micro.Work(1.0, 64, 1, 1),)),))
+    monkeypatch.setattr(micro, "PHASES", ())  # would fail to train at all
+    weights = tmp_path / "weights.safetensors"
+    state = micro.build_modules(seed=5)["model"].state_dict()
+    save_file({name: value.half().contiguous() for name, value in state.items()}, weights)
+    options = TrainerOptions(learning_rate=1e-7, warm_up=1, weight_decay=0.0)
+    threads = torch.get_num_threads()
+    micro.train(folder, 0.2 / 3600, 1, options, weights)
+    stopped = torch.load(folder / "checkpoint.pt", weights_only=True)
+    micro.train(folder, (stopped["extra"]["used"] + 1) / 3600, 1, options)
+    torch.set_num_threads(threads)
+    micro.export(folder, tmp_path / "exported.safetensors")
+    exported = load_file(tmp_path / "exported.safetensors")
+    # At so small a rate the weights are still those that the run started from.
+    for name, value in exported.items():
+        torch.testing.assert_close(value.float(), state[name].half().float(), atol=2e-3, rtol=2e-3)
+    with safe_open(tmp_path / "exported.safetensors", "pt") as file:
+        assert int(file.metadata()["steps"]) > stopped["step"]
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="start"):
+        micro.train(tmp_path / "run", 0.1, 1, TrainerOptions(), tmp_path / "missing.safetensors")
+    save_file({"other": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="does not hold"):
+        micro.train(tmp_path / "run", 0.1, 1, TrainerOptions(), tmp_path / "other.safetensors")
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 def test_the_shipped_checkpoint_fits_its_configuration() -> None:

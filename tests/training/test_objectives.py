@@ -50,6 +50,24 @@ def test_the_loss_of_images_falls(tmp_path: Path) -> None:
     assert min(losses[-5:]) < 0.75 * losses[0]
 
 
+def test_the_single_mask_is_trained_beside_the_candidates(tmp_path: Path) -> None:
+    model = small_model(64)
+    model.train()
+    pool = small_pool(tmp_path, frames=1)
+    batch = draw_batch(np.random.default_rng(3), pool, stacks=1, objects=2, size=64, smallest_area=30)
+    single_mask = model.sam_mask_decoder.output_hypernetworks_mlps[0]
+
+    def gradient(weight: float) -> float:
+        model.zero_grad()
+        # This seed draws one click, no correction: candidates are asked for.
+        loss, _ = image_loss(model, None, batch, np.random.default_rng(2), LossWeights(single=weight))
+        loss.backward()
+        return sum(float(p.grad.abs().sum()) for p in single_mask.parameters() if p.grad is not None)
+
+    assert gradient(0.0) == 0
+    assert gradient(0.5) > 0
+
+
 def test_stacks_train_the_memory(tmp_path: Path) -> None:
     model = small_model(64)
     model.train()

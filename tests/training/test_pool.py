@@ -8,19 +8,45 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.training.generator import draw_stack
+from sam2_core.training.generator import draw_stack, random_nuclei
 from sam2_core.training.pool import draw_pool, open_pool
 
 
 def test_a_pool_holds_what_its_seeds_draw_and_can_be_read_early(tmp_path: Path) -> None:
-    drawing = draw_pool(tmp_path, first_seed=6, stacks=2, frames=2, size=(32, 40))
+    drawing = draw_pool(tmp_path, first_seed=6, stacks=2, frames=2, size=(32, 40), nuclei=0.0)
     assert next(drawing) == 1
     assert len(open_pool(tmp_path)) == 1
     assert list(drawing) == [2]
     pool = open_pool(tmp_path)
     assert (len(pool), pool.frames) == (2, 2)
-    np.testing.assert_array_equal(pool.images[1], draw_stack(7, frames=2, size=(32, 40), kind="time").image)
-    np.testing.assert_array_equal(pool.labels[0], draw_stack(6, frames=2, size=(32, 40), kind="z").labels)
+    expected = [
+        draw_stack(_after_the_choice(seed), frames=2, size=(32, 40), kind=kind)
+        for seed, kind in ((6, "z"), (7, "time"))
+    ]
+    np.testing.assert_array_equal(pool.images[1], expected[1].image)
+    np.testing.assert_array_equal(pool.labels[0], expected[0].labels)
+
+
+def test_nuclei_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
+    size = (48, 48)
+    assert list(draw_pool(tmp_path, first_seed=3, stacks=1, frames=1, size=size, nuclei=1.0)) == [1]
+    random = _after_the_choice(3)
+    people, look = random_nuclei(random, size)
+    expected = draw_stack(random, kind="still", size=size, population=people, appearance=look)
+    np.testing.assert_array_equal(open_pool(tmp_path).images[0], expected.image)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(tmp_path: Path, share: float) -> None:
+    with pytest.raises(InvalidInputError, match="nuclei"):
+        next(draw_pool(tmp_path, first_seed=0, stacks=1, frames=1, nuclei=share))
+
+
+def _after_the_choice(seed: int) -> np.random.Generator:
+    """The generator of a stack after it was chosen what the stack shows."""
+    random = np.random.default_rng(seed)
+    random.random()
+    return random
 
 
 def test_missing_and_empty_pools_are_refused(tmp_path: Path) -> None:

@@ -43,6 +43,26 @@ def test_the_order_of_the_cells_does_not_matter(cells: list[tuple[float, float, 
     one, other = draw_labels(outlines, (40, 40)), draw_labels(shuffled, (40, 40))
     np.testing.assert_array_equal(one.labels, other.labels)
     np.testing.assert_array_equal(one.depth, other.depth)
+    np.testing.assert_array_equal(one.covered, other.covered)
+    np.testing.assert_array_equal(one.covered_depth, other.covered_depth)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.floats(5, 35), st.floats(5, 35), st.floats(4, 14)), min_size=1, max_size=5))
+def test_covered_is_the_second_deepest_cell(cells: list[tuple[float, float, float]]) -> None:
+    outlines = [disc(number, *cell) for number, cell in enumerate(cells, start=1)]
+    y, x = np.mgrid[:40, :40].astype(np.float32)
+    none = np.zeros((1, 40, 40), dtype=np.float32)
+    depths = np.concatenate([none, none, *(np.maximum(outline_depth(o, y, x), 0)[None] for o in outlines)])
+    drawn = draw_labels(outlines, (40, 40))
+    np.testing.assert_array_equal(drawn.covered_depth, np.sort(depths, axis=0)[-2])
+    assert ((drawn.covered > 0) == (drawn.covered_depth > 0)).all()
+    overlap = drawn.covered > 0
+    assert (drawn.covered != drawn.labels)[overlap].all()
+    rows, columns = np.nonzero(overlap)
+    np.testing.assert_array_equal(
+        depths[drawn.covered[overlap].astype(int) + 1, rows, columns], drawn.covered_depth[overlap]
+    )
 
 
 @settings(max_examples=40, deadline=None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.training.generator.shapes import Outline
 from sam2_core.training.generator.stacks import (
     Population,
     place_cells,
@@ -26,6 +28,36 @@ def test_cells_keep_their_distance() -> None:
     apart = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
     np.fill_diagonal(apart, np.inf)
     assert (apart >= PEOPLE.gap * (sizes[:, None] + sizes[None]) - 1e-3).all()
+
+
+def test_clumped_cells_touch_and_keep_their_distance() -> None:
+    sparse = replace(PEOPLE, gap=1.0, count=24)
+
+    def nearest(people: Population) -> np.ndarray:
+        """Distance of each cell to its nearest neighbour, in units of the sum of their radii."""
+        cells = place_cells(np.random.default_rng(2), people, (400, 400))
+        centres, sizes = np.array([cell.centre for cell in cells]), np.array([sum(c.radii) / 2 for c in cells])
+        apart = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1)) / (sizes[:, None] + sizes[None])
+        np.fill_diagonal(apart, np.inf)
+        return apart.min(axis=1)
+
+    alone, together = nearest(sparse), nearest(replace(sparse, clumping=0.8))
+    assert together.min() >= 1 - 1e-3
+    assert np.mean(together < 1.13) > 0.7
+    assert np.mean(alone < 1.13) < 0.3
+
+
+def test_condensed_cells_are_small_and_bright() -> None:
+    plain, condensed = (
+        place_cells(np.random.default_rng(1), replace(PEOPLE, condensed=share), (200, 200)) for share in (0.0, 1.0)
+    )
+    assert {cell.glow for cell in plain} == {1.0}
+    assert min(cell.glow for cell in condensed) >= 2
+
+    def area(cells: list[Outline]) -> float:
+        return float(np.mean([cell.radii[0] * cell.radii[1] for cell in cells]))
+
+    assert area(condensed) < 0.7 * area(plain)
 
 
 @pytest.mark.parametrize("kind", ["still", "z", "time"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,3 +62,17 @@ def test_bright_specks_on_flat_ground_stay_visible():
 def test_unusable_limits_are_refused(low, high):
     with pytest.raises(InvalidInputError):
         ContrastLimits(low, high)
+
+
+@given(hnp.arrays(np.float64, (7, 2), elements=st.floats(-1e30, 1e30)))
+def test_limits_survive_being_stored(sample):
+    limits = ContrastLimits.from_sample(sample, per_channel=True)
+    assert ContrastLimits.from_dict(json.loads(json.dumps(limits.as_dict()))) == limits
+
+
+@pytest.mark.parametrize(
+    "stored", [{}, {"low": [1]}, {"low": 1, "high": 2}, {"low": ["a"], "high": [2]}, {"low": [2], "high": [1]}]
+)
+def test_what_is_no_stored_limits_is_refused(stored):
+    with pytest.raises(InvalidInputError):
+        ContrastLimits.from_dict(stored)

@@ -1,6 +1,7 @@
 """Procedurally drawn microscopy: images, z-stacks and time-lapses with known truth."""
 
 from sam2_core.training.generator.drawing import DrawnStack, draw_stack
+from sam2_core.training.generator.nuclei import random_nuclei
 from sam2_core.training.generator.shapes import DrawnLabels, Outline, draw_labels
 from sam2_core.training.generator.stacks import Population, StackKind, random_population
 from sam2_core.training.generator.textures import Appearance, random_appearance
@@ -15,5 +16,6 @@ __all__ = [
     "draw_labels",
     "draw_stack",
     "random_appearance",
+    "random_nuclei",
     "random_population",
 ]

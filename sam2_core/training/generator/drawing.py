@@ -85,6 +85,9 @@ def draw_stack(
     look = appearance or random_appearance(random, people.radius)
     plan = plan_frames(random, place_cells(random, people, size), frames, kind)
     drawn = [draw_labels(outlines, size) for outlines in plan]
-    light = render(random, drawn, look, along_z=kind == "z")
+    glow = np.ones(1 + max(outline.label for outlines in plan for outline in outlines), dtype=np.float32)
+    for outline in (outline for outlines in plan for outline in outlines):
+        glow[outline.label] = outline.glow
+    light = render(random, drawn, look, along_z=kind == "z", glow=glow)
     labels = np.stack([frame.labels for frame in drawn])
     return DrawnStack(stretch(random, light), labels, kind, people, look)

@@ -36,6 +36,8 @@ class Outline:
         True for a capsule, False for a wavy ellipse.
     bend
         Sag of a rod's ends against its middle, as a fraction of its half length.
+    glow
+        Light of the cell relative to that of its neighbours: condensed chromatin is several times as bright.
     """
 
     label: int
@@ -45,6 +47,7 @@ class Outline:
     waves: FloatArray
     rod: bool = False
     bend: float = 0.0
+    glow: float = 1.0
 
     def scaled(self, factor: float) -> Outline:
         """The same outline, `factor` times as large."""
@@ -63,7 +66,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class DrawnLabels:
-    """A label map and, for each pixel, how deep it lies in its cell.
+    """A label map and, for each pixel, how deep it lies in its cell and in a cell that this one covers.
 
     Attributes
     ----------
@@ -71,10 +74,14 @@ class DrawnLabels:
         (y, x) uint16, 0 is background.
     depth
         (y, x) float32 in [0, 1]: 0 on a cell's edge and in the background, 1 in a cell's middle.
+    covered, covered_depth
+        The same of the cell in which a pixel lies second deepest: 0 where outlines do not overlap.
     """
 
     labels: LabelArray
     depth: FloatArray
+    covered: LabelArray
+    covered_depth: FloatArray
 
 
 def outline_depth(outline: Outline, y: FloatArray, x: FloatArray) -> FloatArray:
@@ -123,11 +130,12 @@ def draw_labels(outlines: list[Outline], size: tuple[int, int]) -> DrawnLabels:
     Returns
     -------
     DrawnLabels
-        Label map and depth, both (y, x).
+        Label maps and depths, each (y, x).
     """
     height, width = size
     labels = np.zeros(size, dtype=np.uint16)
     depth = np.zeros(size, dtype=np.float32)
+    covered, covered_depth = np.zeros_like(labels), np.zeros_like(depth)
     for outline in outlines:
         reach = outline.reach + 1.0
         top, bottom = max(int(outline.centre[0] - reach), 0), min(int(outline.centre[0] + reach) + 2, height)
@@ -139,7 +147,19 @@ def draw_labels(outlines: list[Outline], size: tuple[int, int]) -> DrawnLabels:
         x = np.arange(left, right, dtype=np.float32)[None, :]
         here = outline_depth(outline, y, x)
         # Strictly deeper wins; equal depth goes to the smaller label so that the order of the list does not matter.
-        deeper = (here > depth[window]) | ((here == depth[window]) & (here > 0) & (outline.label < labels[window]))
+        deeper = _beats(here, outline.label, depth[window], labels[window])
+        second = np.where(deeper, depth[window], here)
+        second_label = np.where(deeper, labels[window], np.uint16(outline.label))
+        lower = _beats(second, second_label, covered_depth[window], covered[window])
+        covered[window][lower] = second_label[lower]
+        covered_depth[window][lower] = second[lower]
         labels[window][deeper] = outline.label
         depth[window][deeper] = here[deeper]
-    return DrawnLabels(labels, depth)
+    return DrawnLabels(labels, depth, covered, covered_depth)
+
+
+def _beats(
+    depth: FloatArray, label: LabelArray | int, other_depth: FloatArray, other_label: LabelArray
+) -> NDArray[np.bool_]:
+    """Whether a pixel (y, x) that lies in a cell belongs to it rather than to another."""
+    return (depth > other_depth) | ((depth == other_depth) & (depth > 0) & (label < other_label))

@@ -37,6 +37,10 @@ class Population:
         Smallest distance between centres, in units of the sum of the two radii; below 1 cells touch.
     count
         Most cells placed.
+    clumping
+        Fraction of the cells that are put beside an earlier one, touching it if `gap` is 1 or less.
+    condensed
+        Fraction of the cells that are small, bright and uneven in outline, as if dividing or dying.
     """
 
     radius: float
@@ -46,6 +50,8 @@ class Population:
     waviness: float
     gap: float
     count: int
+    clumping: float = 0.0
+    condensed: float = 0.0
 
 
 def random_population(random: np.random.Generator, size: tuple[int, int]) -> Population:
@@ -95,13 +101,26 @@ def place_cells(random: np.random.Generator, population: Population, size: tuple
             ratio = float(random.uniform(1.8, 4.5))
         along, across = radius * ratio**0.5, radius / ratio**0.5
         y, x = random.uniform(-margin, size[0] + margin), random.uniform(-margin, size[1] + margin)
+        waviness, glow = population.waviness, 1.0
+        if population.condensed and random.random() < population.condensed:
+            shrink = random.uniform(0.5, 0.8)
+            along, across, waviness = along * shrink, across * shrink, waviness + 0.08
+            glow = float(random.uniform(2.0, 7.0))
         reach = np.float32((along + across) / 2)
+        if population.clumping and len(placed) and random.random() < population.clumping:
+            beside = int(random.integers(len(placed)))
+            apart = population.gap * float(reaches[beside] + reach) * random.uniform(1.0, 1.12)
+            direction = random.uniform(0, 2 * np.pi)
+            y = float(centres[beside, 0]) + apart * np.sin(direction)
+            x = float(centres[beside, 1]) + apart * np.cos(direction)
+            if not (-margin <= y <= size[0] + margin and -margin <= x <= size[1] + margin):
+                continue
         if len(placed):
             near = np.hypot(centres[:, 0] - y, centres[:, 1] - x) < population.gap * (reaches + reach)
             if bool(near.any()):
                 continue
         waves = np.stack([random.normal(0, 1, 4), random.uniform(0, 2 * np.pi, 4)], axis=1)
-        waves[:, 0] *= population.waviness / np.arange(1, 5)
+        waves[:, 0] *= waviness / np.arange(1, 5)
         placed.append(
             Outline(
                 label=len(placed) + 1,
@@ -111,6 +130,7 @@ def place_cells(random: np.random.Generator, population: Population, size: tuple
                 waves=waves.astype(np.float32),
                 rod=rod,
                 bend=float(random.normal(0, 0.2)) if rod else 0.0,
+                glow=glow,
             )
         )
         centres = np.concatenate([centres, np.array([[y, x]], dtype=np.float32)])

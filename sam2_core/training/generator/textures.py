@@ -47,6 +47,13 @@ class Appearance:
         Standard deviation of the camera's noise, full brightness being 1.
     specks
         Bright points that are no cells, per frame.
+    skew
+        Standard deviation of the logarithm of a further factor of each cell's brightness: a few are far brighter than
+        the others, which a viewer then shows dim.
+    defocused
+        Fraction of the cells that are out of focus. Stained cells only.
+    translucency
+        Part of the light of a covered cell that shows through the one above it. Stained cells only.
     """
 
     look: Look
@@ -63,6 +70,9 @@ class Appearance:
     photons: float
     read_noise: float
     specks: int
+    skew: float = 0.0
+    defocused: float = 0.0
+    translucency: float = 0.0
 
 
 def random_appearance(random: np.random.Generator, radius: float) -> Appearance:
@@ -131,7 +141,14 @@ def _bilinear(field: FloatArray, rows: FloatArray, columns: FloatArray) -> Float
     )
 
 
-def render(random: np.random.Generator, frames: list[DrawnLabels], look: Appearance, *, along_z: bool) -> FloatArray:
+def render(
+    random: np.random.Generator,
+    frames: list[DrawnLabels],
+    look: Appearance,
+    *,
+    along_z: bool,
+    glow: FloatArray | None = None,
+) -> FloatArray:
     """Light from the cells of a stack, before the stretch of :func:`stretch`.
 
     Parameters
@@ -144,6 +161,8 @@ def render(random: np.random.Generator, frames: list[DrawnLabels], look: Appeara
         How the scene looks.
     along_z
         True if the frames are slices: they are then blurred into one another by `look.blur_z`.
+    glow
+        (label,) float32, a further factor of each cell's brightness, from label 0 to the highest; 1 by default.
 
     Returns
     -------
@@ -153,7 +172,12 @@ def render(random: np.random.Generator, frames: list[DrawnLabels], look: Appeara
     size = frames[0].labels.shape
     most = max(int(frame.labels.max()) for frame in frames)
     brightness = random.uniform(look.dimmest, 1.0, most + 1).astype(np.float32)
+    if look.skew:
+        brightness *= np.exp(np.float32(look.skew) * random.standard_normal(most + 1, dtype=np.float32))
+    if glow is not None:
+        brightness *= glow[: most + 1]
     brightness[0] = 0.0
+    soft = random.random(most + 1) < look.defocused if look.defocused and look.look == "stained" else None
     grain = smooth_noise(random, (size[0], size[1]), look.texture_scale)
     ground = smooth_noise(random, (size[0], size[1]), look.ground_scale)
     light = np.stack([_body(frame, brightness, grain, ground, look) for frame in frames])
@@ -161,7 +185,7 @@ def render(random: np.random.Generator, frames: list[DrawnLabels], look: Appeara
         y, x = int(random.integers(size[0])), int(random.integers(size[1]))
         light[int(random.integers(len(light))), y, x] += np.float32(random.uniform(2, 12))
     for index, frame in enumerate(light):
-        light[index] = ndimage.gaussian_filter(frame, look.blur)
+        light[index] = _blurred(frame, None if soft is None else soft[frames[index].labels], look.blur)
         if look.haze:
             light[index] += look.haze * ndimage.uniform_filter(light[index], 31)
     if along_z and look.blur_z and len(light) > 1:
@@ -175,6 +199,14 @@ def render(random: np.random.Generator, frames: list[DrawnLabels], look: Appeara
     return noisy
 
 
+def _blurred(light: FloatArray, soft: NDArray[np.bool_] | None, blur: float) -> FloatArray:
+    """Blur light (y, x), more where it comes from cells out of focus (``soft``, (y, x))."""
+    if soft is None:
+        return np.asarray(ndimage.gaussian_filter(light, blur), dtype=np.float32)
+    outside = ndimage.gaussian_filter(light * ~soft, blur)
+    return np.asarray(outside + ndimage.gaussian_filter(light * soft, 2.5 * blur), dtype=np.float32)
+
+
 def _body(
     frame: DrawnLabels, brightness: FloatArray, grain: FloatArray, ground: FloatArray, look: Appearance
 ) -> FloatArray:
@@ -185,7 +217,11 @@ def _body(
     texture = np.maximum(1 + np.float32(look.texture) * grain, 0.1)
     behind = np.maximum(np.float32(look.ground) * (1 + 0.5 * ground), 0)
     if look.look == "stained":
-        return np.asarray(np.where(inside, bright * profile * texture, 0) + behind, dtype=np.float32)
+        body = bright * profile
+        if look.translucency:
+            below = (1 - look.dome) + look.dome * np.sqrt(frame.covered_depth)
+            body = body + np.float32(look.translucency) * brightness[frame.covered] * below
+        return np.asarray(np.where(inside, body * texture, 0) + behind, dtype=np.float32)
     if look.look == "membrane":
         rim = np.exp(-np.square(frame.depth / 0.16)) + 0.15
         return np.asarray(np.where(inside, bright * rim * texture, 0) + behind, dtype=np.float32)

@@ -1,0 +1,52 @@
+"""``sam2 convert``: labels from any format to any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sam2_core.cli import options
+from sam2_core.cli.console import output, progress_bar
+from sam2_core.errors import InvalidInputError
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Labels: TIFF, OME-Zarr, PNG folder, CTC folder, COCO JSON, ROI zip.")],
+    destination: Annotated[
+        Path, typer.Argument(help="NAME.tif, .zarr, .json, .zip, a folder 01_RES, or see --format.")
+    ],
+    format: options.LabelFormatOption = None,
+    source_format: Annotated[
+        options.LabelFormatName | None, typer.Option(help="Format of the source, where its name does not say it.")
+    ] = None,
+    frames: options.Frames = None,
+    axis: options.Axis = None,
+    at: options.At = None,
+    overwrite: options.Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a conversion that was stopped.")] = False,
+) -> None:
+    """Write labels again in another format.
+
+    Frame by frame, so that stacks larger than memory go through.
+
+    Example: sam2 convert result/labels.tif cells.zarr
+    """
+    from sam2_core.volumes.labels import convert_labels, open_labels
+
+    if destination.resolve() == source.resolve():
+        raise InvalidInputError(f"Source and destination are the same, {source}. Choose another destination.")
+    with open_labels(source, source_format, axis=axis, at=options.parse_positions(at)) as labels:
+        chosen = options.parse_frames(frames, len(labels))
+        with progress_bar("Converting", len(chosen)) as advance:
+            written = convert_labels(
+                labels,
+                destination,
+                format=format,
+                frames=(chosen.start, chosen.stop),
+                overwrite=overwrite,
+                resume=resume,
+                progress=lambda done, total: advance(),
+            )
+    output.print(f"Written: {written}, {len(chosen)} frames", markup=False)

@@ -1,0 +1,28 @@
+"""Every hook there is. docs/hooks.md describes each with an example; a test holds both to the same signatures.
+
+A hook that adds something takes nothing and returns a list of contributions of one kind. It is called once, the first
+time something of that kind is wanted, and what it returns is checked before anything is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sam2_core.hooks.cli_command import CliCommand
+from sam2_core.hooks.contributions import Contribution
+from sam2_core.hooks.markers import hookspec
+
+
+class Sam2Specification:
+    """The hooks of specification version 1.0."""
+
+    @hookspec
+    def sam2_cli_commands(self) -> Iterable[CliCommand]:  # type: ignore[empty-body]
+        """Add commands to the ``sam2`` command line."""
+
+
+#: Which hook adds which kind of contribution.
+HOOK_OF_KIND: Final[dict[type[Contribution], str]] = {
+    CliCommand: "sam2_cli_commands",
+}

@@ -1,0 +1,176 @@
+"""The annotation session: one stack, its objects, their prompts and masks, in a folder that survives anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from filelock import FileLock, Timeout
+
+from sam2_core.errors import InvalidInputError, MissingFileError, StateError
+from sam2_core.session.journal import Journal
+from sam2_core.session.mask_editing import MaskEditing
+from sam2_core.session.object_editing import ObjectEditing
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.frame_stack import FrameStack
+
+JOURNAL_NAME: Final = "session.db"
+LOCK_NAME: Final = "session.lock"
+
+
+class AnnotationSession(ObjectEditing, MaskEditing):
+    """Objects in a stack, as a person, a script or a front-end works on them.
+
+    Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,
+    whatever ended the process. Masks of different objects may overlap; :meth:`labels` is a view of them.
+
+    Use :meth:`create` or :meth:`open` to make one.
+
+    Parameters
+    ----------
+    stack : FrameStack
+        The frames.
+    journal : Journal
+        What is known.
+    folder : Path
+        Where it is kept.
+    lock : FileLock, optional
+        Held as long as the session is open for writing.
+    temporary : bool
+        Whether the folder goes when the session is closed.
+    """
+
+    def __init__(
+        self, stack: FrameStack, journal: Journal, *, folder: Path, lock: FileLock | None, temporary: bool = False
+    ) -> None:
+        super().__init__(journal, frame_count=len(stack), frame_size=stack.frame_size)
+        self.stack = stack
+        self.folder = folder
+        self._file_lock = lock
+        self._is_temporary = temporary
+
+    @classmethod
+    def create(cls, stack: FrameStack, folder: Path | str | None = None) -> Self:
+        """Begin a session.
+
+        Parameters
+        ----------
+        stack : FrameStack
+            From :func:`sam2_core.open_frames` or ``volume.stack(...)``.
+        folder : path, optional
+            Where to keep it, new or empty; by default a temporary folder that goes when the session is closed.
+
+        Raises
+        ------
+        InvalidInputError
+            There is something in the folder already.
+        """
+        is_temporary = folder is None
+        place = Path(tempfile.mkdtemp(prefix="sam2-session-")) if folder is None else Path(folder)
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            what = (
+                "holds a session; open it with AnnotationSession.open"
+                if (place / JOURNAL_NAME).exists()
+                else "is not empty"
+            )
+            raise InvalidInputError(f"{place} {what}. A new session needs a new or empty folder.")
+        place.mkdir(parents=True, exist_ok=True)
+        lock = _locked(place)
+        try:
+            journal = Journal(place / JOURNAL_NAME)
+            journal.set_about("stack", json.dumps(_description(stack)))
+        except BaseException:
+            lock.release()
+            raise
+        return cls(stack, journal, folder=place, lock=lock, temporary=is_temporary)
+
+    @classmethod
+    def open(cls, folder: Path | str, stack: FrameStack, *, read_only: bool = False) -> Self:
+        """Go on with a session.
+
+        Parameters
+        ----------
+        folder : path
+            That of the session.
+        stack : FrameStack
+            The same frames as before.
+        read_only : bool
+            Look at it only; possible while another process works on it.
+
+        Raises
+        ------
+        MissingFileError
+            There is no session in the folder.
+        StateError
+            Another process has it open, and not `read_only`.
+        InvalidInputError
+            The stack has another size or number of frames than the session's, or the session is damaged.
+        """
+        place = Path(folder)
+        if not (place / JOURNAL_NAME).is_file():
+            raise MissingFileError(f"There is no session in {place}: no file {JOURNAL_NAME} is there.")
+        lock = None if read_only else _locked(place)
+        try:
+            journal = Journal(place / JOURNAL_NAME, read_only=read_only)
+            _require_same_stack(json.loads(journal.about("stack") or "{}"), stack)
+            if not read_only:
+                # what was going on when the process ended stays as far as it had come
+                journal.finish_all()
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        return cls(stack, journal, folder=place, lock=lock)
+
+    def close(self) -> None:
+        """Let go of the session; everything is written already."""
+        self._journal.close()
+        if self._file_lock is not None:
+            self._file_lock.release()
+        if self._is_temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<AnnotationSession of {self.stack.name!r}, {len(self.objects)} objects, in {self.folder}>"
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StateError(
+            f"Another process has the session in {folder} open. Close it there, or open it here with read_only=True."
+        ) from None
+    return lock
+
+
+def _description(stack: FrameStack) -> dict[str, object]:
+    return {
+        "name": stack.name,
+        "axis": stack.axis,
+        "frames": len(stack),
+        "height": stack.frame_size[0],
+        "width": stack.frame_size[1],
+    }
+
+
+def _require_same_stack(known: dict[str, object], stack: FrameStack) -> None:
+    given = _description(stack)
+    differing = [name for name in ("frames", "height", "width") if known.get(name) != given[name]]
+    if differing:
+        said = ", ".join(f"{name} {known.get(name)} then and {given[name]} now" for name in differing)
+        raise InvalidInputError(f"This is another stack than the session's {known.get('name')!r}: {said}.")

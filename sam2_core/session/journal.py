@@ -1,0 +1,405 @@
+"""Everything a session knows, in one SQLite file, with unlimited undo.
+
+The state is a table of small documents, each under a kind and a key of two numbers (an object and a frame, for most). A
+*step* is one thing a person did. Every change of a document is written with what the document was before and after, so
+that an undo is the same for all that can be done: the earlier values are put back, in one transaction. Pixels are not
+in the documents. They are immutable blobs that documents refer to by number, so an undo touches references only.
+
+SQLite, and not a chunked array store, because what has to be exact here is small and relational: a step either happened
+or did not (write-ahead log, flushed at every commit), one writer is enforced by the file, and any language reads it.
+docs/session-format.md describes the tables.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sam2_core.errors import InvalidInputError, MissingFileError, StateError
+
+FORMAT: Final = 1
+
+_TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    kind TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (kind, a, b)
+) WITHOUT ROWID;
+CREATE INDEX documents_by_frame ON documents (kind, b, a);
+CREATE TABLE steps (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, label TEXT NOT NULL, time REAL NOT NULL,
+    finished INTEGER NOT NULL, undone INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE changes (
+    step INTEGER NOT NULL, kind TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL, before TEXT, after TEXT,
+    PRIMARY KEY (step, kind, a, b)
+) WITHOUT ROWID;
+CREATE INDEX changes_by_document ON changes (kind, a, b, step);
+CREATE TABLE blobs (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+"""
+
+_STEP = "id, label, time, finished, undone"
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A document's place: its kind and two numbers."""
+
+    kind: str
+    a: int
+    b: int = 0
+
+
+@dataclass(frozen=True)
+class DocumentChange:
+    """What a step, an undo or a redo did to one document; `before` or `after` is None where there was or is none."""
+
+    key: Key
+    before: Document | None
+    after: Document | None
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """One thing that was done: its number, what it is called in menus, when it began, and how it stands."""
+
+    id: int
+    label: str
+    time: float
+    is_finished: bool
+    is_undone: bool
+
+
+class Journal:
+    """A transactional table of documents with undo.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made if it does not exist, unless `read_only`.
+    read_only : bool
+        Whether nothing may be changed.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file, and `read_only`.
+    InvalidInputError
+        The file is no journal, is damaged, or was written by a later version of this project.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        is_new = not self.path.exists()
+        if is_new and read_only:
+            raise MissingFileError(f"There is no session file {self.path}.")
+        # one connection for all threads, behind a lock; transactions are begun by hand
+        if read_only:
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+        else:
+            self._connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+        try:
+            self._open(is_new)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise InvalidInputError(
+                f"{self.path} is no session file, or a damaged one ({error}). Expected the session.db of a session's "
+                "folder."
+            ) from error
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self, is_new: bool) -> None:
+        if not self.read_only:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # every commit is on the disk when it returns: what was acknowledged survives a power loss too
+            self._connection.execute("PRAGMA synchronous = FULL")
+        has_tables = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()[0]
+        if not has_tables:
+            if self.read_only or not (is_new or self._is_empty()):
+                raise InvalidInputError(f"{self.path} is an SQLite file, but not that of a session.")
+            with self._transaction():
+                for statement in _TABLES.split(";"):
+                    self._connection.execute(statement)
+                self._connection.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+        version = int(self.about("format") or 0)
+        if version > FORMAT:
+            raise InvalidInputError(
+                f"{self.path} has format {version}; this version of sam2-lab knows formats up to {FORMAT}. Install a "
+                "newer one."
+            )
+
+    def _is_empty(self) -> bool:
+        # a process may have been killed between making the file and filling it
+        return not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+    def close(self) -> None:
+        """Close the file; everything is written already."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self.read_only:
+                raise StateError(f"{self.path} is open for reading only; nothing can be changed.")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # About the whole
+
+    def about(self, name: str) -> str | None:
+        """Read something that is no part of the history, such as where the data lie."""
+        with self._lock:
+            row = self._connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_about(self, name: str, value: str) -> None:
+        """Write such a thing; it is not undone."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+
+    # Documents
+
+    def get(self, key: Key) -> Document | None:
+        """Read a document, if there is one."""
+        with self._lock:
+            return self._get(key)
+
+    def items(self, kind: str, *, a: int | None = None, b: int | None = None) -> list[tuple[Key, Document]]:
+        """List the documents of a kind, in order of `a` and then `b`; only those of one `a` or one `b` if given."""
+        query, values = "SELECT a, b, value FROM documents WHERE kind = ?", [kind, a, b]
+        query += ("" if a is None else " AND a = ?") + ("" if b is None else " AND b = ?") + " ORDER BY a, b"
+        with self._lock:
+            rows = self._connection.execute(query, [value for value in values if value is not None]).fetchall()
+        return [(Key(kind, row[0], row[1]), json.loads(row[2])) for row in rows]
+
+    def keys(self, kind: str, *, a: int | None = None) -> list[tuple[int, int]]:
+        """List the numbers of a kind's documents without reading them."""
+        query, values = "SELECT a, b FROM documents WHERE kind = ?", [kind, a]
+        query += ("" if a is None else " AND a = ?") + " ORDER BY a, b"
+        with self._lock:
+            return self._connection.execute(query, [value for value in values if value is not None]).fetchall()
+
+    def _get(self, key: Key) -> Document | None:
+        row = self._connection.execute(
+            "SELECT value FROM documents WHERE kind = ? AND a = ? AND b = ?", (key.kind, key.a, key.b)
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def _put(self, key: Key, value: str | None) -> None:
+        place = (key.kind, key.a, key.b)
+        if value is None:
+            self._connection.execute("DELETE FROM documents WHERE kind = ? AND a = ? AND b = ?", place)
+        else:
+            self._connection.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", (*place, value))
+
+    # Blobs
+
+    def add_blobs(self, blobs: Iterable[bytes]) -> list[int]:
+        """Keep pixels; they never change afterwards. Returns their numbers, for documents to refer to."""
+        with self._transaction() as connection:
+            return [
+                int(connection.execute("INSERT INTO blobs (data) VALUES (?)", (data,)).lastrowid or 0) for data in blobs
+            ]
+
+    def blob(self, number: int) -> bytes:
+        """Read pixels.
+
+        Raises
+        ------
+        StateError
+            There are none of that number.
+        """
+        with self._lock:
+            row = self._connection.execute("SELECT data FROM blobs WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise StateError(f"{self.path} has no pixels number {number}; the file is damaged.")
+        return bytes(row[0])
+
+    # Steps
+
+    def begin(self, label: str) -> int:
+        """Begin a step that will be changed piece by piece, such as a propagation; everything undone is forgotten."""
+        with self._transaction():
+            return self._new_step(label, finished=False)
+
+    def do(self, label: str, changes: Iterable[tuple[Key, Document | None]]) -> tuple[int | None, list[DocumentChange]]:
+        """Do a step in one go; one that changes nothing is no step.
+
+        Parameters
+        ----------
+        label : str
+            What was done, as a menu would name it after "Undo".
+        changes : iterable of (Key, dict or None)
+            New documents; None deletes.
+
+        Returns
+        -------
+        step : int or None
+            Its number, if it is one.
+        changes : list of DocumentChange
+            What is different now.
+        """
+        wanted = list(changes)
+        with self._transaction():
+            if all(self._get(key) == value for key, value in wanted):
+                return None, []
+            step = self._new_step(label, finished=True)
+            return step, self._apply(step, wanted)
+
+    def extend(self, step: int, changes: Iterable[tuple[Key, Document | None]]) -> list[DocumentChange]:
+        """Add changes to a step that is not finished, in one transaction.
+
+        A document that a later step has changed is left as it is: a result that comes late does not undo what a person
+        did meanwhile.
+
+        Raises
+        ------
+        StateError
+            The step is finished, undone, or there is none.
+        """
+        with self._transaction():
+            info = self._edge(f"id = {int(step)}")
+            if info is None or info.is_finished or info.is_undone:
+                raise StateError(f"Step {step} cannot be added to: it is finished or was taken back.")
+            return self._apply(step, changes)
+
+    def finish(self, step: int) -> None:
+        """End a step; one that changed nothing is forgotten."""
+        with self._transaction() as connection:
+            changed = connection.execute("SELECT 1 FROM changes WHERE step = ? LIMIT 1", (step,)).fetchone()
+            if changed:
+                connection.execute("UPDATE steps SET finished = 1 WHERE id = ?", (step,))
+            else:
+                connection.execute("DELETE FROM steps WHERE id = ?", (step,))
+
+    def finish_all(self) -> int:
+        """End the steps that a killed process left unfinished; what they had done stays. Returns how many."""
+        unfinished = [info.id for info in self.steps() if not info.is_finished]
+        for step in unfinished:
+            self.finish(step)
+        return len(unfinished)
+
+    def steps(self) -> list[StepInfo]:
+        """List what was done, oldest first, with what was undone and can be done again after it."""
+        with self._lock:
+            rows = self._connection.execute(f"SELECT {_STEP} FROM steps ORDER BY id").fetchall()
+        return [_step_info(row) for row in rows]
+
+    def next_undo(self) -> StepInfo | None:
+        """The step that :meth:`undo` would take back."""
+        return self._edge("undone = 0 ORDER BY id DESC")
+
+    def next_redo(self) -> StepInfo | None:
+        """The step that :meth:`redo` would do again."""
+        return self._edge("undone = 1 ORDER BY id ASC")
+
+    def undo(self) -> tuple[StepInfo, list[DocumentChange]]:
+        """Take back the last step.
+
+        Raises
+        ------
+        StateError
+            There is none, or it is still being done.
+        """
+        with self._transaction() as connection:
+            info = self.next_undo()
+            if info is None:
+                raise StateError("There is nothing to undo.")
+            if not info.is_finished:
+                raise StateError(f"{info.label!r} is still going on; cancel it first.")
+            changed = []
+            for key, before, after in self._changes(info.id):
+                self._put(key, before)
+                changed.append(_change(key, after, before))
+            connection.execute("UPDATE steps SET undone = 1 WHERE id = ?", (info.id,))
+        return info, changed
+
+    def redo(self) -> tuple[StepInfo, list[DocumentChange]]:
+        """Do again what was undone last.
+
+        Raises
+        ------
+        StateError
+            There is nothing to do again.
+        """
+        with self._transaction() as connection:
+            info = self.next_redo()
+            if info is None:
+                raise StateError("There is nothing to redo.")
+            changed = []
+            for key, before, after in self._changes(info.id):
+                self._put(key, after)
+                changed.append(_change(key, before, after))
+            connection.execute("UPDATE steps SET undone = 0 WHERE id = ?", (info.id,))
+        return info, changed
+
+    def _edge(self, condition: str) -> StepInfo | None:
+        with self._lock:
+            row = self._connection.execute(f"SELECT {_STEP} FROM steps WHERE {condition} LIMIT 1").fetchone()
+        return None if row is None else _step_info(row)
+
+    def _new_step(self, label: str, *, finished: bool) -> int:
+        self._connection.execute("DELETE FROM changes WHERE step IN (SELECT id FROM steps WHERE undone = 1)")
+        self._connection.execute("DELETE FROM steps WHERE undone = 1")
+        cursor = self._connection.execute(
+            "INSERT INTO steps (label, time, finished) VALUES (?, ?, ?)", (label, time.time(), int(finished))
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _apply(self, step: int, changes: Iterable[tuple[Key, Document | None]]) -> list[DocumentChange]:
+        done = []
+        for key, value in changes:
+            before = self._get(key)
+            if before == value or self._was_changed_later(step, key):
+                continue
+            after = None if value is None else _text(value)
+            # of several changes in one step the first "before" and the last "after" count
+            self._connection.execute(
+                "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (step, kind, a, b) DO UPDATE SET after = excluded.after",
+                (step, key.kind, key.a, key.b, None if before is None else _text(before), after),
+            )
+            self._put(key, after)
+            done.append(DocumentChange(key, before, value))
+        return done
+
+    def _was_changed_later(self, step: int, key: Key) -> bool:
+        query = "SELECT 1 FROM changes WHERE kind = ? AND a = ? AND b = ? AND step > ? LIMIT 1"
+        return self._connection.execute(query, (key.kind, key.a, key.b, step)).fetchone() is not None
+
+    def _changes(self, step: int) -> list[tuple[Key, str | None, str | None]]:
+        query = "SELECT kind, a, b, before, after FROM changes WHERE step = ?"
+        rows = self._connection.execute(query, (step,)).fetchall()
+        return [(Key(row[0], row[1], row[2]), row[3], row[4]) for row in rows]
+
+
+def _text(value: Document) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def _change(key: Key, before: str | None, after: str | None) -> DocumentChange:
+    return DocumentChange(key, *(None if text is None else json.loads(text) for text in (before, after)))
+
+
+def _step_info(row: tuple[int, str, float, int, int]) -> StepInfo:
+    return StepInfo(row[0], row[1], row[2], bool(row[3]), bool(row[4]))

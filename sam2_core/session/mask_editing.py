@@ -1,0 +1,314 @@
+"""Prompts, and masks as a person gives them: painted, erased, imported, interpolated, locked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
+from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt
+from sam2_core.session.journal import Document, Key
+from sam2_core.session.mask_pixels import MaskPixels, checked_mask
+from sam2_core.session.session_state import MASK, OBJECT, PROMPT, RESERVED, SessionState
+
+
+class MaskEditing(SessionState):
+    """The part of :class:`AnnotationSession` that takes prompts and hand-made masks."""
+
+    def add_points(self, object_id: int, frame: int, points: Any, labels: Sequence[int] | None = None) -> SessionPrompt:
+        """Add clicks on a frame.
+
+        Parameters
+        ----------
+        object_id, frame : int
+        points : array_like
+            (P, 2) or (2,): (x, y) in pixels of the frame, x first.
+        labels : sequence of int, optional
+            One a point: 1 on the object, which is the default, 0 beside it.
+
+        Raises
+        ------
+        StateError
+            There is no such object.
+        InvalidInputError, InvalidTypeError
+            Points that are not numbers, outside the frame, or not as many as labels; labels other than 0 and 1.
+        """
+        one, frame = self.object(object_id), self.checked_frame(frame)
+        added = self._checked_points(points)
+        given = (1,) * len(added) if labels is None else tuple(int(label) for label in labels)
+        if len(given) != len(added) or not set(given) <= {0, 1}:
+            raise InvalidInputError(
+                f"Each point needs a label, 1 on the object or 0 beside it; got {len(added)} points and labels {given}."
+            )
+        before = self.prompt(object_id, frame)
+        after = replace(before, points=before.points + added, labels=before.labels + given, mask=None)
+        self._say(f"click on {one.name}", one.id, frame, after)
+        return after
+
+    def set_points(self, object_id: int, frame: int, points: Any, labels: Sequence[int]) -> SessionPrompt:
+        """Replace the clicks on a frame, to move or delete some; arguments as for :meth:`add_points`."""
+        one, frame = self.object(object_id), self.checked_frame(frame)
+        new = self._checked_points(points)
+        if len(new) != len(labels) or not set(labels) <= {0, 1}:
+            raise InvalidInputError(
+                f"Each point needs a label, 1 on the object or 0 beside it; got {len(new)} points and {list(labels)}."
+            )
+        after = replace(self.prompt(object_id, frame), points=new, labels=tuple(int(label) for label in labels))
+        self._say(f"move clicks on {one.name}", one.id, frame, after)
+        return after
+
+    def set_box(self, object_id: int, frame: int, box: Sequence[float] | None) -> SessionPrompt:
+        """Set the box (x0, y0, x1, y1) around an object on a frame, in pixels; None takes it away.
+
+        Raises
+        ------
+        StateError
+            There is no such object.
+        InvalidInputError
+            An inverted or empty box, or one that does not touch the frame.
+        """
+        one, frame = self.object(object_id), self.checked_frame(frame)
+        checked = None
+        if box is not None:
+            values = np.asarray(box, dtype=float)
+            if values.shape != (4,) or not np.isfinite(values).all():
+                raise InvalidInputError(f"A box is four numbers (x0, y0, x1, y1); got {box!r}.")
+            x0, y0, x1, y1 = (float(value) for value in values)
+            height, width = self.frame_size
+            if x0 >= x1 or y0 >= y1 or x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+                raise InvalidInputError(
+                    f"A box needs x0 < x1, y0 < y1 and a part inside the frame, which is {width} wide and {height} "
+                    f"high; got {x0:g}, {y0:g}, {x1:g}, {y1:g}."
+                )
+            checked = (x0, y0, x1, y1)
+        after = replace(self.prompt(object_id, frame), box=checked, mask=None)
+        self._say(f"box around {one.name}", one.id, frame, after)
+        return after
+
+    def set_mask_prompt(self, object_id: int, frame: int, mask: Any) -> SessionPrompt:
+        """Say which pixels an object covers on a frame: (y, x), bool or integers. Replaces points and box there.
+
+        Raises
+        ------
+        StateError
+            There is no such object.
+        InvalidInputError, InvalidTypeError
+            Not a mask of the frame's size, or an empty one.
+        """
+        one, frame = self.object(object_id), self.checked_frame(frame)
+        pixels = MaskPixels.cut(checked_mask(mask, self.frame_size))
+        if not pixels.area:
+            raise InvalidInputError("A mask prompt needs at least one pixel that is set.")
+        (reference,) = self._keep_pixels([pixels])
+        after = SessionPrompt(mask=reference)
+        self._say(f"mask of {one.name}", one.id, frame, after)
+        return after
+
+    def clear_prompt(self, object_id: int, frame: int) -> None:
+        """Take back everything said of an object on a frame; the mask there stays until it is computed anew."""
+        one = self.object(object_id)
+        self._do(f"clear prompts of {one.name}", [(Key(PROMPT, object_id, self.checked_frame(frame)), None)])
+
+    def paint(self, object_id: int, frame: int, mask: Any, *, lock: bool = True) -> MaskRecord:
+        """Set an object's mask on a frame by hand.
+
+        Parameters
+        ----------
+        object_id, frame : int
+        mask : array_like, (y, x), bool or integers
+            The whole mask as it shall be; it may be empty.
+        lock : bool
+            Whether it stays as it is when the object is tracked again.
+
+        Raises
+        ------
+        StateError
+            There is no such object.
+        InvalidInputError, InvalidTypeError
+            Not a mask of the frame's size.
+        """
+        one, frame = self.object(object_id), self.checked_frame(frame)
+        pixels = MaskPixels.cut(checked_mask(mask, self.frame_size))
+        (reference,) = self._keep_pixels([pixels])
+        record = MaskRecord(reference, "paint", pixels.area, locked=lock)
+        self._do(f"paint {one.name}", [(Key(MASK, object_id, frame), record.document())])
+        return record
+
+    def lock(self, object_id: int, frames: int | Sequence[int], locked: bool = True) -> None:
+        """Accept masks as they are, so that nothing but a person's hand changes them; or let them go again.
+
+        Raises
+        ------
+        StateError
+            There is no such object, or it has no mask on one of the frames.
+        """
+        one = self.object(object_id)
+        changes: list[tuple[Key, Document | None]] = []
+        for frame in [frames] if isinstance(frames, int) else frames:
+            record = self.record(object_id, frame)
+            if record is None:
+                raise StateError(f"{one.name} has no mask on frame {frame} that could be locked.")
+            changes.append((Key(MASK, object_id, frame), replace(record, locked=locked).document()))
+        self._do(f"{'lock' if locked else 'unlock'} {one.name}", changes)
+
+    def delete_masks(self, object_id: int, frames: Sequence[int] | None = None) -> None:
+        """Delete an object's masks on some frames, or on all; locked ones too, since a person asks for it."""
+        one = self.object(object_id)
+        chosen = self.masked_frames(object_id) if frames is None else [self.checked_frame(frame) for frame in frames]
+        self._do(f"delete masks of {one.name}", [(Key(MASK, object_id, frame), None) for frame in chosen])
+
+    def interpolate(self, object_id: int, first: int, last: int) -> list[int]:
+        """Fill the frames between two masks of an object by a shape that changes evenly from one to the other.
+
+        The signed distances to the two borders are averaged (Raya and Udupa, IEEE Trans. Med. Imaging 9(1), 1990,
+        shape-based interpolation), after the masks' centres have been laid on each other. Locked frames stay.
+
+        Returns
+        -------
+        list of int
+            The frames that were filled.
+
+        Raises
+        ------
+        StateError
+            There is no such object, or no mask on one of the two frames.
+        InvalidInputError
+            Frames in the wrong order.
+        """
+        one, first, last = self.object(object_id), self.checked_frame(first), self.checked_frame(last)
+        if first >= last:
+            raise InvalidInputError(f"Interpolation goes from a frame to a later one; got {first} and {last}.")
+        ends = []
+        for frame in (first, last):
+            record = self.record(object_id, frame)
+            if record is None or not record.area:
+                raise StateError(f"{one.name} has no mask on frame {frame} to interpolate from.")
+            ends.append(self.mask(object_id, frame))
+        frames = [
+            frame
+            for frame in range(first + 1, last)
+            if not ((record := self.record(object_id, frame)) is not None and record.locked)
+        ]
+        masks = [MaskPixels.cut(_between(ends[0], ends[1], (frame - first) / (last - first))) for frame in frames]
+        references = self._keep_pixels(masks)
+        self._do(
+            f"interpolate {one.name}",
+            [
+                (Key(MASK, object_id, frame), MaskRecord(reference, "edit", mask.area).document())
+                for frame, mask, reference in zip(frames, masks, references, strict=True)
+            ],
+        )
+        return frames
+
+    def import_labels(
+        self,
+        labels: Mapping[int, NDArray[Any]] | Iterable[tuple[int, NDArray[Any]]],
+        *,
+        names: Mapping[int, str] | None = None,
+    ) -> dict[int, int]:
+        """Take objects from label images, such as those of Cellpose or StarDist.
+
+        Parameters
+        ----------
+        labels : mapping or iterator of (frame, array)
+            Labels (y, x), integer; 0 is background. One frame is looked at at a time.
+        names : mapping of int to str, optional
+            Names by label.
+
+        Returns
+        -------
+        dict of int to int
+            The new object's id for each label. An object that a label stands for already, with the same id, is not
+            touched: new ids are given.
+
+        Raises
+        ------
+        InvalidInputError, InvalidTypeError
+            Labels that are no integers, negative, or of another size than the frame. Nothing is imported then.
+        """
+        step = self._journal.begin("import labels")
+        ids: dict[int, int] = {}
+        done = []
+        try:
+            for frame, image in labels.items() if isinstance(labels, Mapping) else labels:
+                done += self._journal.extend(
+                    step, self._imported(self.checked_frame(frame), np.asarray(image), ids, names or {})
+                )
+        except BaseException:
+            self._journal.finish(step)
+            if self._journal.next_undo() is not None and done:
+                self._journal.undo()
+            raise
+        self._journal.finish(step)
+        self._announce("import labels", done)
+        return ids
+
+    def _imported(
+        self, frame: int, image: NDArray[Any], ids: dict[int, int], names: Mapping[int, str]
+    ) -> list[tuple[Key, Document | None]]:
+        if image.dtype.kind not in "bui":
+            raise InvalidTypeError(f"Labels are integers; those of frame {frame} are {image.dtype}.")
+        if image.shape != tuple(self.frame_size):
+            raise InvalidInputError(
+                f"Labels must have the frame's size {tuple(self.frame_size)}; those of frame {frame} have shape "
+                f"{image.shape}."
+            )
+        if image.size and image.min() < 0:
+            raise InvalidInputError(f"Labels are 0 or above; those of frame {frame} go down to {image.min()}.")
+        values, compact = np.unique(image, return_inverse=True)
+        compact = compact.reshape(image.shape)
+        changes: list[tuple[Key, Document | None]] = []
+        found = []
+        for number, (value, window) in enumerate(zip(values.tolist(), ndimage.find_objects(compact + 1), strict=True)):
+            if value == 0:
+                continue
+            if value not in ids:
+                reserved = self._journal.get(Key(RESERVED, 0))
+                ids[value] = max(1 if reserved is None else int(reserved["next"]), max(ids.values(), default=0) + 1)
+                made = SessionObject.new(ids[value], name=names.get(value))
+                changes.append((Key(OBJECT, made.id), made.document()))
+            rows, columns = window
+            found.append((value, MaskPixels.cut(compact[window] == number, (rows.start, columns.start))))
+        if found:
+            changes.append((Key(RESERVED, 0), {"next": max(ids.values()) + 1}))
+        references = self._keep_pixels([pixels for _, pixels in found])
+        for (value, pixels), reference in zip(found, references, strict=True):
+            changes.append((Key(MASK, ids[value], frame), MaskRecord(reference, "import", pixels.area).document()))
+        return changes
+
+    def _say(self, label: str, object_id: int, frame: int, prompt: SessionPrompt) -> None:
+        self._do(label, [(Key(PROMPT, object_id, frame), None if prompt.is_empty else prompt.document())])
+
+    def _checked_points(self, points: Any) -> tuple[tuple[float, float], ...]:
+        try:
+            array = np.asarray(points, dtype=float)
+        except (TypeError, ValueError):
+            raise InvalidTypeError(f"Points are pairs of numbers (x, y); got {points!r}.") from None
+        if array.size == 0:
+            return ()
+        array = array.reshape(1, 2) if array.shape == (2,) else array
+        if array.ndim != 2 or array.shape[1] != 2:
+            raise InvalidInputError(f"Points are pairs (x, y), shape (P, 2); got shape {array.shape}.")
+        height, width = self.frame_size
+        if not np.isfinite(array).all() or not ((array >= 0) & (array < [width, height])).all():
+            raise InvalidInputError(
+                f"Points must lie in the frame: x from 0 to {width - 1}, y from 0 to {height - 1}, x first; got "
+                f"{array.tolist()}."
+            )
+        return tuple((float(x), float(y)) for x, y in array)
+
+
+def _between(first: NDArray[np.bool_], last: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """A mask that lies `share` of the way from one to the other."""
+    centres = [np.array(ndimage.center_of_mass(mask)) for mask in (first, last)]
+    middle = centres[0] + share * (centres[1] - centres[0])
+    distances = []
+    for mask, centre in zip((first, last), centres, strict=True):
+        signed = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
+        distances.append(ndimage.shift(signed, middle - centre, order=1, mode="nearest"))
+    return np.asarray((1 - share) * distances[0] + share * distances[1] > 0)

@@ -1,0 +1,158 @@
+"""The review queue: which masks a person should look at first."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.session.items import MaskRecord, Source
+from sam2_core.session.session_state import SessionState
+
+#: Masks a person made or looked at need no review.
+TRUSTED: frozenset[Source] = frozenset({"paint", "prompt"})
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """One mask that looks wrong.
+
+    Attributes
+    ----------
+    object_id, frame : int
+    suspicion : float
+        Sum of the reasons' weights; above 0.
+    reasons : dict of str to float
+        Why, each 0 to about 1: ``"score drops"`` (predicted IoU or presence below that of the frames before),
+        ``"area jumps"``, ``"place jumps"``, ``"overlap"`` (share of the mask that another object covers too),
+        ``"vanishes"`` (empty between frames on which the object is).
+    """
+
+    object_id: int
+    frame: int
+    suspicion: float
+    reasons: dict[str, float]
+
+
+class ReviewQueue:
+    """Ranks an object's masks by how wrong they look, for a person to go through from the worst on.
+
+    Parameters
+    ----------
+    session : SessionState
+    smallest : float
+        Suspicion below which a mask is not worth a look.
+    """
+
+    def __init__(self, session: SessionState, *, smallest: float = 0.25) -> None:
+        if not smallest >= 0:
+            raise InvalidInputError(f"smallest must be 0 or above; got {smallest}.")
+        self.session = session
+        self.smallest = smallest
+
+    def ranked(self, count: int | None = None) -> list[ReviewItem]:
+        """List the most suspicious masks, the worst first.
+
+        Locked masks, painted ones and answers to prompts are left out: a person has seen them.
+
+        Parameters
+        ----------
+        count : int, optional
+            At most so many; all by default.
+        """
+        every = (item for item in self._items() if item.suspicion >= self.smallest)
+        if count is None:
+            return sorted(every, key=_order)
+        return heapq.nsmallest(count, every, key=_order)
+
+    def next(self) -> ReviewItem | None:
+        """The most suspicious mask; None if none is worth a look."""
+        return next(iter(self.ranked(1)), None)
+
+    def _items(self) -> Iterator[ReviewItem]:
+        for one in self.session.objects:
+            records = self.session.records(one.id)
+            usual_area = float(np.median([record.area for record in records.values() if record.area] or [1]))
+            for frame, record in records.items():
+                if record.locked or record.source in TRUSTED:
+                    continue
+                reasons = {
+                    **_score_reasons(record, records.get(frame - 1), records.get(frame + 1)),
+                    **_shape_reasons(record, records.get(frame - 1), records.get(frame + 1), usual_area),
+                }
+                overlap = self._overlap(one.id, frame, record)
+                if overlap > 0.02:
+                    reasons["overlap"] = overlap
+                if reasons:
+                    yield ReviewItem(one.id, frame, sum(reasons.values()), reasons)
+
+    def _overlap(self, object_id: int, frame: int, record: MaskRecord) -> float:
+        """Share of a mask that other objects cover too."""
+        if not record.area:
+            return 0.0
+        x0, y0, x1, y1 = record.mask.box
+        others = [
+            other
+            for other_id, other in self.session.records_on(frame).items()
+            if other_id != object_id and other.area
+            # most objects are nowhere near each other, and boxes tell without reading pixels
+            if other.mask.box[0] < x1 and x0 < other.mask.box[2] and other.mask.box[1] < y1 and y0 < other.mask.box[3]
+        ]
+        if not others:
+            return 0.0
+        mine = self.session.pixels(record.mask).paste(self.session.frame_size)
+        theirs = np.zeros_like(mine)
+        for other in others:
+            pixels = self.session.pixels(other.mask)
+            theirs[pixels.window] |= pixels.inside
+        return float(np.count_nonzero(mine & theirs) / record.area)
+
+
+def _order(item: ReviewItem) -> tuple[float, int, int]:
+    return (-item.suspicion, item.object_id, item.frame)
+
+
+def _score_reasons(record: MaskRecord, *neighbours: MaskRecord | None) -> dict[str, float]:
+    scores = [_sureness(one) for one in neighbours if one is not None]
+    known = [score for score in scores if score is not None]
+    own = _sureness(record)
+    if own is None or not known:
+        return {}
+    drop = max(known) - own
+    return {"score drops": drop} if drop > 0.05 else {}
+
+
+def _shape_reasons(
+    record: MaskRecord, before: MaskRecord | None, after: MaskRecord | None, usual_area: float
+) -> dict[str, float]:
+    reasons = {}
+    neighbours = [one for one in (before, after) if one is not None and one.area]
+    if not record.area:
+        # empty at the end of an object's life is as it should be, in the middle of it is not
+        return {"vanishes": 1.0} if len(neighbours) == 2 else {}
+    if neighbours:
+        jump = min(abs(math.log(record.area / one.area)) for one in neighbours)
+        if jump > math.log(1.3):
+            reasons["area jumps"] = min(1.0, jump / math.log(4))
+        # in radii of the object, so that large ones may move farther
+        move = min(math.dist(_centre(record), _centre(one)) for one in neighbours) / math.sqrt(usual_area / math.pi)
+        if move > 0.75:
+            reasons["place jumps"] = min(1.0, move / 3)
+    return reasons
+
+
+def _sureness(record: MaskRecord) -> float | None:
+    """Predicted IoU times the probability of being there."""
+    if record.predicted_iou is None:
+        return None
+    presence = 1.0 if record.object_score is None else 1 / (1 + math.exp(-max(-60.0, record.object_score)))
+    return record.predicted_iou * presence
+
+
+def _centre(record: MaskRecord) -> tuple[float, float]:
+    x0, y0, x1, y1 = record.mask.box
+    return (x0 + x1) / 2, (y0 + y1) / 2

@@ -1,0 +1,235 @@
+"""Reading a session, and the one way in which it is changed: steps of the journal, each followed by one event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
+from sam2_core.session.items import Change, MaskRecord, MaskReference, SessionObject, SessionPrompt
+from sam2_core.session.journal import Document, DocumentChange, Journal, Key, StepInfo
+from sam2_core.session.mask_pixels import EMPTY, Box, MaskPixels, union_box
+
+OBJECT, PROMPT, MASK, RESERVED = "object", "prompt", "mask", "reserved"
+Priority: TypeAlias = Literal["surest", "lower id", "higher id"]
+
+
+class SessionState:
+    """What is known of a stack's objects.
+
+    Everything is read from the journal, so that memory does not grow with the number of frames. Calls may come from any
+    thread.
+
+    Parameters
+    ----------
+    journal : Journal
+    frame_count : int
+    frame_size : tuple of int
+        (height, width) in pixels.
+    """
+
+    #: Emitted with a :class:`Change` after each change has been written, in the thread that made it.
+    changed = Signal(Change)
+
+    def __init__(self, journal: Journal, *, frame_count: int, frame_size: tuple[int, int]) -> None:
+        self._journal = journal
+        self.frame_count = frame_count
+        self.frame_size = frame_size
+
+    # Reading
+
+    @property
+    def objects(self) -> list[SessionObject]:
+        """All objects, by id."""
+        return [SessionObject.read(key.a, document) for key, document in self._journal.items(OBJECT)]
+
+    def object(self, object_id: int) -> SessionObject:
+        """Find an object.
+
+        Raises
+        ------
+        StateError
+            There is none of that id.
+        """
+        document = self._journal.get(Key(OBJECT, self._checked_id(object_id)))
+        if document is None:
+            known = ", ".join(str(a) for a, _ in self._journal.keys(OBJECT)) or "none yet"
+            raise StateError(f"There is no object {object_id} in this session. Its objects: {known}.")
+        return SessionObject.read(object_id, document)
+
+    def prompt(self, object_id: int, frame: int) -> SessionPrompt:
+        """What was said of an object on a frame; an empty prompt if nothing."""
+        document = self._journal.get(Key(PROMPT, self._checked_id(object_id), self.checked_frame(frame)))
+        return SessionPrompt() if document is None else SessionPrompt.read(document)
+
+    def prompted_frames(self, object_id: int) -> list[int]:
+        """List the frames on which something was said of an object."""
+        return [frame for _, frame in self._journal.keys(PROMPT, a=self._checked_id(object_id))]
+
+    def record(self, object_id: int, frame: int) -> MaskRecord | None:
+        """What is known of an object's mask on a frame."""
+        document = self._journal.get(Key(MASK, self._checked_id(object_id), self.checked_frame(frame)))
+        return None if document is None else MaskRecord.read(document)
+
+    def records(self, object_id: int) -> dict[int, MaskRecord]:
+        """What is known of an object's masks, by frame in order; without their pixels."""
+        found = self._journal.items(MASK, a=self._checked_id(object_id))
+        return {key.b: MaskRecord.read(document) for key, document in found}
+
+    def records_on(self, frame: int) -> dict[int, MaskRecord]:
+        """What is known of all objects' masks on a frame, by object id; without their pixels."""
+        found = self._journal.items(MASK, b=self.checked_frame(frame))
+        return {key.a: MaskRecord.read(document) for key, document in found}
+
+    def pixels(self, reference: MaskReference) -> MaskPixels:
+        """The pixels that a record or a prompt refers to."""
+        if reference.pixels is None:
+            return MaskPixels(EMPTY, np.zeros((0, 0), bool))
+        return MaskPixels.decode(reference.box, self._journal.blob(reference.pixels))
+
+    def masked_frames(self, object_id: int) -> list[int]:
+        """List the frames on which an object has a mask, which may be empty."""
+        return [frame for _, frame in self._journal.keys(MASK, a=self._checked_id(object_id))]
+
+    def mask(self, object_id: int, frame: int) -> NDArray[np.bool_]:
+        """An object's mask on a frame: (y, x), bool; all False where none is known."""
+        record = self.record(object_id, frame)
+        if record is None:
+            self.object(object_id)
+            return np.zeros(self.frame_size, bool)
+        return self.pixels(record.mask).paste(self.frame_size)
+
+    def labels(
+        self, frame: int, *, priority: Priority | Sequence[int] = "surest", objects: Iterable[int] | None = None
+    ) -> NDArray[np.int32]:
+        """The objects on a frame as one label image.
+
+        Masks may overlap; labels cannot. They are a view of the masks: deleting an object gives back what lies beneath.
+
+        Parameters
+        ----------
+        frame : int
+        priority : {"surest", "lower id", "higher id"} or sequence of int
+            Who gets a pixel that several cover. ``"surest"``: locked masks, which a person has looked at, then the
+            higher predicted IoU, then the lower id. Or the ids in order, the first one on top; those that are not named
+            lie beneath.
+        objects : iterable of int, optional
+            Only these.
+
+        Returns
+        -------
+        ndarray, (y, x), int32
+            0 is background.
+        """
+        frame = self.checked_frame(frame)
+        wanted = None if objects is None else {self._checked_id(one) for one in objects}
+        found = [(one, record) for one, record in self.records_on(frame).items() if wanted is None or one in wanted]
+        labels = np.zeros(self.frame_size, np.int32)
+        for object_id, record in reversed(_ordered(found, priority)):
+            pixels = self.pixels(record.mask)
+            labels[pixels.window][pixels.inside] = object_id
+        return labels
+
+    @property
+    def history(self) -> list[StepInfo]:
+        """What was done, oldest first; undone steps, which can be done again, come last."""
+        return self._journal.steps()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be changed, since another process has the session open."""
+        return self._journal.read_only
+
+    def checked_frame(self, frame: int) -> int:
+        """Refuse what is no frame of the stack.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+        """
+        if isinstance(frame, bool) or not isinstance(frame, int | np.integer):
+            raise InvalidTypeError(f"A frame is an integer; got {frame!r}.")
+        if not 0 <= frame < self.frame_count:
+            raise InvalidInputError(f"There is no frame {frame}: the stack has frames 0 to {self.frame_count - 1}.")
+        return int(frame)
+
+    # Changing
+
+    def undo(self) -> str:
+        """Take back what was done last; returns what it was.
+
+        Raises
+        ------
+        StateError
+            There is nothing to undo, or it is still going on.
+        """
+        info, changes = self._journal.undo()
+        self._announce(info.label, changes)
+        return info.label
+
+    def redo(self) -> str:
+        """Do again what was undone last; returns what it was.
+
+        Raises
+        ------
+        StateError
+            There is nothing to redo.
+        """
+        info, changes = self._journal.redo()
+        self._announce(info.label, changes)
+        return info.label
+
+    def _do(self, label: str, changes: Iterable[tuple[Key, Document | None]]) -> None:
+        _, done = self._journal.do(label, changes)
+        self._announce(label, done)
+
+    def _announce(self, label: str, changes: Sequence[DocumentChange]) -> None:
+        if not changes:
+            return
+        boxes: dict[int, Box] = {}
+        for change in changes:
+            if change.key.kind == MASK:
+                touched = [MaskReference.read(one).box for one in (change.before, change.after) if one is not None]
+                boxes[change.key.b] = union_box(boxes.get(change.key.b, EMPTY), *touched)
+        what = frozenset(change.key.kind for change in changes) - {RESERVED}
+        self.changed.emit(
+            Change(
+                what=what,
+                objects=frozenset(change.key.a for change in changes if change.key.kind != RESERVED),
+                frames=frozenset(change.key.b for change in changes if change.key.kind in (PROMPT, MASK)),
+                boxes=boxes,
+                step=label,
+            )
+        )
+
+    def _keep_pixels(self, masks: Sequence[MaskPixels]) -> list[MaskReference]:
+        """Write pixels, and say where they are."""
+        filled = [mask for mask in masks if mask.area]
+        numbers = iter(self._journal.add_blobs(mask.encode() for mask in filled))
+        return [MaskReference(mask.box, next(numbers)) if mask.area else MaskReference(EMPTY, None) for mask in masks]
+
+    @staticmethod
+    def _checked_id(object_id: int) -> int:
+        if isinstance(object_id, bool) or not isinstance(object_id, int | np.integer):
+            raise InvalidTypeError(f"An object's id is an integer; got {object_id!r}.")
+        return int(object_id)
+
+
+def _ordered(found: list[tuple[int, MaskRecord]], priority: Priority | Sequence[int]) -> list[tuple[int, MaskRecord]]:
+    """Sort records by who is on top."""
+    if isinstance(priority, str):
+        if priority == "lower id":
+            return sorted(found, key=lambda item: item[0])
+        if priority == "higher id":
+            return sorted(found, key=lambda item: -item[0])
+        if priority == "surest":
+            return sorted(found, key=lambda item: (not item[1].locked, -(item[1].predicted_iou or 0.0), item[0]))
+        raise InvalidInputError(
+            f"priority is one of {', '.join(get_args(Priority))}, or a sequence of object ids; got {priority!r}."
+        )
+    place = {object_id: position for position, object_id in enumerate(priority)}
+    return sorted(found, key=lambda item: (place.get(item[0], len(place)), item[0]))

@@ -1,0 +1,324 @@
+"""Where a label image lies in an OME-Zarr store, and the metadata NGFF 0.4 and 0.5 ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.volumes.labels.layout import LabelLayout
+
+_UNITS = {"µm": "micrometer", "um": "micrometer", "micron": "micrometer", "microns": "micrometer", "nm": "nanometer"}
+_INNER, _SHARD, _SMALLEST = 512, 2048, 256
+
+
+@dataclass(frozen=True)
+class LabelPlace:
+    """A store and, within it, the name of a label image; no name where the store is nothing but the label image."""
+
+    store: str
+    name: str | None
+
+    @classmethod
+    def parsed(cls, address: str | os.PathLike[str]) -> LabelPlace:
+        """Read ``image.zarr/labels/cells`` or ``cells.zarr``; paths and URLs.
+
+        Raises
+        ------
+        InvalidInputError
+            A path into a store that leads elsewhere than to ``labels/NAME``.
+        """
+        text = os.fspath(address)
+        is_url = "://" in text
+        parts = text.rstrip("/").split("/") if is_url else list(Path(text).parts)
+        if len(parts) > 2 and parts[-2] == "labels":
+            store = "/".join(parts[:-2]) if is_url else str(Path(*parts[:-2]))
+            return cls(store, parts[-1])
+        inside = [number for number, part in enumerate(parts[:-1]) if part.lower().endswith(".zarr")]
+        if inside:
+            raise InvalidInputError(
+                f"{text}: labels lie in a store under labels/NAME, such as "
+                f"{'/'.join(parts[: inside[-1] + 1])}/labels/cells."
+            )
+        return cls(text if is_url else str(Path(text)), None)
+
+    @property
+    def path(self) -> str:
+        """Path of the label group in the store."""
+        return "" if self.name is None else f"labels/{self.name}"
+
+    @property
+    def local(self) -> Path | None:
+        """The store's folder, where it is one."""
+        return None if "://" in self.store else Path(self.store)
+
+    def lock_path(self, name: str | None) -> Path | None:
+        """Where a lock file lies: beside the store, which may hold nothing but zarr's files."""
+        folder = self.local
+        if folder is None:
+            return None
+        return folder.with_name(f"{folder.name}{f'.labels-{name}' if name else ''}.lock")
+
+    def group(self, path: str) -> zarr.Group | None:
+        """Open a group of the store as it is on disk; None where there is none."""
+        if self.local is not None and not self.local.exists():
+            return None
+        try:
+            return zarr.open_group(self.store, path=path, mode="r+", use_consolidated=False)
+        except (FileNotFoundError, zarr.errors.GroupNotFoundError, zarr.errors.ContainsArrayError):
+            return None
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """What multiscales metadata says: axes and levels."""
+
+    version: str
+    axes: tuple[dict[str, Any], ...]
+    datasets: tuple[dict[str, Any], ...]
+    name: str | None = None
+
+    @property
+    def letters(self) -> str:
+        """The axes as letters, such as "tczyx"."""
+        return "".join(str(axis["name"]) for axis in self.axes)
+
+    def scale(self, axis: str) -> float:
+        """Physical size of a pixel of the largest level along an axis, 1.0 where unknown."""
+        number = self.letters.find(axis)
+        for transform in self.datasets[0].get("coordinateTransformations") or ():
+            if transform.get("type") == "scale" and number >= 0:
+                return float(transform["scale"][number]) or 1.0
+        return 1.0
+
+    def unit(self, axis: str) -> str | None:
+        """Unit along an axis."""
+        return next((one.get("unit") for one in self.axes if one["name"] == axis), None)
+
+
+def ngff_attributes(group: zarr.Group) -> tuple[str, Mapping[str, Any]]:
+    """Return the version of NGFF and the attributes it speaks of: those under "ome" (0.5) or all (0.4)."""
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome")
+    if isinstance(ome, Mapping):
+        return "0.5", ome
+    return "0.4", attributes
+
+
+def multiscale(group: zarr.Group, name: str) -> Multiscale | None:
+    """Read the first multiscale image of a group; None where it is none.
+
+    Raises
+    ------
+    InvalidInputError
+        Malformed metadata.
+    """
+    version, attributes = ngff_attributes(group)
+    if "multiscales" not in attributes:
+        return None
+    try:
+        first = attributes["multiscales"][0]
+        axes = tuple(
+            dict(axis) if isinstance(axis, Mapping) else {"name": str(axis)}
+            for axis in first.get("axes") or [{"name": letter} for letter in "tczyx"]
+        )
+        found = Multiscale(version, axes, tuple(dict(level) for level in first["datasets"]), first.get("name"))
+        complete = (
+            found.datasets and all("path" in level for level in found.datasets) and {"y", "x"} <= set(found.letters)
+        )
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InvalidInputError(f"The multiscales metadata of {name} is malformed ({error}).") from error
+    if not complete:
+        raise InvalidInputError(f"The multiscales metadata of {name} lacks axes y and x or the levels' paths.")
+    return found
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """One level to be written."""
+
+    path: str
+    shape: tuple[int, ...]
+    transforms: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """What a label image will look like in its store.
+
+    Parameters
+    ----------
+    version : str
+        "0.4" (zarr 2) or "0.5" (zarr 3).
+    axes : tuple of dict
+    levels : tuple of LevelPlan
+    frame_axis : str
+        Axis letter, "" for a single plane.
+    fixed : dict
+        Positions on the other axes.
+    in_image : bool
+        Whether the store holds the image.
+    """
+
+    version: str
+    axes: tuple[dict[str, Any], ...]
+    levels: tuple[LevelPlan, ...]
+    frame_axis: str
+    fixed: dict[str, int]
+    in_image: bool
+
+    @property
+    def letters(self) -> str:
+        """The axes as letters."""
+        return "".join(str(axis["name"]) for axis in self.axes)
+
+    @property
+    def position(self) -> str:
+        """The fixed positions as text: the key of this stack among others in the same label image."""
+        return ",".join(f"{axis}={number}" for axis, number in sorted(self.fixed.items()))
+
+    def create_level(self, group: zarr.Group, level: LevelPlan, dtype: Any) -> None:
+        """Create the array of one level: no two frames share a shard (0.5) or a chunk (0.4)."""
+        sides = {"y": level.shape[-2], "x": level.shape[-1]}
+        chunks = tuple(min(_INNER, sides[axis]) if axis in "yx" else 1 for axis in self.letters)
+        if self.version == "0.4":
+            whole = tuple(min(2 * _INNER, sides[axis]) if axis in "yx" else 1 for axis in self.letters)
+            group.create_array(
+                level.path,
+                shape=level.shape,
+                dtype=dtype,
+                chunks=whole,
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+            )
+            return
+        shards = tuple(
+            chunk * -(-min(_SHARD, sides[axis]) // chunk) if axis in "yx" else 1
+            for axis, chunk in zip(self.letters, chunks, strict=True)
+        )
+        group.create_array(
+            level.path,
+            shape=level.shape,
+            dtype=dtype,
+            chunks=chunks,
+            shards=shards,
+            fill_value=0,
+            dimension_names=tuple(self.letters),
+        )
+
+    def attributes(self, name: str, image_label: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes of the label group."""
+        scale = {
+            "name": name,
+            "axes": list(self.axes),
+            "datasets": [{"path": level.path, "coordinateTransformations": level.transforms} for level in self.levels],
+            "type": "mode",
+        }
+        if self.version == "0.4":
+            return {
+                "multiscales": [{"version": "0.4", **scale}],
+                "image-label": {"version": "0.4", **image_label},
+            }
+        return {
+            "ome": {"version": "0.5", "multiscales": [scale], "image-label": {"version": "0.5", **image_label}},
+        }
+
+
+def plan_alone(layout: LabelLayout) -> LabelPlan:
+    """Plan a label image with no image: (z or t, y, x), halved along y and x until small."""
+    frame_axis = "t" if layout.axis == "t" else "z"
+    unit = _UNITS.get(layout.unit or "", layout.unit)
+    axes: list[dict[str, Any]] = [{"name": frame_axis, "type": "time" if frame_axis == "t" else "space"}]
+    axes += [{"name": letter, "type": "space"} for letter in "yx"]
+    for axis in axes:
+        if unit and axis["type"] == "space":
+            axis["unit"] = unit
+    height, width = layout.frame_size
+    levels: list[LevelPlan] = []
+    while not levels or max(levels[-1].shape[1:]) > _SMALLEST:
+        shape = (layout.length, -(-height // 2 ** len(levels)), -(-width // 2 ** len(levels)))
+        frame_step, y_step, x_step = layout.spacing
+        scale = [frame_step, y_step * height / shape[1], x_step * width / shape[2]]
+        levels.append(LevelPlan(str(len(levels)), shape, [{"type": "scale", "scale": scale}]))
+    return LabelPlan("0.5", tuple(axes), tuple(levels), frame_axis, {}, in_image=False)
+
+
+def plan_in_image(
+    image: zarr.Group, scales: Multiscale, layout: LabelLayout, at: Mapping[str, int], name: str
+) -> LabelPlan:
+    """Plan a label image for the image of its store: the image's axes but the channel, and its levels.
+
+    Raises
+    ------
+    InvalidInputError
+        The frames do not fit the image, or a position on another long axis is missing.
+    """
+    kept = [number for number, letter in enumerate(scales.letters) if letter != "c"]
+    axes = tuple(scales.axes[number] for number in kept)
+    letters = "".join(str(axis["name"]) for axis in axes)
+    if not letters.endswith("yx"):
+        raise InvalidInputError(f"{name}: the image has axes {scales.letters}; labels need y and x as its last ones.")
+    levels: list[LevelPlan] = []
+    for level in scales.datasets:
+        array = image.get(str(level["path"]))
+        if not isinstance(array, zarr.Array) or array.ndim != len(scales.axes):
+            raise InvalidInputError(f"{name}: the image lacks its level {level['path']}, or its axes do not fit.")
+        transforms = [
+            {
+                "type": transform["type"],
+                transform["type"]: [transform[transform["type"]][number] for number in kept],
+            }
+            for transform in level.get("coordinateTransformations") or ()
+            if transform.get("type") in ("scale", "translation") and transform["type"] in transform
+        ] or [{"type": "scale", "scale": [1.0] * len(kept)}]
+        levels.append(LevelPlan(str(len(levels)), tuple(array.shape[number] for number in kept), transforms))
+    sizes = dict(zip(letters, levels[0].shape, strict=True))
+    outer = [letter for letter in letters if letter not in "yx"]
+    unknown = set(at) - set(outer)
+    if unknown:
+        raise InvalidInputError(f"{name}: the image has axes {scales.letters}; there is no axis {min(unknown)!r}.")
+    frame_axis = layout.axis if layout.axis in outer and layout.axis not in at else ""
+    if not frame_axis:
+        free = [letter for letter in outer if letter not in at and (sizes[letter] > 1 or layout.length > 1)]
+        frame_axis = free[0] if len(free) == 1 else ""
+    fixed = {letter: int(at.get(letter, 0)) for letter in outer if letter != frame_axis}
+    undecided = [letter for letter in fixed if letter not in at and sizes[letter] > 1]
+    if undecided:
+        raise InvalidInputError(
+            f"{name}: the image is also long along {undecided[0]} ({sizes[undecided[0]]}). Say where these frames "
+            f'belong, such as at={{"{undecided[0]}": 0}}.'
+        )
+    for letter, position in fixed.items():
+        if not 0 <= position < sizes[letter]:
+            raise InvalidInputError(
+                f"{name}: axis {letter} of the image has positions 0 to {sizes[letter] - 1}; got {position}."
+            )
+    expected = (sizes[frame_axis] if frame_axis else 1, sizes["y"], sizes["x"])
+    if expected != (layout.length, *layout.frame_size):
+        raise InvalidInputError(
+            f"{name}: the image has (frames, height, width) {expected}, the labels "
+            f"{(layout.length, *layout.frame_size)}. Labels in an image's own store must match it; write them to a "
+            "store of their own."
+        )
+    return LabelPlan(scales.version, axes, tuple(levels), frame_axis, fixed, in_image=True)
+
+
+@contextlib.contextmanager
+def quiet_zarr() -> Iterator[None]:
+    """Without zarr's warning that consolidated metadata is not yet in the zarr 3 specification."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def valid_name(name: str) -> bool:
+    """Whether a label image can be called so."""
+    return bool(re.fullmatch(r"[^/\\]+", name)) and not name.startswith((".", "__"))

@@ -1,0 +1,221 @@
+"""open_label_writer and open_labels: any format through one door."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sam2_core.errors import InvalidInputError, InvalidTypeError
+from sam2_core.volumes.labels.formats import LabelFormat, format_named, format_of_destination, format_of_source
+from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
+from sam2_core.volumes.labels.label_writer import LabelWriter
+from sam2_core.volumes.labels.layout import checked_layout
+
+LabelSource: TypeAlias = "str | os.PathLike[str] | LabelStack | Any"
+
+
+def open_label_writer(
+    destination: str | os.PathLike[str],
+    *,
+    length: int,
+    frame_size: Sequence[int],
+    axis: str = "z",
+    format: str | None = None,
+    dtype: Any = None,
+    spacing: Sequence[float] | None = None,
+    unit: str | None = None,
+    at: Mapping[str, int] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    metadata: Mapping[str, Any] | None = None,
+) -> LabelWriter:
+    """Open a destination for labels that are written frame by frame.
+
+    Parameters
+    ----------
+    destination : str or path
+        ``NAME.tif``, ``NAME.zarr``, ``IMAGE.zarr/labels/NAME``, ``NAME.json`` (COCO), ``NAME.zip`` (ImageJ ROIs), a
+        folder ``01_RES`` or ``TRA`` (Cell Tracking Challenge), or any other folder with ``format="png"``.
+    length : int
+        Number of frames.
+    frame_size : (int, int)
+        (height, width).
+    axis : {"z", "t", "frame"}
+        What the frames are counted along.
+    format : str, optional
+        "tiff", "ome-zarr", "png", "ctc", "coco" or "imagej-roi"; by the destination's name by default.
+    dtype : dtype, optional
+        uint8, uint16 or uint32, which limits the ids. By default uint16; uint8 for PNG (a palette), uint32 for COCO and
+        ROIs; when resuming, that of the destination.
+    spacing : (float, float, float), optional
+        (frame, y, x). In an image's own store it is the image's.
+    unit : str, optional
+        Of the spacing, such as "micrometer".
+    at : mapping of str to int, optional
+        Where the frames belong on further axes, such as ``{"t": 3}``: in an image's own OME-Zarr, or for one z-stack of
+        a Cell Tracking Challenge folder.
+    overwrite : bool, default False
+        Replace what is there. What is not a label destination of this format is never replaced.
+    resume : bool, default False
+        Continue what is there: ``writer.written`` says which frames are complete.
+    metadata : mapping, optional
+        Model and provenance, as JSON holds it; kept with the labels. ``properties`` ({id: {…}}) and ``parents`` ({id:
+        id of the object it divided from}) are put where formats have a place for them.
+
+    Returns
+    -------
+    LabelWriter
+        A context manager.
+
+    Raises
+    ------
+    DestinationExistsError
+        It exists, finished or not, and neither `overwrite` nor `resume` is given. Nothing is changed.
+    InvalidInputError, InvalidTypeError
+        Arguments that make no sense, or a destination to resume that is something else.
+    StateError
+        Another process writes it.
+    WriteError
+        It cannot be created.
+
+    Examples
+    --------
+    >>> with open_label_writer("cells.zarr", length=30, frame_size=(512, 512)) as writer:  # doctest: +SKIP
+    ...     writer.write(12, labels)
+    """
+    if overwrite and resume:
+        raise InvalidInputError("overwrite and resume exclude each other: begin again, or continue.")
+    name = os.fspath(destination)
+    chosen = format_named(format) if format is not None else format_of_destination(name)
+    layout = checked_layout(length, frame_size, axis, dtype or chosen.dtype, spacing, unit)
+    if layout.dtype.name not in chosen.dtypes:
+        raise InvalidInputError(
+            f"The format {chosen.name} holds {', '.join(chosen.dtypes)}; got dtype {layout.dtype}. For larger ids "
+            "choose ome-zarr, tiff, coco or imagej-roi."
+        )
+    options: dict[str, Any] = {
+        "any_dtype": dtype is None,
+        "overwrite": overwrite,
+        "resume": resume,
+        "metadata": dict(metadata or {}),
+    }
+    positions = {str(letter): int(position) for letter, position in (at or {}).items()}
+    if chosen.name == "ome-zarr":
+        from sam2_core.volumes.labels.ome_zarr import OmeZarrLabelWriter
+
+        return OmeZarrLabelWriter(destination, layout, at=positions, **options)
+    if chosen.name == "ctc" and (axis == "z" or "t" in positions):
+        from sam2_core.volumes.labels.ctc import CtcVolumeWriter
+
+        time_point = positions.pop("t", 0)
+        _refuse(positions, chosen)
+        return CtcVolumeWriter(Path(name), layout, time_point=time_point, **options)
+    _refuse(positions, chosen)
+    return _file_writer(chosen)(Path(name), layout, **options)
+
+
+def _file_writer(chosen: LabelFormat) -> Any:
+    if chosen.name == "tiff":
+        from sam2_core.volumes.labels.tiff import TiffLabelWriter
+
+        return TiffLabelWriter
+    if chosen.name == "png":
+        from sam2_core.volumes.labels.png import PngLabelWriter
+
+        return PngLabelWriter
+    if chosen.name == "ctc":
+        from sam2_core.volumes.labels.ctc import CtcLabelWriter
+
+        return CtcLabelWriter
+    if chosen.name == "coco":
+        from sam2_core.volumes.labels.coco import CocoLabelWriter
+
+        return CocoLabelWriter
+    from sam2_core.volumes.labels.imagej_roi import ImagejRoiWriter
+
+    return ImagejRoiWriter
+
+
+def open_labels(
+    source: LabelSource,
+    format: str | None = None,
+    *,
+    axis: str | None = None,
+    at: Mapping[str, int] | None = None,
+    length: int | None = None,
+    frame_size: tuple[int, int] | None = None,
+) -> LabelStack:
+    """Open labels that exist, ours or another program's; frames are read when asked for.
+
+    Parameters
+    ----------
+    source : str, path, array or LabelStack
+        Anything :func:`open_label_writer` writes, its unfinished parts, an OME-Zarr image that has one label image, or
+        an array (frame, y, x) or (y, x): numpy, dask, zarr.
+    format : str, optional
+        Where the name and the content do not say it.
+    axis, at : optional
+        Which axis to count frames along, and the positions on others, for labels of more axes.
+    length, frame_size : optional
+        For ImageJ ROIs that this project did not write, which do not say how large their image was.
+
+    Returns
+    -------
+    LabelStack
+        ``len(stack)``, ``.frame_size``, ``.axis``, ``.dtype``, ``.spacing``, ``.read(index)``; a context manager.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file or folder.
+    InvalidInputError, InvalidTypeError
+        Not labels, damaged, frames of differing size, an object twice on a frame.
+    """
+    if isinstance(source, LabelStack):
+        return source
+    if not isinstance(source, str | os.PathLike):
+        if all(hasattr(source, attribute) for attribute in ("shape", "dtype", "__getitem__")):
+            return ArrayLabels(source, axis=axis or "frame")
+        raise InvalidTypeError(f"Cannot read labels from {type(source).__name__}. Expected a path or an array.")
+    name = os.fspath(source)
+    found = format_of_source(name)
+    chosen = format_named(format) if format is not None else found
+    path = Path(name)
+    positions = {str(letter): int(position) for letter, position in (at or {}).items()}
+    if chosen.name == "ome-zarr":
+        from sam2_core.volumes.labels.ome_zarr_labels import OmeZarrLabels
+
+        return OmeZarrLabels(name, axis=axis, at=positions)
+    if chosen.name == "tiff":
+        from sam2_core.volumes.labels.tiff import TiffLabels
+
+        return TiffLabels(path, axis=axis, at=positions)
+    if chosen.name == "ctc":
+        from sam2_core.volumes.labels.ctc import CtcLabels
+
+        return CtcLabels(path, axis=axis, at=positions)
+    _refuse(positions, chosen)
+    if path.is_dir() and path.suffix == ".part" and not any(path.glob("*.png")):
+        from sam2_core.volumes.labels.coco import PartLabels
+
+        return PartLabels(path)
+    if chosen.name == "png":
+        from sam2_core.volumes.labels.png import PngLabels
+
+        return PngLabels(path)
+    if chosen.name == "coco":
+        from sam2_core.volumes.labels.coco import CocoLabels
+
+        return CocoLabels(path)
+    from sam2_core.volumes.labels.imagej_roi import ImagejRoiLabels
+
+    return ImagejRoiLabels(path, length=length, frame_size=frame_size)
+
+
+def _refuse(positions: Mapping[str, int], chosen: LabelFormat) -> None:
+    if positions:
+        raise InvalidInputError(
+            f"The format {chosen.name} has no further axes, so at={dict(positions)} has no place in it."
+        )

@@ -1,0 +1,424 @@
+"""Volume: an image of any number of named axes, read region by region."""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam2_core.errors import InvalidInputError, InvalidTypeError, Sam2Error
+from sam2_core.volumes.axes import AXES
+from sam2_core.volumes.contrast import Contrast
+from sam2_core.volumes.units import unit_name
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.frame_stack import FrameStack
+    from sam2_core.volumes.volume_frames import VolumeFrames
+
+READ_BUDGET_BYTES = 192 * 2**20
+"""Raw pixels that a stack keeps in memory at most, of what it has read."""
+
+
+COLOURS = ("red", "green", "blue")
+
+
+class Volume(ABC):
+    """An image with named axes, which may be far larger than memory: only what is asked for is read.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it, such as its file name.
+    axes : str
+        Letters of "tczyx" in that order, "y" and "x" among them.
+    shape : tuple of int
+        Size of each axis.
+    dtype : numpy.dtype
+        Dtype of the intensities, in native byte order.
+    chunks : tuple of int, optional
+        What is read and decoded at once along each axis. One plane (y, x) by default.
+    scale : mapping of str to float, optional
+        Physical size of one step along an axis, where known.
+    units : mapping of str to str, optional
+        Unit of that size ("micrometer", "second"), where known.
+    channel_names : sequence of str, optional
+        Numbers, or red, green, blue for the colours of a picture, by default.
+    address : str, optional
+        Path or URL it was opened from.
+    levels, level : int
+        How many resolution levels the source has, and which of them this is.
+    colour : bool
+        Whether the channels are the colours of one picture (red, green, blue) rather than stains.
+    guessed_axis : str
+        An axis whose meaning the source does not say ("" where it says all): the frames of a folder may be t or z.
+    in_memory : bool
+        Whether the pixels are in memory already, so that keeping read pieces is of no use.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        axes: str,
+        shape: Sequence[int],
+        dtype: np.dtype[Any],
+        chunks: Sequence[int] | None = None,
+        scale: Mapping[str, float] | None = None,
+        units: Mapping[str, str] | None = None,
+        channel_names: Sequence[str] | None = None,
+        address: str | None = None,
+        levels: int = 1,
+        level: int = 0,
+        colour: bool = False,
+        guessed_axis: str = "",
+        in_memory: bool = False,
+    ) -> None:
+        shape = tuple(int(size) for size in shape)
+        if min(shape, default=0) < 1:
+            sizes = ", ".join(f"{axis} {size}" for axis, size in zip(axes, shape, strict=True))
+            raise InvalidInputError(f"{name} is empty: {sizes}. At least one frame of at least one pixel is needed.")
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "buif":
+            raise InvalidTypeError(
+                f"{name} holds {dtype} values; expected intensities: bool, integer or floating point. "
+                "Convert it first (for complex data take the magnitude)."
+            )
+        self.name = name
+        self.axes = axes
+        self.shape = shape
+        self.dtype = dtype.newbyteorder("=")
+        default = tuple(size if axis in "yx" else 1 for axis, size in zip(axes, shape, strict=True))
+        self.chunks = tuple(max(1, min(chunk, size)) for chunk, size in zip(chunks or default, shape, strict=True))
+        self.scale = {axis: float(step) for axis, step in (scale or {}).items() if axis in axes and step > 0}
+        named = {axis: unit_name(unit) for axis, unit in (units or {}).items()}
+        self.units = {axis: unit for axis, unit in named.items() if unit is not None and axis in axes}
+        count = self.sizes.get("c", 1)
+        names = tuple(str(one) for one in channel_names or (COLOURS if colour else ()))
+        # a list that does not fit the channels names none of them
+        self.channel_names = names if len(names) == count else tuple(str(number) for number in range(count))
+        self.address = address
+        self.levels = levels
+        self.level = level
+        self.colour = colour
+        self.guessed_axis = guessed_axis
+        self.in_memory = in_memory
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of each axis by its letter."""
+        return dict(zip(self.axes, self.shape, strict=True))
+
+    @abstractmethod
+    def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a region (one slice with start < stop for each axis): all axes kept, any byte order."""
+
+    def close(self) -> None:  # noqa: B027  most sources hold nothing open
+        """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
+
+    def refuse_missing(self) -> None:  # noqa: B027  most sources have no pieces that may be missing
+        """From now on a piece that is missing is an error, where the format would have it read as a fill value."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{axis} {size}" for axis, size in self.sizes.items())
+        return f"<{type(self).__name__} {self.name!r}: {sizes}, {self.dtype}>"
+
+    def read(self, index: Mapping[str, int | slice] | None = None) -> NDArray[Any]:
+        """Read a region.
+
+        Parameters
+        ----------
+        index : mapping of str to int or slice, optional
+            Position or range on each axis, such as ``{"t": 3, "y": slice(0, 512)}``; all of an axis that is not named.
+
+        Returns
+        -------
+        ndarray
+            Axes in the order of ``volume.axes``, without those given as a position; native byte order. It may share
+            memory with the source: copy it before writing into it.
+
+        Raises
+        ------
+        InvalidInputError
+            No such axis, a position outside it, or pixels that cannot be read.
+        """
+        wanted = dict(index or {})
+        self._require_axes(wanted)
+        region: list[slice] = []
+        steps: list[slice | int] = []
+        for axis, size in self.sizes.items():
+            one = wanted.get(axis, slice(None))
+            if isinstance(one, slice):
+                start, stop, step = one.indices(size)
+                if step < 1:
+                    raise InvalidInputError(f"Ranges are read forward; got a step of {step} on axis {axis}.")
+                region.append(slice(start, max(start, stop)))
+                steps.append(slice(None, None, step))
+            else:
+                position = self.checked_position(axis, one)
+                region.append(slice(position, position + 1))
+                steps.append(0)
+        pixels = self.read_region(tuple(region))
+        return pixels[tuple(steps)]
+
+    def read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a region given as one slice (start, stop within the axis) for each axis, none dropped."""
+        lengths = tuple(part.stop - part.start for part in region)
+        if min(lengths) < 1:
+            return np.zeros(lengths, dtype=self.dtype)
+        try:
+            pixels = self._read_region(region)
+        except (Sam2Error, MemoryError):
+            raise
+        except Exception as error:  # codecs, disks and networks fail in ways of their own
+            raise InvalidInputError(
+                f"{self.name} cannot be read at {self._described(region)} ({type(error).__name__}: {error}). "
+                "The file is damaged or cannot be reached; copy or download it again."
+            ) from error
+        if pixels.shape != lengths:
+            raise InvalidInputError(
+                f"{self.name} has {pixels.shape} values at {self._described(region)}; expected {lengths}. The file is "
+                "damaged, or has changed since it was opened."
+            )
+        return pixels.astype(self.dtype, copy=False)
+
+    def stack(
+        self,
+        along: str | None = None,
+        at: Mapping[str, int] | None = None,
+        plane: str = "yx",
+        channels: Sequence[int | str] | None = None,
+        contrast: Contrast = None,
+        *,
+        budget_bytes: int = READ_BUDGET_BYTES,
+    ) -> FrameStack:
+        """Frames along one axis, as the model wants them.
+
+        Parameters
+        ----------
+        along : str, optional
+            Axis along which frames are counted. Needed only where several are longer than one.
+        at : mapping of str to int, optional
+            Position on each other axis that is longer than one, such as ``{"t": 3}``.
+        plane : str, default "yx"
+            Rows and columns of a frame: "yx", "zx", "zy", or any other two axes.
+        channels : sequence of int or str, optional
+            Up to three, by number or name, shown as red, green, blue. All by default.
+        contrast : None, "auto", (float, float) or ContrastLimits
+            See :class:`~sam2_core.volumes.frame_stack.FrameStack`.
+        budget_bytes : int
+            Raw pixels kept in memory at most.
+
+        Returns
+        -------
+        FrameStack
+            Closing it closes the volume's files too.
+
+        Raises
+        ------
+        InvalidInputError
+            No such axis or channel, an axis that has to be chosen, or a position outside the volume.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sam2_core import open_volume
+        >>> volume = open_volume(np.zeros((2, 30, 64, 64), np.uint8), axes="tzyx", scale={"z": 2.0})
+        >>> volume.stack(along="z", at={"t": 1}).spacing
+        (2.0, 1.0, 1.0)
+        >>> volume.stack(along="y", at={"t": 1}, plane="zx").frame_size
+        (30, 64)
+        """
+        return self._frames(along, at, plane, channels, contrast, budget_bytes)
+
+    def _frames(
+        self,
+        along: str | None,
+        at: Mapping[str, int] | None,
+        plane: str,
+        channels: Sequence[int | str] | None,
+        contrast: Contrast,
+        budget_bytes: int = READ_BUDGET_BYTES,
+    ) -> VolumeFrames:
+        from sam2_core.volumes.volume_frames import VolumeFrames
+
+        return VolumeFrames(
+            self, along=along, at=at, plane=plane, channels=channels, contrast=contrast, budget_bytes=budget_bytes
+        )
+
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
+        """Name the one local file that the pixels at a position of an axis come from; see FrameStack.source_file.
+
+        Parameters
+        ----------
+        axis : str
+            Letter of the axis; "" for a single picture.
+        position : int
+            On that axis.
+
+        Returns
+        -------
+        (Path, str) or None
+            The file, and what says which of its pixels this volume shows (level, series, axes, channels).
+        """
+        return None
+
+    def scaled_to(self, frame_size: tuple[int, int]) -> Volume | None:
+        """Open the same source with planes scaled to (height, width) by its decoder; None where it cannot."""
+        return None
+
+    def channel_numbers(self, channels: Sequence[int | str] | None) -> tuple[int, ...]:
+        """Numbers of channels given by number or name; all of them for None.
+
+        Raises
+        ------
+        InvalidInputError
+            None given, or no such channel.
+        """
+        count = self.sizes.get("c", 1)
+        if channels is None:
+            return tuple(range(count))
+        given = (channels,) if isinstance(channels, int | str) else tuple(channels)
+        numbers = []
+        for channel in given:
+            if isinstance(channel, str):
+                number = self.channel_names.index(channel) if channel in self.channel_names else -1
+            else:
+                number = operator.index(channel)
+            numbers.append(number)
+        if not numbers or not all(0 <= number < count for number in numbers):
+            names = "" if self.channel_names[0] == "0" else f" ({', '.join(self.channel_names)})"
+            raise InvalidInputError(
+                f"{self.name} has channels 0 to {count - 1}{names}; got channels={given}. Name one to three of them."
+            )
+        return tuple(numbers)
+
+    def checked_position(self, axis: str, position: int) -> int:
+        """Check a position on an axis."""
+        size = self.sizes[axis]
+        try:
+            checked = operator.index(position)
+        except TypeError:
+            raise InvalidTypeError(f"A position on axis {axis} must be an integer; got {position!r}.") from None
+        if not 0 <= checked < size:
+            raise InvalidInputError(f"Axis {axis} of {self.name} has positions 0 to {size - 1}; got {checked}.")
+        return checked
+
+    def _require_axes(self, letters: Mapping[str, object]) -> None:
+        for letter in letters:
+            if letter not in self.axes:
+                raise InvalidInputError(f"{self.name} has axes {', '.join(self.axes)}; there is no axis {letter!r}.")
+
+    def _described(self, region: tuple[slice, ...]) -> str:
+        return ", ".join(
+            f"{axis} {part.start}" + (f" to {part.stop - 1}" if part.stop - part.start > 1 else "")
+            for axis, part, size in zip(self.axes, region, self.shape, strict=True)
+            if size > 1
+        )
+
+
+class ChosenChannels(Volume):
+    """Some channels of another volume, in the order given.
+
+    Parameters
+    ----------
+    whole : Volume
+        With a channel axis. Closing the choice closes it.
+    channels : sequence of int or str
+        Numbers or names.
+    """
+
+    def __init__(self, whole: Volume, channels: Sequence[int | str]) -> None:
+        self._whole = whole
+        self._numbers = whole.channel_numbers(channels)
+        place = whole.axes.index("c")
+        super().__init__(
+            name=whole.name,
+            axes=whole.axes,
+            shape=[len(self._numbers) if axis == "c" else size for axis, size in whole.sizes.items()],
+            dtype=whole.dtype,
+            chunks=[1 if number == place else chunk for number, chunk in enumerate(whole.chunks)],
+            scale=whole.scale,
+            units=whole.units,
+            channel_names=[whole.channel_names[number] for number in self._numbers],
+            address=whole.address,
+            levels=whole.levels,
+            level=whole.level,
+            guessed_axis=whole.guessed_axis,
+            in_memory=whole.in_memory,
+        )
+        self._place = place
+
+    def close(self) -> None:
+        """Close the whole volume."""
+        self._whole.close()
+
+    def refuse_missing(self) -> None:
+        """Pass it on to the whole volume."""
+        self._whole.refuse_missing()
+
+    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
+        """Name the whole volume's file; see :meth:`Volume.source_file`."""
+        source = self._whole.source_file(axis, position)
+        return source and (source[0], f"{source[1]} of {self._numbers}")
+
+    def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        numbers = self._numbers[region[self._place]]
+        return read_channels(self._whole, region, numbers)
+
+
+def read_channels(volume: Volume, region: tuple[slice, ...], channels: Sequence[int]) -> NDArray[Any]:
+    """Read some channels of a region, each chunk of channels once.
+
+    Parameters
+    ----------
+    volume : Volume
+    region : tuple of slice
+        One for each axis; what it says of the channel axis is not looked at.
+    channels : sequence of int
+        Numbers of the channels, in the order wanted.
+
+    Returns
+    -------
+    ndarray
+        Axes as in ``volume.axes``.
+    """
+    if "c" not in volume.axes:
+        return volume.read_region(region)
+    place = volume.axes.index("c")
+
+    def read(first: int, stop: int) -> NDArray[Any]:
+        return volume.read_region((*region[:place], slice(first, stop), *region[place + 1 :]))
+
+    if list(channels) == list(range(channels[0], channels[0] + len(channels))):
+        return read(channels[0], channels[-1] + 1)
+    chunk = volume.chunks[place]
+    by_chunk: dict[int, list[int]] = {}
+    for channel in channels:
+        by_chunk.setdefault(channel // chunk, []).append(channel)
+    planes: dict[int, NDArray[Any]] = {}
+    for together in by_chunk.values():
+        first = min(together)
+        part = read(first, max(together) + 1)
+        for channel in together:
+            planes[channel] = part[(slice(None),) * place + (slice(channel - first, channel - first + 1),)]
+    return np.concatenate([planes[channel] for channel in channels], axis=place)
+
+
+def in_volume_order(stored_axes: str) -> tuple[str, list[int]]:
+    """Axes of a source in the order t, c, z, y, x, and the transposition that brings them there."""
+    axes = "".join(sorted(stored_axes, key=AXES.index))
+    return axes, [stored_axes.index(axis) for axis in axes]

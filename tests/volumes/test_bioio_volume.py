@@ -1,0 +1,144 @@
+"""The reader of microscope formats, on a stand-in for bioio that has the documented attributes."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import sys
+import types
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import NamedTuple
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from sam2_core.errors import InvalidInputError, MissingDependencyError
+from sam2_core.volumes import open_frames, open_volume
+from sam2_core.volumes.bioio_volume import BioioReader
+from sam2_core.volumes.reader import OpenOptions
+
+PIXELS = np.random.default_rng(5).integers(0, 4000, (2, 2, 3, 16, 20)).astype(np.uint16)
+
+
+class Sizes(NamedTuple):
+    Z: float | None
+    Y: float | None
+    X: float | None
+
+
+class UnsupportedFileFormatError(Exception):
+    pass
+
+
+class StandIn:
+    """What bioio.BioImage has and this reader uses (bioio 3.6)."""
+
+    scenes = ("Position 1",)
+    order = "TCZYX"
+    pixels = PIXELS
+    channel_names = ("nuclei", "actin")
+    physical_pixel_sizes = Sizes(2.0, 0.5, 0.25)
+    time_interval = datetime.timedelta(minutes=1)
+    resolution_levels = (0, 1)
+
+    def __init__(self, path):
+        if b"damaged" in Path(path).read_bytes():
+            raise UnsupportedFileFormatError("does not support the image")
+        self.current_resolution_level = 0
+        self.scene = 0
+
+    @property
+    def dims(self):
+        return types.SimpleNamespace(order=self.order)
+
+    @property
+    def dask_data(self):
+        pixels = self.pixels + self.scene
+        return da.from_array(pixels[..., :: 2**self.current_resolution_level], chunks=(1, 1, 1, *pixels.shape[3:]))
+
+    def set_scene(self, scene):
+        self.scene = self.scenes.index(scene) if scene in self.scenes else scene
+
+    def set_resolution_level(self, level):
+        self.current_resolution_level = level
+
+
+@pytest.fixture
+def image(monkeypatch):
+    module = types.ModuleType("bioio")
+    module.__spec__ = ModuleSpec("bioio", None)
+    module.BioImage = type("BioImage", (StandIn,), {})
+    monkeypatch.setitem(sys.modules, "bioio", module)
+    return module.BioImage
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "a.czi").write_bytes(b"anything")
+    return tmp_path / "a.czi"
+
+
+def test_without_bioio_the_error_says_what_to_install(path, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bioio" else find_spec(name))
+    with pytest.raises(MissingDependencyError, match=r"CZI file.*pip install 'sam2-lab\[formats\]'"):
+        open_frames(path)
+
+
+def test_axes_scale_and_channels(path, image):
+    with open_volume(path) as volume:
+        assert volume.sizes == {"t": 2, "c": 2, "z": 3, "y": 16, "x": 20}
+        assert volume.scale == {"t": 60.0, "z": 2.0, "y": 0.5, "x": 0.25}
+        assert volume.units == {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+        assert volume.channel_names == ("nuclei", "actin")
+        assert volume.chunks == (1, 1, 1, 16, 20)
+        stack = volume.stack(along="z", at={"t": 1}, channels=["actin"])
+        assert np.array_equal(stack.read_raw(2)[..., 0], PIXELS[1, 1, 2])
+    assert np.array_equal(open_volume(path, level=1).read({"t": 0, "c": 0, "z": 0}), PIXELS[0, 0, 0, :, ::2])
+    with pytest.raises(InvalidInputError, match="levels 0 to 1"):
+        open_volume(path, level=2)
+
+
+def test_colours_of_a_pixel_are_channels(path, image):
+    image.order, image.pixels = "TCZYXS", np.random.default_rng(6).integers(0, 255, (1, 1, 3, 8, 9, 3)).astype(np.uint8)
+    volume = open_volume(path)
+    assert volume.colour
+    assert volume.sizes == {"t": 1, "c": 3, "z": 3, "y": 8, "x": 9}
+    assert np.array_equal(volume.stack(along="z").read(1), image.pixels[0, 0, 1])
+
+
+def test_one_of_several_scenes_has_to_be_chosen(path, image):
+    image.scenes = ("Position 1", "Position 2")
+    with pytest.raises(InvalidInputError, match=r"holds 2 images: 'Position 1', 'Position 2'.*series='Position 1'"):
+        open_volume(path)
+    with pytest.raises(InvalidInputError, match="none called 'Position 3'"):
+        open_volume(path, series="Position 3")
+    for series in ("Position 2", 1):
+        assert np.array_equal(open_volume(path, series=series).read(), PIXELS + 1)
+
+
+def test_damaged_and_changed_files(path, image, monkeypatch):
+    volume = open_volume(path)
+    path.write_bytes(b"damaged and longer")
+    with pytest.raises(InvalidInputError, match="changed since it was opened"):
+        volume.read({"t": 0})
+    with pytest.raises(MissingDependencyError, match=r"No installed bioio reader takes a\.czi"):
+        open_volume(path)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "bioio_czi" else find_spec(name))
+    with pytest.raises(InvalidInputError, match="cut short or damaged"):
+        open_volume(path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bioio_ome_tiff") is None, reason="needs bioio, an optional extra")
+def test_the_real_bioio(tmp_path):
+    import tifffile
+
+    metadata = {"axes": "TCZYX", "PhysicalSizeX": 0.25, "PhysicalSizeZ": 2.0, "Channel": {"Name": ["nuclei", "actin"]}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", PIXELS, metadata=metadata)
+    volume = BioioReader().open(tmp_path / "a.ome.tif", OpenOptions())
+    assert np.array_equal(volume.read(), PIXELS)
+    assert volume.scale["z"] == 2.0
+    assert volume.channel_names == ("nuclei", "actin")
