@@ -25,7 +25,8 @@ from sam2_core.inference.tile_everything import TiledMaskGenerator
 from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.training.generator import Population, draw_stack
+from sam2_core.training.generator import Population, draw_labels
+from sam2_core.training.generator.stacks import place_cells
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import open_frames
 
@@ -78,13 +79,15 @@ class Peak:
 
 def drawn_chunk(row: int, column: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """One chunk of the plane, with dim and bright cells, and its labels; the same whenever it is asked for."""
-    cells = draw_stack(np.random.default_rng((row, column)), size=(CHUNK, CHUNK), kind="still", population=CELLS)
+    labels = draw_labels(
+        place_cells(np.random.default_rng((row, column)), CELLS, (CHUNK, CHUNK)), (CHUNK, CHUNK)
+    ).labels
     random = np.random.default_rng((7, row, column))
-    blurred = ndimage.gaussian_filter((cells.labels[0] > 0).astype(np.float32), 1.5)
+    blurred = ndimage.gaussian_filter((labels > 0).astype(np.float32), 1.5)
     light = 20 + 150 * blurred + random.normal(0, 6, blurred.shape).astype(np.float32)
     if dtype == "uint16":
-        return (100 + 40 * light.clip(0, 255)).astype(np.uint16), cells.labels[0]
-    return light.clip(0, 255).astype(np.uint8), cells.labels[0]
+        return (100 + 40 * light.clip(0, 255)).astype(np.uint16), labels
+    return light.clip(0, 255).astype(np.uint8), labels
 
 
 def draw(folder: Path, side: int, dtype: str) -> Any:

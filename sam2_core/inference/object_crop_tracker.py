@@ -25,12 +25,10 @@ from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import FrameSource, open_frames
 
-DEFAULT_SHARE = 1 / 3
+DEFAULT_SHARE = 1 / 5
 _LARGEST_SHARE = 0.5
-#: Share of its window's side that an object may grow to before it gets a larger window.
-_TOO_LARGE = 0.6
-#: Part of the wanted share that an object may shrink to before it gets a smaller window.
-_TOO_SMALL = 0.45
+#: Multiples of the wanted share that an object may grow or shrink to before it gets another window.
+_TOO_LARGE, _TOO_SMALL = 1.6, 0.45
 #: The window is laid anew when the middle of its objects is this far, as a share of its side, from its own middle.
 _DRIFT = 1 / 12
 #: An object this near to its window's border, as a share of the side, needs another window.
@@ -111,7 +109,7 @@ class CropState(PlaneState):
         is_largest = side >= max(self.frame_size)
         return (
             self.shows_whole(window, box)
-            and (extent <= _TOO_LARGE * side or is_largest)
+            and (extent <= _TOO_LARGE * self.share * side or is_largest)
             and (extent >= _TOO_SMALL * self.share * side or side <= SMALLEST_SIDE)
         )
 
