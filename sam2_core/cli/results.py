@@ -224,13 +224,15 @@ class Results:
     ) -> None:
         """Draw the overlay: one frame, or a montage of some."""
         reach = range(len(stack)) if frames is None else frames
+        step = -(-max(stack.frame_size) // LARGEST_OVERLAY)
         prompted = [frame - reach.start for one in prompts for frame in one.frames if frame in reach]
         shown = [
             OverlayFrame(
-                stack.read(index),
-                read_labels(index),
+                _reduced(stack, index, step),
+                read_labels(index)[::step, ::step],
                 prompts_on(prompts, index),
                 f"{stack.axis} {index}" if len(stack) > 1 else "",
+                step,
             )
             for index in (reach[place] for place in montage_frames(len(reach), prompted))
         ]
@@ -249,6 +251,18 @@ class Results:
 def prompts_on(prompts: Sequence[ObjectPrompts], index: int) -> list[tuple[int, FramePrompt]]:
     """Prompts given on one frame, with their objects' ids."""
     return [(one.object_id, one.frames[index]) for one in prompts if index in one.frames]
+
+
+def _reduced(stack: FrameStack, index: int, step: int) -> NDArray[np.uint8]:
+    """Every so many pixels of a frame, which need not fit into memory: (y, x, 3)."""
+    if step == 1:
+        return stack.read(index)
+    width = stack.frame_size[1]
+    parts = [
+        stack.read_window(index, slice(top, bottom), slice(0, width))[-top % step :: step, ::step]
+        for top, bottom in bands(stack.frame_size)
+    ]
+    return np.concatenate(parts)
 
 
 def _beside(labels: Path) -> Path:

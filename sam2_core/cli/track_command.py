@@ -22,11 +22,17 @@ from sam2_core.cli.run_manifest import RunManifest, file_stamp, prompts_digest, 
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
 from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.labels import LabelWriter
 
 if TYPE_CHECKING:
+    from sam2_core.cli.plane_tracking import PlaneTracking
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.inference.video_state import VideoState
     from sam2_core.volumes.embedding_store import EmbeddingStore
+
+
+#: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
+LARGEST_EXACT = 4
 
 
 class Preset(StrEnum):
@@ -108,6 +114,12 @@ class TrackCommand:
             # killed before all was prompted: what is there is of no use
             shutil.rmtree(self.results.records, ignore_errors=True)
             manifest.write(self.results.manifest)
+        preset = self._preset(predictor)
+        if preset is Preset.EXACT:
+            return self._run_exact(predictor, manifest, budget)
+        return self._run_in_parts(predictor, manifest, preset)
+
+    def _run_exact(self, predictor: SAM2VideoPredictor, manifest: RunManifest, budget: MemoryBudget) -> int:
         state = self._state(predictor, budget)
         try:
             with Interruption() as interruption:
@@ -115,14 +127,38 @@ class TrackCommand:
                     messages.print("Going on with the run that was stopped.")
                 else:
                     manifest = self._prompt(predictor, state, manifest)
-                return self._track(predictor, state, manifest, budget, interruption)
+                rules = replace(self.rules, group_size=budget.group_size(self.stack.frame_size))
+                table = ObjectTable()
+                with self._writer(manifest) as writer:
+                    tracking = Tracking(predictor, state, rules, writer, table, lambda: interruption.is_asked)
+                    self._tell(predictor, state, tracking)
+                    is_done = self._follow(tracking, writer, table, interruption)
         finally:
             state.close()
+        return self._finish(manifest, table) if is_done else INTERRUPTED
+
+    def _run_in_parts(self, predictor: SAM2VideoPredictor, manifest: RunManifest, preset: Preset) -> int:
+        from sam2_core.cli.plane_tracking import PlaneTracking
+        from sam2_core.inference.object_crop_tracker import CropTracker
+        from sam2_core.inference.tile_tracker import TiledTracker
+
+        maker = CropTracker if preset is Preset.CROPS else TiledTracker
+        # one state for each direction
+        tracker = maker(predictor, memory_budget_bytes=self.budget_bytes // 2)
+        objects = self.sources.found(predictor, self.stack, self.known)
+        manifest = replace(manifest, objects={str(one.object_id): sorted(one.frames) for one in objects})
+        table = ObjectTable()
+        if self._earlier is not None:
+            messages.print(f"The preset {preset.value} begins again from the start.")
+        with Interruption() as interruption, self._writer(manifest) as writer:
+            tracking = PlaneTracking(
+                tracker, self.stack, objects, self.rules, writer, table, lambda: interruption.is_asked
+            )
+            is_done = self._follow(tracking, writer, table, interruption)
+        return self._finish(manifest, table) if is_done else INTERRUPTED
 
     def _prompt(self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest) -> RunManifest:
-        objects = self.known
-        if self.sources.everything is not None:
-            objects = self.sources.found(predictor, self.stack, self.known)
+        objects = self.sources.found(predictor, self.stack, self.known)
         done = with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects))
         frames = {str(one.object_id): sorted(one.frames) for one in done}
         state.records.flush()
@@ -130,45 +166,43 @@ class TrackCommand:
         prompted.write(self.results.manifest)
         return prompted
 
-    def _track(
-        self,
-        predictor: SAM2VideoPredictor,
-        state: VideoState,
-        manifest: RunManifest,
-        budget: MemoryBudget,
-        interruption: Interruption,
-    ) -> int:
-        ids = sorted(int(object_id) for object_id in manifest.objects)
-        rules = replace(self.rules, group_size=budget.group_size(self.stack.frame_size))
-        table = ObjectTable()
-        writer = self.results.open_writer(
+    def _writer(self, manifest: RunManifest) -> LabelWriter:
+        replaces = self.overwrite and self._earlier is None
+        return self.results.open_writer(
             self.stack,
-            overwrite=self._earlier is None and self.overwrite,
-            resume=not (self._earlier is None and self.overwrite),
+            overwrite=replaces,
+            resume=not replaces,
             metadata={"model": manifest.model, "command": manifest.command, "version": manifest.version},
-            largest_id=max(ids),
+            largest_id=max(int(object_id) for object_id in manifest.objects),
         )
-        with writer:
-            tracking = Tracking(predictor, state, rules, writer, table, lambda: interruption.is_asked)
-            self._tell(predictor, state, tracking)
-            with progress_bar("Tracking", len(tracking)) as advance:
-                for _ in tracking.run():
-                    advance()
-            if interruption.is_asked:
-                done = len(writer.written)
-                writer.close()
-                messages.print(
-                    f"Stopped: {done} of {len(rules.reach)} frames have labels so far, in {self.results.labels}. The "
-                    "same command goes on from here.",
-                    markup=False,
-                )
-                return INTERRUPTED
-            for index in rules.reach:
-                table.measure(index, writer.read(index))
-            self.results.draw(self.stack, writer.read, self.known, rules.reach)
+
+    def _follow(
+        self, tracking: Tracking | PlaneTracking, writer: LabelWriter, table: ObjectTable, interruption: Interruption
+    ) -> bool:
+        """Track to the end, measure and draw; False if it was stopped before."""
+        reach = self.rules.reach
+        with progress_bar("Tracking", len(tracking)) as advance:
+            for _ in tracking.run():
+                advance()
+        if interruption.is_asked:
+            done = len(writer.written)
+            writer.close()
+            messages.print(
+                f"Stopped: {done} of {len(reach)} frames have labels so far, in {self.results.labels}. The same "
+                "command goes on from here.",
+                markup=False,
+            )
+            return False
+        for index in reach:
+            table.measure(index, writer.read(index))
+        self.results.draw(self.stack, writer.read, self.known, reach)
+        return True
+
+    def _finish(self, manifest: RunManifest, table: ObjectTable) -> int:
+        """Write the tables, say what was found, and let go of what was needed to continue."""
+        ids = sorted(int(object_id) for object_id in manifest.objects)
         self.results.write_tables(table, ids, by_frame=len(self.stack) > 1)
         replace(manifest, is_finished=True).write(self.results.manifest)
-        state.close()
         shutil.rmtree(self.results.records, ignore_errors=True)
         for object_id, found in table.frames_by_object(ids).items():
             where = f"on {len(found)} frames, {found[0]} to {found[-1]}" if found else "found on no frame"
@@ -176,6 +210,20 @@ class TrackCommand:
         names = [self.results.labels, self.results.overlay, self.results.objects]
         self.results.announce([*names, self.results.objects_by_frame] if len(self.stack) > 1 else names)
         return 0
+
+    def _preset(self, predictor: SAM2VideoPredictor) -> Preset:
+        if self.preset is not Preset.AUTO:
+            return self.preset
+        factors = [size / side for size, side in zip(self.stack.frame_size, predictor.input_size, strict=True)]
+        if max(factors) > LARGEST_EXACT:
+            return Preset.TILES
+        if max(factors) > 1.5:
+            height, width = predictor.input_size
+            messages.print(
+                f"Frames are shown to the model at {width} x {height} pixels. --preset tiles or crops shows it small "
+                "objects sharper."
+            )
+        return Preset.EXACT
 
     def _tell(self, predictor: SAM2VideoPredictor, state: VideoState, tracking: Tracking) -> None:
         """Say what it will take, and what the cheaper way would."""
