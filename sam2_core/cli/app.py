@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sam2_core import __version__
-from sam2_core.cli import convert, demo, doctor, download, everything, info, segment, track
+from sam2_core.cli import convert, demo, doctor, download, embed, everything, info, segment, track
 from sam2_core.cli.console import messages, output
 from sam2_core.errors import Sam2Error
 
@@ -45,6 +45,7 @@ def _global_options(
 app.command("segment")(segment.segment)
 app.command("track")(track.track)
 app.command("everything")(everything.everything)
+app.command("embed")(embed.embed)
 app.command("convert")(convert.convert)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)

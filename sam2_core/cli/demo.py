@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2_core.cli import options
-from sam2_core.cli.console import messages, output
-from sam2_core.cli.merged_labels import MergedLabels
+from sam2_core.cli.console import messages, output, with_progress
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
-from sam2_core.cli.results import ResultFolder, prompts_on
+from sam2_core.cli.results import Results, prompts_on
+from sam2_core.cli.tracking import TrackRules, track_objects
 from sam2_core.volumes.labels import open_label_writer
 from sam2_core.volumes.readers import open_volume
 
@@ -32,7 +32,9 @@ DEFAULT_SEED = 2
 
 
 def demo(
-    output_folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
+    output_folder: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results; those of an earlier demo are replaced.")
+    ] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another seed draws another stack.")] = DEFAULT_SEED,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
@@ -45,19 +47,19 @@ def demo(
     network and no data. Leaves stack.tif, truth.tif, labels.tif, overlay.png and objects.csv.
     """
     started = time.perf_counter()
-    folder = ResultFolder.made(output_folder)
+    results = Results.at(output_folder)
+    results.require_free(overwrite=True)
 
     from sam2_core.cli.models import load_predictor
     from sam2_core.cli.segmentation import segment_objects
-    from sam2_core.cli.tracking import track_objects
 
     drawn = draw_demo_stack(seed)
     truth = drawn.labels
     middle = len(truth) // 2
     objects = clicks_in(truth, middle, CELL_COUNT)
     frames = open_volume(drawn.image, axes="zyx").stack()
-    tifffile.imwrite(folder.path / "stack.tif", drawn.image, imagej=True, metadata={"axes": "ZYX"})
-    truth_path = folder.path / "truth.tif"
+    tifffile.imwrite(results.folder / "stack.tif", drawn.image, imagej=True, metadata={"axes": "ZYX"})
+    truth_path = results.folder / "truth.tif"
     with open_label_writer(truth_path, length=len(truth), frame_size=frames.frame_size, overwrite=True) as writer:
         for index, frame_truth in enumerate(truth):
             writer.write(index, frame_truth)
@@ -70,10 +72,15 @@ def demo(
         f"One picture (slice {middle}): {len(picture_ious)} cells, one click each, mean IoU {np.mean(picture_ious):.2f}"
     )
     table = ObjectTable()
-    with MergedLabels(folder.labels, len(frames), frames.frame_size) as labels:
-        track_objects(model, frames, objects, labels, table)
-        folder.write(frames, labels, table, [one.object_id for one in objects], objects)
-        found = np.stack([frame_labels for _, frame_labels in labels.frames()])
+    with results.open_writer(frames, overwrite=True) as labels:
+        steps = track_objects(model, frames, objects, labels, table, TrackRules(range(len(frames))))
+        for _ in with_progress(steps, "Tracking", len(frames)):
+            pass
+        found = np.stack([labels.read(index) for index in range(len(frames))])
+        for index, frame_labels in enumerate(found):
+            table.measure(index, frame_labels)
+        results.draw(frames, labels.read, objects)
+    results.write_tables(table, [one.object_id for one in objects], by_frame=True)
     ious = {one.object_id: volume_iou(found, truth, one.object_id) for one in objects}
     output.print(f"The stack ({len(truth)} slices): the same clicks, tracked both ways")
     for object_id, iou in ious.items():
@@ -82,10 +89,8 @@ def demo(
     output.print(
         f"  mean IoU over {len(ious)} cells {np.mean(list(ious.values())):.2f} (whole cells, in 3-D; 1 is perfect)"
     )
-    folder.announce(
-        [folder.path / "stack.tif", folder.path / "truth.tif", folder.labels, folder.overlay, folder.objects]
-    )
-    messages.print(f"Took {time.perf_counter() - started:.0f} s. Look at {folder.overlay}.")
+    results.announce([results.folder / "stack.tif", truth_path, results.labels, results.overlay, results.objects])
+    messages.print(f"Took {time.perf_counter() - started:.0f} s. Look at {results.overlay}.")
 
 
 def draw_demo_stack(seed: int) -> DrawnStack:

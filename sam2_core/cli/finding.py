@@ -1,20 +1,20 @@
-"""Finding everything in one picture: which of the generator's masks are kept, and in which order."""
+"""Finding everything on one frame: which of the generator's masks are kept, and in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_core.cli.console import messages
+from sam2_core.cli.console import messages, with_progress
 from sam2_core.cli.prompts.mask_crop import MaskCrop
+from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import MAX_LABEL
 
 if TYPE_CHECKING:
-    from sam2_core.model.sam2_base import SAM2Base
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,19 @@ class FoundObject:
     predicted_iou: float
 
 
-def find_everything(model: SAM2Base, picture: NDArray[np.uint8], thresholds: Thresholds) -> list[FoundObject]:
-    """Segment everything in a picture.
+def find_everything(
+    model: SAM2VideoPredictor, stack: FrameStack, index: int, thresholds: Thresholds
+) -> list[FoundObject]:
+    """Segment everything on one frame of any size.
+
+    A plane that the model sees well is looked at as a whole, a larger one tile by tile.
 
     Parameters
     ----------
-    model : SAM2Base
-    picture : ndarray, (y, x, 3) uint8 RGB
+    model : SAM2VideoPredictor
+    stack : FrameStack
+    index : int
+        Which frame.
     thresholds : Thresholds
 
     Returns
@@ -75,23 +81,58 @@ def find_everything(model: SAM2Base, picture: NDArray[np.uint8], thresholds: Thr
     list of FoundObject
         By falling area, and by falling predicted IoU where that is the same; masks may overlap.
     """
+    from sam2_core.inference.tile_grid import TileGrid
+
+    height, width = stack.frame_size
+    options = {
+        "points_per_side": thresholds.points_per_side,
+        "pred_iou_thresh": thresholds.min_iou,
+        "stability_score_thresh": thresholds.min_stability,
+        "min_mask_region_area": thresholds.min_area,
+    }
+    if len(TileGrid.for_model(stack.frame_size, model.input_size)) == 1:
+        found = _in_whole(model, stack.read(index), options)
+    else:
+        found = _in_tiles(model, stack, index, options)
+    limit = thresholds.max_area * height * width
+    kept = [one for one in found if max(1, thresholds.min_area) <= one.area <= limit]
+    kept.sort(key=lambda one: (-one.area, -one.predicted_iou))
+    return [replace(one, object_id=number) for number, one in enumerate(kept[:MAX_LABEL], start=1)]
+
+
+def _in_whole(model: SAM2VideoPredictor, picture: NDArray[np.uint8], options: dict[str, Any]) -> list[FoundObject]:
     from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 
-    generator = SAM2AutomaticMaskGenerator(
-        model,
-        points_per_side=thresholds.points_per_side,
-        pred_iou_thresh=thresholds.min_iou,
-        stability_score_thresh=thresholds.min_stability,
-        min_mask_region_area=thresholds.min_area,
-    )
     with messages.status("Looking everywhere …"):
-        records = generator.generate(np.array(picture))
-    limit = thresholds.max_area * picture.shape[0] * picture.shape[1]
-    kept = [record for record in records if max(1, thresholds.min_area) <= record["area"] <= limit]
-    kept.sort(key=lambda record: (-record["area"], -record["predicted_iou"]))
-    return [_found(number, record) for number, record in enumerate(kept[:MAX_LABEL], start=1)]
+        records = SAM2AutomaticMaskGenerator(model, **options).generate(np.array(picture))
+    return [
+        FoundObject(
+            0,
+            MaskCrop.of(np.asarray(record["segmentation"], dtype=bool)),
+            int(record["area"]),
+            float(record["predicted_iou"]),
+        )
+        for record in records
+        if record["area"]
+    ]
 
 
-def _found(number: int, record: Mapping[str, Any]) -> FoundObject:
-    mask = MaskCrop.of(np.asarray(record["segmentation"], dtype=bool))
-    return FoundObject(number, mask, int(record["area"]), float(record["predicted_iou"]))
+def _in_tiles(model: SAM2VideoPredictor, stack: FrameStack, index: int, options: dict[str, Any]) -> list[FoundObject]:
+    from sam2_core.inference.tile_everything import TiledMaskGenerator
+    from sam2_core.inference.tile_grid import TileGrid
+    from sam2_core.inference.tile_tracker import TiledTracker
+
+    generator = TiledMaskGenerator(TiledTracker(model), **options)
+    tile_count = len(TileGrid.for_model(stack.frame_size, model.input_size))
+    tiles = with_progress(generator.generate(stack, index), "Looking everywhere, in tiles", tile_count)
+    return [
+        FoundObject(
+            0,
+            MaskCrop.of(one.mask, one.window.top, one.window.left, stack.frame_size),
+            one.area,
+            one.predicted_iou,
+        )
+        for tile in tiles
+        for one in tile.objects
+        if one.area
+    ]

@@ -26,16 +26,7 @@ _OBJECT_COLUMNS = (
 )
 _FRAME_COLUMNS = ("id", "frame", "area", "predicted_iou", "object_score", "x0", "y0", "x1", "y1")
 _SCORES = np.dtype([("id", np.uint32), ("predicted_iou", np.float32), ("object_score", np.float32)])
-_ROWS = np.dtype(
-    [
-        ("id", np.uint32),
-        ("frame", np.uint32),
-        ("area", np.uint64),
-        ("box", np.uint32, 4),
-        ("predicted_iou", np.float32),
-        ("object_score", np.float32),
-    ]
-)
+_MEASURES = np.dtype([("id", np.uint32), ("area", np.uint64), ("box", np.uint32, 4)])
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class ObjectTable:
 
     def __init__(self) -> None:
         self._scores: dict[int, NDArray[np.void]] = {}
-        self._rows: list[NDArray[np.void]] = []
+        self._measures: dict[int, NDArray[np.void]] = {}
 
     def score(
         self, frame: int, object_ids: Sequence[int], predicted_ious: Sequence[float], object_scores: Sequence[float]
@@ -89,23 +80,34 @@ class ObjectTable:
         noted = self._scores.get(frame, np.empty(0, _SCORES))
         return {int(one): (float(iou), float(score)) for one, iou, score in noted}
 
-    def measure(self, frame: int, labels: NDArray[np.integer]) -> None:
-        """Measure all objects in the labels (y, x) of one frame."""
+    def measure(self, frame: int, labels: NDArray[np.integer], top: int = 0) -> None:
+        """Measure all objects in the labels (y, x) of one frame, or of a band of its rows that begins with `top`."""
         areas = np.bincount(labels.reshape(-1))
-        scores = self.scores(frame)
         rows = []
-        for object_id, slices in enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1):
+        for object_id, slices in enumerate(ndimage.find_objects(labels.astype(np.int32, copy=False)), start=1):
             if slices is not None:
                 ys, xs = slices
-                box = (xs.start, ys.start, xs.stop, ys.stop)
-                rows.append((object_id, frame, areas[object_id], box, *scores.get(object_id, (np.nan, np.nan))))
-        self._rows.append(np.array(rows, _ROWS))
+                rows.append((object_id, areas[object_id], (xs.start, ys.start + top, xs.stop, ys.stop + top)))
+        measured = np.array(rows, _MEASURES)
+        self._measures[frame] = _joined(self._measures[frame], measured) if frame in self._measures else measured
 
     @property
     def rows(self) -> list[ObjectOnFrame]:
         """Everything measured, by object and frame."""
-        rows = np.concatenate(self._rows) if self._rows else np.empty(0, _ROWS)
-        return [_row(row) for row in rows[np.lexsort((rows["frame"], rows["id"]))]]
+        rows = []
+        for frame, measured in self._measures.items():
+            scores = self.scores(frame)
+            for object_id, area, (x0, y0, x1, y1) in measured.tolist():
+                predicted_iou, object_score = scores.get(object_id, (float("nan"), float("nan")))
+                rows.append(ObjectOnFrame(object_id, frame, area, (x0, y0, x1, y1), predicted_iou, object_score))
+        return sorted(rows, key=lambda row: (row.object_id, row.frame))
+
+    def frames_by_object(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
+        """The frames on which each object was measured, in order."""
+        found: dict[int, list[int]] = {object_id: [] for object_id in object_ids}
+        for row in self.rows:
+            found.setdefault(row.object_id, []).append(row.frame)
+        return found
 
     def write_objects(self, path: Path, object_ids: Iterable[int]) -> None:
         """Write one row an object: areas added up, scores averaged over its frames, the box around all of it.
@@ -145,9 +147,16 @@ class ObjectTable:
         _write(path, _FRAME_COLUMNS, lines)
 
 
-def _row(row: NDArray[np.void]) -> ObjectOnFrame:
-    object_id, frame, area, (x0, y0, x1, y1), predicted_iou, object_score = row.tolist()
-    return ObjectOnFrame(object_id, frame, area, (x0, y0, x1, y1), predicted_iou, object_score)
+def _joined(before: NDArray[np.void], added: NDArray[np.void]) -> NDArray[np.void]:
+    """Measures of two parts of a frame as one: areas added up, boxes joined."""
+    found = {object_id: (area, box) for object_id, area, box in before.tolist()}
+    for object_id, area, (x0, y0, x1, y1) in added.tolist():
+        if object_id in found:
+            earlier_area, (left, top, right, bottom) = found[object_id]
+            area += earlier_area
+            x0, y0, x1, y1 = min(x0, left), min(y0, top), max(x1, right), max(y1, bottom)
+        found[object_id] = (area, (x0, y0, x1, y1))
+    return np.array([(object_id, area, tuple(box)) for object_id, (area, box) in sorted(found.items())], _MEASURES)
 
 
 def _mean(values: Iterable[float]) -> float:

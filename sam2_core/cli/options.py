@@ -13,11 +13,30 @@ import typer
 from sam2_core.cli.prompts.label_image import LabelPrompt
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.contrast import Contrast
+from sam2_core.volumes.frame_stack import FrameStack
 
 DEFAULT_CHECKPOINT = "sam2.1_hiera_micro"
 
-OutputFolder = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder for the results; made if it does not exist.", show_default=True)
+StackSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="STACK",
+        help="TIFF, OME-Zarr, folder of pictures, video, CZI, ND2, LIF, …: a path, or a URL of a zarr.",
+    ),
+]
+ImageSource = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="A picture of any kind; or a stack or video, with --frame.")
+]
+OutputPath = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="Folder for the results; or the labels themselves: NAME.tif, NAME.zarr, IMAGE.zarr/labels/NAME, "
+        "NAME.json, NAME.zip, 01_RES.",
+        show_default=True,
+    ),
 ]
 Checkpoint = Annotated[
     str,
@@ -95,13 +114,20 @@ ContrastOption = Annotated[
     ),
 ]
 Channels = Annotated[
-    str | None, typer.Option(metavar="0,1,…", help="Up to three channels of a TIFF, shown as red, green, blue.")
+    str | None, typer.Option(metavar="0,1,…", help="Up to three channels, by number or name: red, green, blue.")
 ]
-Axis = Annotated[
-    str | None, typer.Option(help="Axis of a TIFF along which frames are counted, where it has several: z or t.")
-]
+Axis = Annotated[str | None, typer.Option(help="Axis along which frames are counted, where there are several: z or t.")]
 At = Annotated[
-    list[str] | None, typer.Option("--at", metavar="AXIS=N", help="Position on another axis of a TIFF, such as t=3.")
+    list[str] | None, typer.Option("--at", metavar="AXIS=N", help="Position on another axis, such as t=3. Repeatable.")
+]
+Plane = Annotated[str, typer.Option(metavar="yx|zx|zy", help="Rows and columns of a frame.")]
+Axes = Annotated[
+    str | None, typer.Option(metavar="tczyx", help="A letter for each dimension, where the source does not name them.")
+]
+Level = Annotated[int | None, typer.Option(min=0, help="Resolution level of a multiscale image; 0 is the finest.")]
+Scale = Annotated[
+    str | None,
+    typer.Option(metavar="z=2,y=0.5,…", help="Size of a step along axes, where the source does not say it."),
 ]
 
 
@@ -122,6 +148,14 @@ LabelFormatOption = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 
+class PriorityName(StrEnum):
+    """Whose a pixel is that several masks hold."""
+
+    SUREST = "surest"
+    LOWER_ID = "lower id"
+    LAST = "last"
+
+
 def parse_contrast(text: str | None) -> Contrast:
     """Read what came after ``--contrast``."""
     if text is None or text == "auto":
@@ -135,14 +169,31 @@ def parse_contrast(text: str | None) -> Contrast:
     return (low, high)
 
 
-def parse_channels(text: str | None) -> tuple[int, ...] | None:
+def parse_channels(text: str | None) -> tuple[int | str, ...] | None:
     """Read what came after ``--channels``."""
     if text is None:
         return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInputError(f"Cannot understand --channels {text!r}. Expected numbers such as 0,1.") from None
+    names = [part.strip() for part in text.split(",")]
+    if not all(names):
+        raise InvalidInputError(f"Cannot understand --channels {text!r}. Expected numbers or names, such as 0,1.")
+    return tuple(int(name) if name.isdecimal() else name for name in names)
+
+
+def parse_scale(text: str | None) -> dict[str, float] | None:
+    """Read what came after ``--scale``."""
+    if text is None:
+        return None
+    scale = {}
+    for part in text.split(","):
+        axis, _, number = part.strip().partition("=")
+        try:
+            scale[axis] = float(number)
+        except ValueError:
+            scale = {}
+            break
+    if not scale or not all(axis.isalpha() for axis in scale):
+        raise InvalidInputError(f"Cannot understand --scale {text!r}. Expected AXIS=SIZE,…, such as z=2,y=0.5,x=0.5.")
+    return scale
 
 
 def parse_positions(texts: Sequence[str] | None) -> Mapping[str, int]:
@@ -154,6 +205,18 @@ def parse_positions(texts: Sequence[str] | None) -> Mapping[str, int]:
             raise InvalidInputError(f"Cannot understand --at {text!r}. Expected AXIS=N, such as t=3.")
         positions[axis] = int(number)
     return positions
+
+
+def require_frame(frame: int, stack: FrameStack) -> None:
+    """Refuse a frame that a stack does not have.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming those it has.
+    """
+    if not 0 <= frame < len(stack):
+        raise InvalidInputError(f"{stack.name} has frames 0 to {len(stack) - 1}; there is no frame {frame}.")
 
 
 def parse_frames(text: str | None, frame_count: int) -> range:

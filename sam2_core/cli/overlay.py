@@ -35,12 +35,15 @@ class OverlayFrame:
         Object id and its prompt on this frame.
     caption : str
         Written above, if any.
+    reduction : int
+        By how much picture and labels were reduced; prompts are in pixels of the whole picture.
     """
 
     picture: NDArray[np.uint8]
     labels: NDArray[np.integer]
     prompts: Sequence[tuple[int, FramePrompt]] = ()
     caption: str = ""
+    reduction: int = 1
 
 
 def object_colour(object_id: int) -> tuple[int, int, int]:
@@ -80,7 +83,7 @@ def draw_frame(frame: OverlayFrame, side_limits: tuple[int, int] = PICTURE_SIDE)
     image = Image.fromarray(np.rint(picture).astype(np.uint8))
     pen = ImageDraw.Draw(image)
     for object_id, prompt in frame.prompts:
-        _draw_prompt(pen, object_id, prompt, size[0] / width, size[1] / height)
+        _draw_prompt(pen, object_id, prompt, size[0] / width / frame.reduction, size[1] / height / frame.reduction)
     if 0 < len(ids[ids > 0]) <= NUMBERED_OBJECTS:
         _draw_numbers(pen, labels, ids[ids > 0])
     return np.asarray(image)

@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sam2_core.cli.finding import Thresholds, find_everything
-from sam2_core.cli.prompts import ObjectPrompts, StackGeometry, parse_prompts, require_inside
+from sam2_core.cli.prompts import ObjectPrompts, parse_prompts, require_inside
 from sam2_core.cli.prompts.label_image import LabelPrompt, open_label_image, prompt_of, prompts_from_labels
 from sam2_core.cli.prompts.prompted import joined
 from sam2_core.cli.prompts.written import free_ids
+from sam2_core.cli.stack_choice import geometry_of
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
 
 if TYPE_CHECKING:
-    from sam2_core.model.sam2_base import SAM2Base
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
 
 
 @dataclass(frozen=True)
@@ -90,13 +88,15 @@ class PromptSources:
             self.file,
             same_object=self.same_object,
             default_frame=default_frame,
-            geometry=StackGeometry(stack.axis),
+            geometry=geometry_of(stack),
             taken=[one.object_id for one in from_labels],
         )
         require_inside(written, len(stack), stack.frame_size, frames)
         return joined(from_labels, written)
 
-    def found(self, model: SAM2Base, picture: NDArray[np.uint8], known: Sequence[ObjectPrompts]) -> list[ObjectPrompts]:
+    def found(
+        self, model: SAM2VideoPredictor, stack: FrameStack, known: Sequence[ObjectPrompts]
+    ) -> list[ObjectPrompts]:
         """Add what is found on the frame that ``everything`` names, numbered after the size, to what is known.
 
         Raises
@@ -107,9 +107,10 @@ class PromptSources:
         if self.everything is None:
             return list(known)
         numbers = free_ids(one.object_id for one in known)
+        found = find_everything(model, stack, self.everything, self.thresholds)
         objects = [
             ObjectPrompts(number, {self.everything: prompt_of(one.mask, LabelPrompt.MASK)})
-            for number, one in zip(numbers, find_everything(model, picture, self.thresholds), strict=False)
+            for number, one in zip(numbers, found, strict=False)
         ]
         if not objects and not known:
             raise InvalidInputError(

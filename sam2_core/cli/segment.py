@@ -1,4 +1,4 @@
-"""``sam2 segment``: clicked or boxed objects in one picture."""
+"""``sam2 segment``: prompted objects in one picture."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import typer
 
 from sam2_core.cli import options
 from sam2_core.cli.console import output
-from sam2_core.cli.merged_labels import MergedLabels
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.prompts.label_image import LabelPrompt
-from sam2_core.cli.results import ResultFolder, prompts_on
+from sam2_core.cli.results import Results, prompts_on
+from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
-from sam2_core.volumes.frames import open_frames
 
 
 def segment(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG, TIFF, …; or a stack or video, with --frame.")],
+    image: options.ImageSource,
     point: options.Points = None,
     box: options.Boxes = None,
     prompts: options.PromptsFile = None,
@@ -29,7 +28,9 @@ def segment(
     prompts_from_labels: options.LabelsFile = None,
     label_prompts: options.LabelPrompts = LabelPrompt.BOX,
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
-    output_folder: options.OutputFolder = Path("sam2_result"),
+    output_folder: options.OutputPath = Path("sam2_result"),
+    format: options.LabelFormatOption = None,
+    overwrite: options.Overwrite = False,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -38,10 +39,15 @@ def segment(
     channels: options.Channels = None,
     axis: options.Axis = None,
     at: options.At = None,
+    plane: options.Plane = "yx",
+    axes: options.Axes = None,
+    level: options.Level = None,
+    scale: options.Scale = None,
 ) -> None:
     """Segment objects in a picture.
 
-    Leaves labels.tif (uint16, 0 is background), overlay.png and objects.csv. Where masks overlap, the surer one has the
+    Planes much larger than the model's input are looked at through tiles. Leaves labels (labels.tif, or what -o
+    and --format say; 0 is background), overlay.png and objects.csv. Where masks overlap, the surer one has the
     pixel.
 
     Example: sam2 segment nuclei.tif --point 120,80 --point 200,64 --point 205,60:0 -o result
@@ -55,40 +61,30 @@ def segment(
         label_frame=frame,
         label_prompt=label_prompts,
     )
-    with open_frames(
-        image,
+    choice = StackChoice.parsed(
+        axes=axes,
         axis=axis,
-        at=options.parse_positions(at),
-        channels=options.parse_channels(channels),
-        contrast=options.parse_contrast(contrast),
-    ) as stack:
-        stack.read_raw(frame)  # says which frames there are, if not this one
+        at=at,
+        plane=plane,
+        channels=channels,
+        level=level,
+        scale=scale,
+        contrast=contrast,
+    )
+    results = Results.at(output_folder, format)
+    with choice.open(image) as stack:
+        options.require_frame(frame, stack)
         objects = sources.known(stack, default_frame=frame)
-        picture = _single_frame(stack, frame, objects)
-        folder = ResultFolder.made(output_folder)
-        segment_picture(picture, objects, folder, checkpoint, device, precision, image_size)
+        index = _only_frame(stack, frame, objects)
+        results.require_free(overwrite)
 
+        from sam2_core.cli.models import load_predictor
+        from sam2_core.cli.segmentation import segment_frame
 
-def segment_picture(
-    picture: FrameStack,
-    objects: list[ObjectPrompts],
-    folder: ResultFolder,
-    checkpoint: str,
-    device: str,
-    precision: str,
-    image_size: int | None,
-) -> None:
-    """Segment the objects in a stack of one frame, write the results and say what was found."""
-    from sam2_core.cli.models import load_predictor
-    from sam2_core.cli.segmentation import segment_objects
-
-    model = load_predictor(checkpoint, device, precision, image_size)
-    table = ObjectTable()
-    with MergedLabels(folder.labels, 1, picture.frame_size) as labels:
-        for found in segment_objects(model, picture.read(0), prompts_on(objects, 0)):
-            labels.merge(0, [found.object_id], found.logits[None])
-            table.score(0, [found.object_id], [found.predicted_iou], [found.object_score])
-        folder.write(picture, labels, table, [one.object_id for one in objects], objects)
+        model = load_predictor(checkpoint, device, precision, image_size)
+        plane_labels = segment_frame(model, stack, index, prompts_on(objects, index))
+        table = ObjectTable()
+        results.write_plane(stack, index, plane_labels, table, objects, overwrite=overwrite)
     for row in table.rows:
         output.print(
             f"object {row.object_id}: {row.area} pixels, predicted IoU {row.predicted_iou:.2f}, "
@@ -97,19 +93,14 @@ def segment_picture(
     missing = {one.object_id for one in objects} - {row.object_id for row in table.rows}
     for object_id in sorted(missing):
         output.print(f"object {object_id}: nothing found there, or another object's mask covers it")
-    folder.announce([folder.labels, folder.overlay, folder.objects])
+    results.announce([results.labels, results.overlay, results.objects])
 
 
-def _single_frame(stack: FrameStack, frame: int, objects: list[ObjectPrompts]) -> FrameStack:
-    if frame == 0 and len(stack) > 1 and len({index for one in objects for index in one.frames}) == 1:
+def _only_frame(stack: FrameStack, frame: int, objects: list[ObjectPrompts]) -> int:
+    prompted = {index for one in objects for index in one.frames}
+    if frame == 0 and len(prompted) == 1:
         # FRAME:X,Y says as much as --frame
-        frame = objects[0].first_frame
-    if any(index != frame for one in objects for index in one.frames):
+        return prompted.pop()
+    if prompted != {frame}:
         raise InvalidInputError("sam2 segment looks at one frame; for prompts on several use sam2 track.")
-    for one in objects:
-        one.frames = {0: next(iter(one.frames.values()))}
-    if len(stack) == 1:
-        return stack
-    picture = open_frames(stack.read(frame))
-    picture.name = f"{stack.name}, frame {frame}"
-    return picture
+    return frame

@@ -1,18 +1,24 @@
-"""Segmenting prompted objects in one picture."""
+"""Segmenting prompted objects on one frame, of any size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.cli.console import with_progress
+from sam2_core.cli.plane_labels import DrawnLabels, ObjectScores, PlaneLabels, SparseLabels
 from sam2_core.cli.prompts import FramePrompt, MaskCrop
+from sam2_core.cli.tracking import probability
+from sam2_core.volumes.frame_stack import FrameStack
 
 if TYPE_CHECKING:
+    from sam2_core.inference.object_crop_tracker import CropTracker
+    from sam2_core.inference.tile_tracker import TiledTracker
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.model.sam2_base import SAM2Base
 
 # as sure as the model's own logits are within an object
@@ -91,6 +97,88 @@ def segment_objects(
         logits: NDArray[np.float32] = transform.postprocess_masks(low_res, picture.shape[:2])[0, 0].numpy()
         found.append(SegmentedObject(object_id, logits, float(answer.predicted_iou[best]), float(answer.object_score)))
     return found
+
+
+def segment_frame(
+    model: SAM2VideoPredictor, stack: FrameStack, index: int, prompts: Sequence[tuple[int, FramePrompt]]
+) -> PlaneLabels:
+    """Segment prompted objects on one frame of any size.
+
+    A plane that the model sees well is looked at as a whole, a larger one through tiles, of which only those with
+    something in them are read.
+
+    Parameters
+    ----------
+    model : SAM2VideoPredictor
+    stack : FrameStack
+    index : int
+        Which frame.
+    prompts : sequence of (int, FramePrompt)
+        Object ids and their prompts.
+
+    Returns
+    -------
+    PlaneLabels
+        Where masks overlap, the surer one has the pixel: of the higher logit, or in tiles of the higher predicted IoU.
+    """
+    from sam2_core.inference.tile_grid import TileGrid
+
+    if len(TileGrid.for_model(stack.frame_size, model.input_size)) == 1:
+        return _surest(segment_objects(model, stack.read(index), prompts), stack.frame_size)
+    return _in_tiles(model, stack, index, prompts)
+
+
+def _surest(found: Sequence[SegmentedObject], size: tuple[int, int]) -> DrawnLabels:
+    labels = np.zeros(size, dtype=np.int32)
+    best = np.zeros(size, dtype=np.float32)
+    for one in found:
+        wins = one.logits > best
+        labels[wins] = one.object_id
+        best[wins] = one.logits[wins]
+    return DrawnLabels(labels, [ObjectScores(one.object_id, one.predicted_iou, one.object_score) for one in found])
+
+
+def _in_tiles(
+    model: SAM2VideoPredictor, stack: FrameStack, index: int, prompts: Sequence[tuple[int, FramePrompt]]
+) -> SparseLabels:
+    from sam2_core.inference.tile_tracker import TiledTracker
+
+    tracker = TiledTracker(model)
+    state = tracker.init_state(stack)
+    try:
+        for object_id, prompt in with_progress(prompts, "Segmenting", len(prompts)):
+            prompt_plane(tracker, state, index, object_id, prompt)
+        found = tracker.masks_on_frame(state, index).objects
+    finally:
+        state.close()
+    ids = [int(str(one.object_id)) for one in found]
+    scores = [
+        ObjectScores(object_id, one.predicted_iou, probability(one.object_score))
+        for object_id, one in zip(ids, found, strict=True)
+    ]
+    masks = [
+        (object_id, MaskCrop.of(one.mask, one.window.top, one.window.left, stack.frame_size))
+        for object_id, one in sorted(zip(ids, found, strict=True), key=lambda pair: pair[1].predicted_iou)
+        if one.mask.any()
+    ]
+    return SparseLabels(stack.frame_size, scores, masks)
+
+
+def prompt_plane(
+    tracker: TiledTracker | CropTracker, state: Any, index: int, object_id: int, prompt: FramePrompt
+) -> None:
+    """Give a prompt to a tracker that looks at planes in parts."""
+    if prompt.mask is not None:
+        tracker.prompt_mask(state, index, object_id, prompt.mask.crop, origin=(prompt.mask.left, prompt.mask.top))
+        return
+    tracker.prompt_points(
+        state,
+        index,
+        object_id,
+        np.array(prompt.points, dtype=np.float32) if prompt.points else None,
+        np.array(prompt.labels, dtype=np.int32) if prompt.points else None,
+        box=None if prompt.box is None else np.array(prompt.box, dtype=np.float32),
+    )
 
 
 def _mask_logits(mask: MaskCrop, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -1,34 +1,28 @@
-"""``sam2 track``: clicked or boxed objects through a stack."""
+"""``sam2 track``: objects through a stack."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sam2_core.cli import options
-from sam2_core.cli.console import output
+from sam2_core.cli.byte_count import parse_bytes
 from sam2_core.cli.finding import Thresholds
-from sam2_core.cli.merged_labels import MergedLabels
-from sam2_core.cli.object_table import ObjectTable
+from sam2_core.cli.memory_budget import DEFAULT_BUDGET
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts.label_image import LabelPrompt
-from sam2_core.cli.results import ResultFolder
-from sam2_core.volumes.frames import open_frames
-
-
-class Direction(StrEnum):
-    """Which way to track from the first prompted frame."""
-
-    BOTH = "both"
-    FORWARD = "forward"
-    BACKWARD = "backward"
+from sam2_core.cli.results import Results
+from sam2_core.cli.stack_choice import StackChoice
+from sam2_core.cli.track_command import Preset, TrackCommand
+from sam2_core.cli.track_plan import Direction
+from sam2_core.cli.tracking import EMPTY_FRAMES_ALONG_Z, TrackRules
 
 
 def track(
-    stack: Annotated[Path, typer.Argument(help="TIFF stack, folder of pictures, or video.")],
+    stack: options.StackSource,
     point: options.Points = None,
     box: options.Boxes = None,
     prompts: options.PromptsFile = None,
@@ -46,7 +40,33 @@ def track(
     max_area: options.MaxArea = Thresholds.max_area,
     frames: options.Frames = None,
     direction: Annotated[Direction, typer.Option(help="Which way from the first prompted frame.")] = Direction.BOTH,
-    output_folder: options.OutputFolder = Path("sam2_result"),
+    stop_when_empty: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help=f"Give up an object after N empty frames in a row; 0 never does. {EMPTY_FRAMES_ALONG_Z} along z, "
+            "else 0, by default.",
+        ),
+    ] = None,
+    priority: Annotated[
+        options.PriorityName, typer.Option(help="Whose a pixel is that several masks hold.")
+    ] = options.PriorityName.SUREST,
+    preset: Annotated[
+        Preset,
+        typer.Option(
+            help="exact: the whole frame, as the official predictor sees it. tiles: large planes, piece by piece. "
+            "crops: a window around each object. auto: tiles where the plane is much larger than the model's "
+            "input, else exact."
+        ),
+    ] = Preset.AUTO,
+    budget: Annotated[str | None, typer.Option(metavar="2GB", help="Memory to use, beside the model itself.")] = None,
+    embeddings: Annotated[
+        bool, typer.Option(help="Keep image features on disk, for the way back and the next command.")
+    ] = True,
+    output_folder: options.OutputPath = Path("sam2_result"),
+    format: options.LabelFormatOption = None,
+    overwrite: options.Overwrite = False,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -55,12 +75,17 @@ def track(
     channels: options.Channels = None,
     axis: options.Axis = None,
     at: options.At = None,
+    plane: options.Plane = "yx",
+    axes: options.Axes = None,
+    level: options.Level = None,
+    scale: options.Scale = None,
 ) -> None:
     """Track objects through a stack.
 
-    Clicked or boxed objects are followed both ways from the frame they were prompted on. Frames count from 0.
-    Leaves labels.tif (uint16, axes z or t, y, x), overlay.png (a montage), objects.csv and
-    objects_by_frame.csv. Where masks overlap, the surer one has the pixel.
+    Clicked, boxed or otherwise prompted objects are followed both ways from the frame they were prompted on.
+    Frames count from 0. Leaves labels (labels.tif, or what -o and --format say), overlay.png (a montage),
+    objects.csv and objects_by_frame.csv. Stopped by Ctrl-C or killed, it goes on when the same command is
+    given again.
 
     Example: sam2 track stack.tif --point 15:30,22 --point 15:44,40 -o result
     """
@@ -75,30 +100,41 @@ def track(
         everything=everything,
         thresholds=Thresholds(points_per_side, min_iou, min_stability, min_area, max_area),
     )
-    with open_frames(
-        stack,
+    choice = StackChoice.parsed(
+        axes=axes,
         axis=axis,
-        at=options.parse_positions(at),
-        channels=options.parse_channels(channels),
-        contrast=options.parse_contrast(contrast),
-    ) as opened:
-        chosen = options.parse_frames(frames, len(opened))
-        known = sources.known(opened, frames=chosen)
-        folder = ResultFolder.made(output_folder)
+        at=at,
+        plane=plane,
+        channels=channels,
+        level=level,
+        scale=scale,
+        contrast=contrast,
+    )
+    results = Results.at(output_folder, format)
+    budget_bytes = DEFAULT_BUDGET if budget is None else parse_bytes(budget, "--budget")
+    with choice.open(stack) as opened:
+        limit = (EMPTY_FRAMES_ALONG_Z if opened.axis == "z" else 0) if stop_when_empty is None else stop_when_empty
+        rules = TrackRules(
+            reach=options.parse_frames(frames, len(opened)),
+            direction=direction,
+            stop_when_empty=limit or None,
+            priority=priority.value,
+        )
+        command = TrackCommand(
+            stack=opened,
+            choice=choice,
+            sources=sources,
+            rules=rules,
+            results=results,
+            preset=preset,
+            budget_bytes=budget_bytes,
+            uses_embeddings=embeddings,
+            overwrite=overwrite,
+        )
+        command.prepare()
 
         from sam2_core.cli.models import load_predictor
-        from sam2_core.cli.tracking import track_objects
 
-        predictor = load_predictor(checkpoint, device, precision, image_size)
-        objects = sources.found(predictor, opened.read(everything or 0), known)
-        table = ObjectTable()
-        with MergedLabels(folder.labels, len(opened), opened.frame_size, axis=opened.axis) as labels:
-            track_objects(predictor, opened, objects, labels, table, direction=direction.value, frames=chosen)
-            folder.write(opened, labels, table, [one.object_id for one in objects], objects)
-    by_object: dict[int, list[int]] = {one.object_id: [] for one in objects}
-    for row in table.rows:
-        by_object[row.object_id].append(row.frame)
-    for object_id, found in by_object.items():
-        where = f"on {len(found)} frames, {found[0]} to {found[-1]}" if found else "found on no frame"
-        output.print(f"object {object_id}: {where}")
-    folder.announce([folder.labels, folder.overlay, folder.objects, folder.objects_by_frame])
+        status = command.run(load_predictor(checkpoint, device, precision, image_size), checkpoint)
+    if status:
+        sys.exit(status)

@@ -1,125 +1,221 @@
-"""Tracking prompted objects through a stack, in both directions."""
+"""Tracking prompted objects through a stack, frame by frame into a label writer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sam2_core.cli.console import with_progress
-from sam2_core.cli.merged_labels import MergedLabels
 from sam2_core.cli.object_table import ObjectTable
-from sam2_core.cli.prompts import ObjectPrompts
+from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
+from sam2_core.cli.track_plan import Direction, Stretch, plan_stretches
 from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.labels import LabelWriter
 
 if TYPE_CHECKING:
     from sam2_core.inference.frame_masks import FrameMasks
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.inference.video_state import VideoState
 
-Direction = Literal["both", "forward", "backward"]
+EMPTY_FRAMES_ALONG_Z = 3
+Priority = Literal["surest", "lower id", "last"]
 
-# image features kept for objects that start on other frames; more would be encoded again rather than fill the memory
-FEATURE_BUDGET_BYTES = 1 << 30
+
+@dataclass(frozen=True)
+class TrackRules:
+    """What is tracked where, and whose a pixel is.
+
+    Attributes
+    ----------
+    reach : range
+        The frames that are looked at.
+    direction : Direction
+        Which way from an object's first prompted frame.
+    stop_when_empty : int, optional
+        Give up an object once its mask was empty on so many frames in a row.
+    priority : {"surest", "lower id", "last"}
+        Whose a pixel is that several masks hold.
+    group_size : int
+        How many objects go together.
+    """
+
+    reach: range
+    direction: Direction = Direction.BOTH
+    stop_when_empty: int | None = None
+    priority: Priority = "surest"
+    group_size: int = 64
+
+    def plan(self, objects: Sequence[tuple[int, int]]) -> list[Stretch]:
+        """Plan what is tracked over which frames.
+
+        Parameters
+        ----------
+        objects : sequence of (int, int)
+            Each object's id and its first prompted frame.
+        """
+        # those of neighbouring frames together, so that a group begins late or ends early
+        ordered = sorted(objects, key=lambda one: (one[1], one[0]))
+        groups = [ordered[start : start + self.group_size] for start in range(0, len(ordered), self.group_size)]
+        return [stretch for group in groups for stretch in plan_stretches(dict(group), self.reach, self.direction)]
+
+
+def prompt_objects(
+    predictor: SAM2VideoPredictor, state: VideoState, objects: Iterable[ObjectPrompts]
+) -> Iterator[ObjectPrompts]:
+    """Give a state its prompts, and hand out each object once that is done."""
+    for one in objects:
+        for frame, prompt in sorted(one.frames.items()):
+            _prompt(predictor, state, frame, one.object_id, prompt)
+        yield one
+
+
+def _prompt(predictor: SAM2VideoPredictor, state: VideoState, frame: int, object_id: int, prompt: FramePrompt) -> None:
+    if prompt.mask is not None:
+        predictor.prompt_mask(state, frame, object_id, prompt.mask.full)
+        return
+    predictor.prompt_points(
+        state,
+        frame,
+        object_id,
+        np.array(prompt.points, dtype=np.float32) if prompt.points else None,
+        np.array(prompt.labels, dtype=np.int32) if prompt.points else None,
+        box=np.array(prompt.box, dtype=np.float32) if prompt.box is not None else None,
+    )
+
+
+@dataclass
+class Tracking:
+    """Prompted objects on their way through a stack.
+
+    Labels are a view of the tracker's records: each frame is written anew whenever something more is known of it, so
+    that the destination can be read at any time. What the records already hold, from an earlier process that was
+    stopped or killed, is not computed again.
+
+    Attributes
+    ----------
+    predictor : SAM2VideoPredictor
+    state : VideoState
+        With its objects prompted.
+    rules : TrackRules
+    labels : LabelWriter
+        Filled.
+    table : ObjectTable
+        Gets the scores.
+    should_stop : callable
+        Asked between steps.
+    """
+
+    predictor: SAM2VideoPredictor
+    state: VideoState
+    rules: TrackRules
+    labels: LabelWriter
+    table: ObjectTable
+    should_stop: Callable[[], bool] = field(default=lambda: False)
+
+    def __post_init__(self) -> None:
+        firsts = [(int(str(one)), min(self.state.objects[one].prompted_frames())) for one in self.state.obj_ids]
+        self.stretches = self.rules.plan(firsts)
+
+    def __len__(self) -> int:
+        return sum(stretch.count for stretch in self.stretches)
+
+    def run(self) -> Iterator[int]:
+        """Track, write, and hand out the number of each frame done, until the end or until somebody wishes to stop."""
+        for stretch in self.stretches:
+            if self.should_stop():
+                return
+            present = self._not_ended(stretch)
+            if not present:
+                for index in self._frames(stretch):
+                    self.labels.write(index, self.predictor.labels_on_frame(self.state, index, self.rules.priority))
+                    yield index
+                continue
+            for found in self.predictor.propagate(
+                self.state,
+                stretch.start,
+                stretch.count,
+                reverse=stretch.reverse,
+                objects=present,
+                stop_when_empty=self.rules.stop_when_empty,
+                resume=True,
+                should_stop=self.should_stop,
+            ):
+                self._write(found)
+                yield found.frame_index
+
+    def _write(self, found: FrameMasks) -> None:
+        index = found.frame_index
+        # labels of all objects, since others may have been here before
+        self.labels.write(index, self.predictor.labels_on_frame(self.state, index, self.rules.priority))
+        ids = [int(str(object_id)) for object_id in found.object_ids]
+        scores = [probability(logit) for logit in found.object_scores.tolist()]
+        self.table.score(index, ids, found.predicted_ious.tolist(), scores)
+
+    def _frames(self, stretch: Stretch) -> range:
+        step = -1 if stretch.reverse else 1
+        return range(stretch.start, stretch.start + step * stretch.count, step)
+
+    def _not_ended(self, stretch: Stretch) -> list[int]:
+        """Who of a stretch has not been given up before, by what the records say."""
+        limit = self.rules.stop_when_empty
+        if limit is None:
+            return list(stretch.object_ids)
+        return [object_id for object_id in stretch.object_ids if not self._has_ended(object_id, stretch, limit)]
+
+    def _has_ended(self, object_id: int, stretch: Stretch, limit: int) -> bool:
+        tracked: Any = self.state.objects[object_id]
+        frames, prompted = self._frames(stretch), tracked.prompted_frames()
+        if any(frame in frames for frame in prompted):
+            return False
+        for back in range(1, limit + 1):
+            frame = stretch.start - frames.step * back
+            if frame in prompted or frame not in self.rules.reach:
+                return False
+            record = tracked.latest(frame)
+            if record is not None and bool(record.mask.any()):
+                return False
+        return True
 
 
 def track_objects(
     predictor: SAM2VideoPredictor,
     stack: FrameStack,
     objects: Sequence[ObjectPrompts],
-    labels: MergedLabels,
+    labels: LabelWriter,
     table: ObjectTable,
-    *,
-    direction: Direction = "both",
-    frames: range | None = None,
-    show_progress: bool = True,
-) -> None:
-    """Track objects from the frames they were prompted on and merge their masks into the labels.
-
-    Objects that start on the same frame go together; each starts where it was first prompted, so that no object is
-    looked for across frames nobody has said anything about while others are followed.
+    rules: TrackRules,
+) -> Iterator[int]:
+    """Track objects through a stack in one go, without anything to continue from.
 
     Parameters
     ----------
     predictor : SAM2VideoPredictor
     stack : FrameStack
     objects : sequence of ObjectPrompts
-    labels : MergedLabels
+    labels : LabelWriter
         Filled.
     table : ObjectTable
-        Gets the scores: predicted IoU and the probability that the object is on a frame.
-    direction : {"both", "forward", "backward"}
-        Which way from the first prompted frame. Objects prompted on several frames use all prompts either way.
-    frames : range, optional
-        Go to these frames only.
-    show_progress : bool
-        Whether to draw a progress bar.
+        Gets the scores.
+    rules : TrackRules
+
+    Yields
+    ------
+    int
+        The number of each frame done, once for each direction.
     """
-    groups: dict[int, list[ObjectPrompts]] = {}
-    for one in objects:
-        groups.setdefault(one.first_frame, []).append(one)
-    reach = range(len(stack)) if frames is None else frames
-    total = sum(_step_count(first, reach, direction) for first in groups)
-    state = predictor.init_state(stack, cached_features=_kept_features(predictor, len(stack)) if len(groups) > 1 else 1)
-    steps = _steps(predictor, state, groups, direction, reach)
-    for frame_masks in with_progress(steps, "Tracking", total) if show_progress else steps:
-        _merge(frame_masks, labels, table)
+    state = predictor.init_state(stack)
+    try:
+        for _ in prompt_objects(predictor, state, objects):
+            pass
+        yield from Tracking(predictor, state, rules, labels, table).run()
+    finally:
+        state.close()
 
 
-def _steps(
-    predictor: SAM2VideoPredictor,
-    state: VideoState,
-    groups: dict[int, list[ObjectPrompts]],
-    direction: Direction,
-    reach: range,
-) -> Iterator[FrameMasks]:
-    for first, members in sorted(groups.items()):
-        predictor.reset_state(state)
-        for one in members:
-            for frame, prompt in sorted(one.frames.items()):
-                if prompt.mask is not None:
-                    predictor.prompt_mask(state, frame, one.object_id, prompt.mask.full)
-                    continue
-                predictor.prompt_points(
-                    state,
-                    frame,
-                    one.object_id,
-                    np.array(prompt.points, dtype=np.float32) if prompt.points else None,
-                    np.array(prompt.labels, dtype=np.int32) if prompt.points else None,
-                    box=np.array(prompt.box, dtype=np.float32) if prompt.box is not None else None,
-                )
-        if direction != "backward":
-            yield from predictor.propagate(state, first, reach.stop - first)
-        if direction == "backward" or (direction == "both" and first > reach.start):
-            yield from predictor.propagate(state, first, first - reach.start + 1, reverse=True)
-
-
-def _step_count(first: int, reach: range, direction: Direction) -> int:
-    forward, backward = reach.stop - first, first - reach.start + 1
-    if direction == "both":
-        return forward + (backward if first > reach.start else 0)
-    return forward if direction == "forward" else backward
-
-
-def _merge(frame_masks: FrameMasks, labels: MergedLabels, table: ObjectTable) -> None:
-    ids = [int(str(object_id)) for object_id in frame_masks.object_ids]
-    labels.merge(frame_masks.frame_index, ids, frame_masks.logits[:, 0].float().cpu().numpy())
-    scores = [_probability(logit) for logit in frame_masks.object_scores.tolist()]
-    table.score(frame_masks.frame_index, ids, frame_masks.predicted_ious.tolist(), scores)
-
-
-def _probability(logit: float) -> float:
+def probability(logit: float) -> float:
+    """Turn a logit into a probability."""
     # written so that neither end overflows
     return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
-
-
-def _kept_features(predictor: SAM2VideoPredictor, frame_count: int) -> int:
-    height, width = predictor.input_size
-    # three maps at strides 4, 8 and 16, of which the finer ones have an eighth and a quarter of the channels
-    channels = predictor.hidden_dim
-    values = height * width * channels * (1 / 8 / 16 + 1 / 4 / 64 + 1 / 256)
-    # positions come with the features and take as much
-    size = 2 * values * predictor.dtype.itemsize
-    return max(1, min(frame_count, int(FEATURE_BUDGET_BYTES // size)))

@@ -6,12 +6,6 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sam2_core.cli.merged_labels import MergedLabels
-from sam2_core.cli.models import load_predictor
-from sam2_core.cli.object_table import ObjectTable
-from sam2_core.cli.prompts import parse_prompts
-from sam2_core.cli.tracking import track_objects
-from sam2_core.volumes import open_frames
 from tests.cli.test_app import run
 from tests.cli.test_object_table import rows_of
 
@@ -55,32 +49,6 @@ def test_folders_and_videos(capsys, tmp_path, untrained):
         with tifffile.TiffFile(result / "labels.tif") as file:
             assert file.series[0].axes == axes
             assert file.series[0].shape == (3, 32, 48)
-
-
-@pytest.mark.parametrize(
-    ("direction", "frames"), [("forward", {2, 3}), ("backward", {0, 1, 2}), ("both", {0, 1, 2, 3})]
-)
-def test_directions(tmp_path, stack, untrained, direction, frames):
-    predictor = load_predictor(str(untrained), "cpu", "fp32")
-    with open_frames(stack) as opened, MergedLabels(tmp_path / "labels.tif", 4, (40, 50)) as labels:
-        table = ObjectTable()
-        track_objects(predictor, opened, parse_prompts(["2:10,12"]), labels, table, direction=direction)
-        assert {frame for frame in range(4) if table.scores(frame)} == frames
-
-
-def test_objects_do_not_change_each_other(tmp_path, stack, untrained):
-    predictor = load_predictor(str(untrained), "cpu", "fp32")
-
-    def scores(*points):
-        with open_frames(stack) as opened, MergedLabels(tmp_path / "labels.tif", 4, (40, 50)) as labels:
-            table = ObjectTable()
-            track_objects(predictor, opened, parse_prompts(points), labels, table, show_progress=False)
-            return {(frame, one): found for frame in range(4) for one, found in table.scores(frame).items()}
-
-    alone = scores("1@2:10,12")
-    together = scores("1@2:10,12", "2@2:30,30", "3@0:5,5")
-    for key, value in alone.items():
-        assert together[key] == pytest.approx(value, abs=1e-4)
 
 
 @pytest.fixture

@@ -1,0 +1,301 @@
+"""What ``sam2 track`` does: check, prompt, say what it will take, track, and write; and go on where it was stopped."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam2_core.cli.byte_count import show_bytes, show_seconds
+from sam2_core.cli.console import messages, output, progress_bar, with_progress
+from sam2_core.cli.interruption import INTERRUPTED, Interruption
+from sam2_core.cli.memory_budget import MemoryBudget
+from sam2_core.cli.object_table import ObjectTable
+from sam2_core.cli.prompt_sources import PromptSources
+from sam2_core.cli.prompts import ObjectPrompts
+from sam2_core.cli.results import Results
+from sam2_core.cli.run_manifest import RunManifest, file_stamp, prompts_digest, weights_digest
+from sam2_core.cli.stack_choice import StackChoice
+from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
+from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.labels import LabelWriter
+
+if TYPE_CHECKING:
+    from sam2_core.cli.plane_tracking import PlaneTracking
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.inference.video_state import VideoState
+    from sam2_core.volumes.embedding_store import EmbeddingStore
+
+
+#: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
+LARGEST_EXACT = 4
+
+
+class Preset(StrEnum):
+    """How objects are looked at."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    TILES = "tiles"
+    CROPS = "crops"
+
+
+@dataclass
+class TrackCommand:
+    """One call of ``sam2 track``.
+
+    Attributes
+    ----------
+    stack : FrameStack
+    choice : StackChoice
+        How it was opened.
+    sources : PromptSources
+    rules : TrackRules
+    results : Results
+    preset : Preset
+    budget_bytes : int
+    uses_embeddings : bool
+        Whether image features are kept on disk.
+    overwrite : bool
+        Whether what is there is replaced.
+    """
+
+    stack: FrameStack
+    choice: StackChoice
+    sources: PromptSources
+    rules: TrackRules
+    results: Results
+    preset: Preset
+    budget_bytes: int
+    uses_embeddings: bool
+    overwrite: bool
+    known: list[ObjectPrompts] = field(default_factory=list)
+    _earlier: RunManifest | None = None
+
+    def prepare(self) -> None:
+        """Check everything that needs no model, before anything is changed.
+
+        Raises
+        ------
+        Sam2Error
+            A prompt that cannot be used, or a destination that holds something else.
+        """
+        self.known = self.sources.known(self.stack, frames=self.rules.reach)
+        self._earlier = None if self.overwrite else RunManifest.read(self.results.manifest)
+        if self._earlier is None:
+            self.results.require_free(self.overwrite)
+
+    def run(self, predictor: SAM2VideoPredictor, checkpoint: str) -> int:
+        """Track; or go on, or say that all is done.
+
+        Parameters
+        ----------
+        predictor : SAM2VideoPredictor
+        checkpoint : str
+            What it was called.
+
+        Returns
+        -------
+        int
+            Exit status: 0, or 130 after Ctrl-C.
+        """
+        manifest = self._manifest(predictor, checkpoint)
+        if self._earlier is not None:
+            manifest = manifest.require_same(self._earlier, self.results.manifest)
+            if manifest.is_finished:
+                output.print(f"{self.results.labels} is finished; nothing is left to do.", markup=False)
+                return 0
+        budget = self._budget(predictor)
+        if not manifest.objects:
+            # killed before all was prompted: what is there is of no use
+            shutil.rmtree(self.results.records, ignore_errors=True)
+            manifest.write(self.results.manifest)
+        preset = self._preset(predictor)
+        if preset is Preset.EXACT:
+            return self._run_exact(predictor, manifest, budget)
+        return self._run_in_parts(predictor, manifest, preset)
+
+    def _run_exact(self, predictor: SAM2VideoPredictor, manifest: RunManifest, budget: MemoryBudget) -> int:
+        state = self._state(predictor, budget)
+        try:
+            with Interruption() as interruption:
+                if manifest.objects:
+                    messages.print("Going on with the run that was stopped.")
+                else:
+                    manifest = self._prompt(predictor, state, manifest)
+                rules = replace(self.rules, group_size=budget.group_size(self.stack.frame_size))
+                table = ObjectTable()
+                with self._writer(manifest) as writer:
+                    tracking = Tracking(predictor, state, rules, writer, table, lambda: interruption.is_asked)
+                    self._tell(predictor, state, tracking)
+                    is_done = self._follow(tracking, writer, table, interruption)
+        finally:
+            state.close()
+        return self._finish(manifest, table) if is_done else INTERRUPTED
+
+    def _run_in_parts(self, predictor: SAM2VideoPredictor, manifest: RunManifest, preset: Preset) -> int:
+        from sam2_core.cli.plane_tracking import PlaneTracking
+        from sam2_core.inference.object_crop_tracker import CropTracker
+        from sam2_core.inference.tile_tracker import TiledTracker
+
+        maker = CropTracker if preset is Preset.CROPS else TiledTracker
+        # one state for each direction
+        tracker = maker(predictor, memory_budget_bytes=self.budget_bytes // 2)
+        objects = self.sources.found(predictor, self.stack, self.known)
+        manifest = replace(manifest, objects={str(one.object_id): sorted(one.frames) for one in objects})
+        table = ObjectTable()
+        if self._earlier is not None:
+            messages.print(f"The preset {preset.value} begins again from the start.")
+        with Interruption() as interruption, self._writer(manifest) as writer:
+            tracking = PlaneTracking(
+                tracker, self.stack, objects, self.rules, writer, table, lambda: interruption.is_asked
+            )
+            is_done = self._follow(tracking, writer, table, interruption)
+        return self._finish(manifest, table) if is_done else INTERRUPTED
+
+    def _prompt(self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest) -> RunManifest:
+        objects = self.sources.found(predictor, self.stack, self.known)
+        done = with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects))
+        frames = {str(one.object_id): sorted(one.frames) for one in done}
+        state.records.flush()
+        prompted = replace(manifest, objects=frames)
+        prompted.write(self.results.manifest)
+        return prompted
+
+    def _writer(self, manifest: RunManifest) -> LabelWriter:
+        replaces = self.overwrite and self._earlier is None
+        return self.results.open_writer(
+            self.stack,
+            overwrite=replaces,
+            resume=not replaces,
+            metadata={"model": manifest.model, "command": manifest.command, "version": manifest.version},
+            largest_id=max(int(object_id) for object_id in manifest.objects),
+        )
+
+    def _follow(
+        self, tracking: Tracking | PlaneTracking, writer: LabelWriter, table: ObjectTable, interruption: Interruption
+    ) -> bool:
+        """Track to the end, measure and draw; False if it was stopped before."""
+        reach = self.rules.reach
+        with progress_bar("Tracking", len(tracking)) as advance:
+            for _ in tracking.run():
+                advance()
+        if interruption.is_asked:
+            done = len(writer.written)
+            writer.close()
+            messages.print(
+                f"Stopped: {done} of {len(reach)} frames have labels so far, in {self.results.labels}. The same "
+                "command goes on from here.",
+                markup=False,
+            )
+            return False
+        for index in reach:
+            table.measure(index, writer.read(index))
+        self.results.draw(self.stack, writer.read, self.known, reach)
+        return True
+
+    def _finish(self, manifest: RunManifest, table: ObjectTable) -> int:
+        """Write the tables, say what was found, and let go of what was needed to continue."""
+        ids = sorted(int(object_id) for object_id in manifest.objects)
+        self.results.write_tables(table, ids, by_frame=len(self.stack) > 1)
+        replace(manifest, is_finished=True).write(self.results.manifest)
+        shutil.rmtree(self.results.records, ignore_errors=True)
+        for object_id, found in table.frames_by_object(ids).items():
+            where = f"on {len(found)} frames, {found[0]} to {found[-1]}" if found else "found on no frame"
+            output.print(f"object {object_id}: {where}")
+        names = [self.results.labels, self.results.overlay, self.results.objects]
+        self.results.announce([*names, self.results.objects_by_frame] if len(self.stack) > 1 else names)
+        return 0
+
+    def _preset(self, predictor: SAM2VideoPredictor) -> Preset:
+        if self.preset is not Preset.AUTO:
+            return self.preset
+        factors = [size / side for size, side in zip(self.stack.frame_size, predictor.input_size, strict=True)]
+        if max(factors) > LARGEST_EXACT:
+            return Preset.TILES
+        if max(factors) > 1.5:
+            height, width = predictor.input_size
+            messages.print(
+                f"Frames are shown to the model at {width} x {height} pixels. --preset tiles or crops shows it small "
+                "objects sharper."
+            )
+        return Preset.EXACT
+
+    def _tell(self, predictor: SAM2VideoPredictor, state: VideoState, tracking: Tracking) -> None:
+        """Say what it will take, and what the cheaper way would."""
+        steps = sum(stretch.count * len(stretch.object_ids) for stretch in tracking.stretches)
+        estimate = predictor.estimate(state, len(tracking), 1)
+        seconds = len(tracking) * estimate.seconds_per_frame + steps * estimate.seconds_per_object
+        crops = steps * (estimate.seconds_per_frame + estimate.seconds_per_object)
+        disk = estimate.disk_bytes * steps / max(1, len(tracking))
+        messages.print(
+            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)} (with "
+            f"--preset crops: at most {show_seconds(crops)}); {show_bytes(disk)} on disk meanwhile."
+        )
+
+    def _state(self, predictor: SAM2VideoPredictor, budget: MemoryBudget) -> VideoState:
+        predictor.memory_budget_bytes = budget.tracker
+        return predictor.init_state(
+            self.stack,
+            records=self.results.records,
+            embedding_store=self._store(),
+            feature_memory_bytes=budget.features,
+        )
+
+    def _store(self) -> EmbeddingStore | None:
+        if not self.uses_embeddings:
+            return None
+        from sam2_core.volumes.embedding_store import EmbeddingStore
+
+        return EmbeddingStore()
+
+    def _budget(self, predictor: SAM2VideoPredictor) -> MemoryBudget:
+        from sam2_core.volumes.embedding_store_key import feature_bytes
+
+        return MemoryBudget.of(self.budget_bytes, feature_bytes(predictor, predictor.dtype.itemsize))
+
+    def _manifest(self, predictor: SAM2VideoPredictor, checkpoint: str) -> RunManifest:
+        stack, rules = self.stack, self.rules
+        source = {
+            "address": stack.address
+            if stack.address is None or "://" in stack.address
+            else str(Path(stack.address).resolve()),
+            "frames": len(stack),
+            "frame_size": list(stack.frame_size),
+            "dtype": str(stack.dtype),
+            "size and time": file_stamp(stack.address),
+        }
+        model = {
+            "checkpoint": checkpoint,
+            "weights": weights_digest(predictor),
+            "input_size": list(predictor.input_size),
+            "dtype": str(predictor.dtype).removeprefix("torch."),
+        }
+        chosen: dict[str, Any] = {
+            **self.choice.as_dict(),
+            "frames looked at": [rules.reach.start, rules.reach.stop],
+            "direction": rules.direction.value,
+            "stop_when_empty": rules.stop_when_empty,
+            "priority": rules.priority,
+            "preset": self.preset.value,
+            "embeddings": self.uses_embeddings,
+            "labels": str(self.results.labels.resolve()),
+            "format": self.results.format,
+        }
+        everything = None if self.sources.everything is None else (self.sources.everything, self.sources.thresholds)
+        return RunManifest(
+            source=source,
+            model=model,
+            options=chosen,
+            prompts=prompts_digest(self.known, everything),
+            command=shlex.join(sys.argv),
+        )
+
+
+def _full(address: str | None) -> str | None:
+    """An address that does not depend on the current folder."""
+    return address if address is None or "://" in address else str(Path(address).resolve())

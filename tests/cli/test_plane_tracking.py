@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from sam2_core.cli.models import load_predictor
+from sam2_core.cli.object_table import ObjectTable
+from sam2_core.cli.plane_tracking import PlaneTracking
+from sam2_core.cli.prompts import parse_prompts
+from sam2_core.cli.tracking import TrackRules, track_objects
+from sam2_core.inference.tile_tracker import TiledTracker
+from sam2_core.volumes import open_frames
+from sam2_core.volumes.labels import open_label_writer
+from tests.cli.test_app import run
+from tests.cli.test_object_table import rows_of
+
+
+def test_one_tile_is_what_the_predictor_sees(stack, untrained, tmp_path):
+    predictor = load_predictor(str(untrained), "cpu", "fp32", quiet=True)
+    objects = parse_prompts(["1@2:10,12", "2@0:30,30"])
+    rules = TrackRules(range(4), priority="last")
+    found = []
+    for name in ("whole", "tiled"):
+        with (
+            open_frames(stack) as frames,
+            open_label_writer(tmp_path / f"{name}.tif", length=4, frame_size=(40, 50)) as writer,
+        ):
+            if name == "whole":
+                steps = track_objects(predictor, frames, objects, writer, ObjectTable(), rules)
+            else:
+                tracker = TiledTracker(predictor)
+                steps = PlaneTracking(tracker, frames, objects, rules, writer, ObjectTable()).run()
+            assert sorted(set(steps)) == [0, 1, 2, 3]
+            found.append(np.stack([writer.read(index) for index in range(4)]))
+    assert len(np.unique(found[0])) == 3
+    assert (found[0] != found[1]).mean() < 0.01
+
+
+@pytest.mark.parametrize("preset", ["tiles", "crops"])
+def test_presets(capsys, tmp_path, untrained, preset):
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 150, 210)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", pixels, imagej=True, metadata={"axes": "TYX"})
+    mask = np.zeros((150, 210), np.uint8)
+    mask[90:110, 95:120] = 9
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    labels = ["--prompts-from-labels", tmp_path / "mask.tif", "--frame", "1"]
+    command = ["track", tmp_path / "stack.tif", "-p", "3@1:10,12", "-p", "2@0:200,30", *labels, "-c", untrained]
+    result = tmp_path / "result"
+    code, _, err = run(capsys, *command, "--preset", preset, "-o", result)
+    assert code == 0, err
+    found = tifffile.imread(result / "labels.tif")
+    assert found.shape == pixels.shape
+    assert [row["id"] for row in rows_of(result / "objects.csv")] == ["2", "3", "9"]
+    # a mask that was given is kept but for what others cover and what the grid of the model's output rounds off
+    nine = found[1] == 9
+    assert (nine & (mask == 9)).sum() / (nine | (mask == 9)).sum() > 0.5
+    code, out, _ = run(capsys, *command, "--preset", preset, "-o", result)
+    assert (code, "nothing is left to do" in out) == (0, True)
+
+
+def test_large_planes_go_through_tiles_by_themselves(capsys, tmp_path, untrained, monkeypatch):
+    import sam2_core.inference.tile_tracker as tiles
+
+    opened = []
+    real = tiles.TiledTracker.init_state
+    monkeypatch.setattr(tiles.TiledTracker, "init_state", lambda *given: opened.append(1) or real(*given))
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 300, 80)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", pixels, imagej=True, metadata={"axes": "TYX"})
+    model = ["-c", untrained, "-o", tmp_path / "result"]
+    code, _, err = run(capsys, "track", tmp_path / "stack.tif", "-p", "0:10,250", *model)
+    assert code == 0, err
+    assert opened
+    opened.clear()
+    code, _, err = run(capsys, "segment", tmp_path / "stack.tif", "-p", "0:10,250", *model, "--overwrite")
+    assert code == 0, err
+    assert opened
+    assert tifffile.imread(tmp_path / "result" / "labels.tif").shape == (300, 80)
