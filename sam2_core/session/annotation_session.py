@@ -7,16 +7,21 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from filelock import FileLock, Timeout
 
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
+from sam2_core.session.items import MaskRecord
 from sam2_core.session.journal import Journal
 from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.session.engine import SessionEngine
     from sam2_core.volumes.frame_stack import FrameStack
 
 JOURNAL_NAME: Final = "session.db"
@@ -41,21 +46,34 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         Where it is kept.
     lock : FileLock, optional
         Held as long as the session is open for writing.
+    model : SAM2VideoPredictor, optional
+        What segments and tracks.
     temporary : bool
         Whether the folder goes when the session is closed.
     """
 
     def __init__(
-        self, stack: FrameStack, journal: Journal, *, folder: Path, lock: FileLock | None, temporary: bool = False
+        self,
+        stack: FrameStack,
+        journal: Journal,
+        *,
+        folder: Path,
+        lock: FileLock | None,
+        model: SAM2VideoPredictor | None = None,
+        temporary: bool = False,
     ) -> None:
         super().__init__(journal, frame_count=len(stack), frame_size=stack.frame_size)
         self.stack = stack
         self.folder = folder
         self._file_lock = lock
         self._is_temporary = temporary
+        self._model = model
+        self._engine: SessionEngine | None = None
 
     @classmethod
-    def create(cls, stack: FrameStack, folder: Path | str | None = None) -> Self:
+    def create(
+        cls, stack: FrameStack, folder: Path | str | None = None, *, model: SAM2VideoPredictor | None = None
+    ) -> Self:
         """Begin a session.
 
         Parameters
@@ -64,6 +82,8 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             From :func:`sam2_core.open_frames` or ``volume.stack(...)``.
         folder : path, optional
             Where to keep it, new or empty; by default a temporary folder that goes when the session is closed.
+        model : SAM2VideoPredictor, optional
+            What segments and tracks; without it a session takes prompts and hand-made masks only.
 
         Raises
         ------
@@ -87,10 +107,17 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         except BaseException:
             lock.release()
             raise
-        return cls(stack, journal, folder=place, lock=lock, temporary=is_temporary)
+        return cls(stack, journal, folder=place, lock=lock, model=model, temporary=is_temporary)
 
     @classmethod
-    def open(cls, folder: Path | str, stack: FrameStack, *, read_only: bool = False) -> Self:
+    def open(
+        cls,
+        folder: Path | str,
+        stack: FrameStack,
+        *,
+        model: SAM2VideoPredictor | None = None,
+        read_only: bool = False,
+    ) -> Self:
         """Go on with a session.
 
         Parameters
@@ -99,6 +126,8 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             That of the session.
         stack : FrameStack
             The same frames as before.
+        model : SAM2VideoPredictor, optional
+            What segments and tracks.
         read_only : bool
             Look at it only; possible while another process works on it.
 
@@ -125,15 +154,50 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             if lock is not None:
                 lock.release()
             raise
-        return cls(stack, journal, folder=place, lock=lock)
+        return cls(stack, journal, folder=place, lock=lock, model=model)
 
     def close(self) -> None:
         """Let go of the session; everything is written already."""
+        if self._engine is not None:
+            self._engine.close()
         self._journal.close()
         if self._file_lock is not None:
             self._file_lock.release()
         if self._is_temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def engine(self) -> SessionEngine:
+        """The network at this session's service.
+
+        Raises
+        ------
+        StateError
+            The session has no model, or is open for reading only.
+        """
+        if self._engine is None:
+            if self._model is None or self.read_only:
+                raise StateError(
+                    "This session cannot segment: "
+                    + (
+                        "it is open for reading only."
+                        if self.read_only
+                        else "open it with a model, model=load_model(…)."
+                    )
+                )
+            # the network takes seconds to import; who only looks at a session need not wait for it
+            from sam2_core.session.engine import SessionEngine
+
+            self._engine = SessionEngine(self, self._model)
+        return self._engine
+
+    def segment(self, object_id: int, frame: int) -> MaskRecord:
+        """Answer the prompts of an object on a frame; see :meth:`SessionEngine.segment`."""
+        return self.engine.segment(object_id, frame)
+
+    def propagate(self, object_ids: Any = None, **options: Any) -> Iterator[int]:
+        """Carry objects through the stack; see :meth:`SessionEngine.propagate`."""
+        return self.engine.propagate(object_ids, **options)
 
     def __enter__(self) -> Self:
         return self

@@ -283,6 +283,37 @@ class Journal:
                 raise StateError(f"Step {step} cannot be added to: it is finished or was taken back.")
             return self._apply(step, changes)
 
+    def amend(
+        self, key: Key, label: str, changes: Iterable[tuple[Key, Document | None]]
+    ) -> tuple[str, list[DocumentChange]]:
+        """Add changes to the last step, if it changed a document; else do them as a step of their own.
+
+        Parameters
+        ----------
+        key : Key
+            The document: the mask that answers a prompt belongs to the step that gave the prompt.
+        label : str
+            Name of the step, if it becomes one.
+        changes : iterable of (Key, dict or None)
+
+        Returns
+        -------
+        label : str
+            Name of the step they belong to.
+        changes : list of DocumentChange
+        """
+        with self._transaction() as connection:
+            last = self.next_undo()
+            query = "SELECT 1 FROM changes WHERE step = ? AND kind = ? AND a = ? AND b = ?"
+            if (
+                last is not None
+                and last.is_finished
+                and self.next_redo() is None
+                and connection.execute(query, (last.id, key.kind, key.a, key.b)).fetchone()
+            ):
+                return last.label, self._apply(last.id, changes)
+            return label, self._apply(self._new_step(label, finished=True), changes)
+
     def finish(self, step: int) -> None:
         """End a step; one that changed nothing is forgotten."""
         with self._transaction() as connection:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
-from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt
+from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt, Source
 from sam2_core.session.journal import Document, Key
 from sam2_core.session.mask_pixels import MaskPixels, checked_mask
 from sam2_core.session.session_state import MASK, OBJECT, PROMPT, RESERVED, SessionState
@@ -204,6 +204,77 @@ class MaskEditing(SessionState):
             ],
         )
         return frames
+
+    def answer(
+        self, object_id: int, frame: int, mask: MaskPixels, predicted_iou: float | None, object_score: float | None
+    ) -> None:
+        """Take the mask that answers an object's prompt on a frame; part of the step that gave the prompt.
+
+        Parameters
+        ----------
+        object_id, frame : int
+        mask : MaskPixels
+        predicted_iou, object_score : float, optional
+            See :class:`~sam2_core.session.items.MaskRecord`.
+
+        Raises
+        ------
+        StateError
+            There is no such object.
+        """
+        one = self.object(object_id)
+        (reference,) = self._keep_pixels([mask])
+        record = MaskRecord(reference, "prompt", mask.area, predicted_iou=predicted_iou, object_score=object_score)
+        changes = [(Key(MASK, object_id, frame), record.document())]
+        label, done = self._journal.amend(Key(PROMPT, object_id, frame), f"segment {one.name}", changes)
+        self._announce(label, done)
+
+    def begin_results(self, label: str) -> int:
+        """Begin a step that takes results frame by frame; see :meth:`add_results`."""
+        return self._journal.begin(label)
+
+    def add_results(
+        self,
+        step: int,
+        frame: int,
+        results: Mapping[int, tuple[MaskPixels, float | None, float | None]],
+        source: Source,
+    ) -> None:
+        """Take masks of a frame into a step that is going on.
+
+        Masks that are locked, painted or the answer to a prompt stay as they are, and so does all that was done after
+        the step began; objects that are gone meanwhile stay gone.
+
+        Parameters
+        ----------
+        step : int
+            From :meth:`begin_results`.
+        frame : int
+        results : mapping of int to (MaskPixels, float or None, float or None)
+            By object: mask, predicted IoU, object score.
+        source : {"track", "import", "edit"}
+        """
+        kept = self.records_on(frame)
+        there = {a for a, _ in self._journal.keys(OBJECT)}
+        wanted = {
+            one: found
+            for one, found in results.items()
+            if one in there and not (one in kept and (kept[one].locked or kept[one].source in ("paint", "prompt")))
+        }
+        references = self._keep_pixels([mask for mask, _, _ in wanted.values()])
+        changes: list[tuple[Key, Document | None]] = [
+            (
+                Key(MASK, one, frame),
+                MaskRecord(reference, source, mask.area, predicted_iou=iou, object_score=score).document(),
+            )
+            for (one, (mask, iou, score)), reference in zip(wanted.items(), references, strict=True)
+        ]
+        done = self._journal.extend(step, changes)
+        self._announce("track", done)
+
+    def finish_results(self, step: int) -> None:
+        """End such a step; one without any result is forgotten."""
+        self._journal.finish(step)
 
     def import_labels(
         self,

@@ -91,6 +91,10 @@ class SessionState:
             return MaskPixels(EMPTY, np.zeros((0, 0), bool))
         return MaskPixels.decode(reference.box, self._journal.blob(reference.pixels))
 
+    def locked_frames(self, object_id: int) -> list[int]:
+        """List the frames on which an object's mask is locked."""
+        return [frame for frame, record in self.records(object_id).items() if record.locked]
+
     def masked_frames(self, object_id: int) -> list[int]:
         """List the frames on which an object has a mask, which may be empty."""
         return [frame for _, frame in self._journal.keys(MASK, a=self._checked_id(object_id))]

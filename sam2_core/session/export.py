@@ -1,0 +1,160 @@
+"""A session's masks as files that other software reads."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.session_state import Priority
+from sam2_core.volumes.labels import open_label_writer
+
+
+def export_labels(
+    session: AnnotationSession,
+    destination: Path | str,
+    *,
+    format: str | None = None,
+    priority: Priority | Sequence[int] = "surest",
+    frames: Iterable[int] | None = None,
+    overwrite: bool = False,
+) -> Iterator[int]:
+    """Write a session's objects as labels, frame by frame.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    destination : path
+        Its name says the format, see :func:`sam2_core.volumes.labels.open_label_writer`.
+    format : str, optional
+        "tiff", "ome-zarr", "png", "ctc", "coco" or "imagej-roi".
+    priority : str or sequence of int
+        Who gets a pixel that several objects cover, see :meth:`AnnotationSession.labels`.
+    frames : iterable of int, optional
+        Only these; the others stay background.
+    overwrite : bool
+        Replace what is there.
+
+    Yields
+    ------
+    int
+        Each frame, once it is written. The file is finished when the iterator is.
+
+    Raises
+    ------
+    DestinationExistsError, InvalidInputError, WriteError
+        As for :func:`open_label_writer`.
+    """
+    objects = session.objects
+    stack = session.stack
+    metadata: dict[str, Any] = {
+        "properties": {
+            one.id: {"name": one.name, "colour": one.colour, **({"class": one.category} if one.category else {})}
+            for one in objects
+        },
+        # the formats know of one parent an object
+        "parents": {one.id: one.parents[0] for one in objects if one.parents},
+    }
+    writer = open_label_writer(
+        destination,
+        length=session.frame_count,
+        frame_size=session.frame_size,
+        axis=stack.axis,
+        format=format,
+        spacing=stack.spacing,
+        unit=stack.spacing_unit,
+        overwrite=overwrite,
+        metadata=metadata,
+    )
+    with writer:
+        for frame in range(session.frame_count) if frames is None else frames:
+            writer.write(session.checked_frame(frame), session.labels(frame, priority=priority))
+            yield frame
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One object on one frame, in pixels and in physical units.
+
+    Attributes
+    ----------
+    object_id, frame : int
+    name, category, source : str
+    locked : bool
+    area : int
+        Pixels.
+    physical_area : float
+        In squares of the stack's unit; as `area` where the scale is not known.
+    y, x : float
+        Centroid in pixels.
+    mean_intensity : float
+        Of the raw pixels under the mask, over all channels; NaN for an empty mask.
+    predicted_iou, object_score : float
+        NaN where the model said nothing.
+    """
+
+    object_id: int
+    name: str
+    category: str
+    frame: int
+    source: str
+    locked: bool
+    area: int
+    physical_area: float
+    y: float
+    x: float
+    mean_intensity: float
+    predicted_iou: float
+    object_score: float
+
+
+def measure(session: AnnotationSession, *, intensity: bool = True) -> Iterator[Measurement]:
+    """Measure every mask, frame after frame; each frame is read once.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    intensity : bool
+        Whether to read the frames for their intensities.
+    """
+    objects = {one.id: one for one in session.objects}
+    _, row_step, column_step = session.stack.spacing
+    for frame in range(session.frame_count):
+        records = session.records_on(frame)
+        raw = session.stack.read_raw(frame) if intensity and any(one.area for one in records.values()) else None
+        for object_id, record in records.items():
+            pixels = session.pixels(record.mask)
+            rows, columns = np.nonzero(pixels.inside)
+            is_there = len(rows) > 0
+            yield Measurement(
+                object_id=object_id,
+                name=objects[object_id].name,
+                category=objects[object_id].category,
+                frame=frame,
+                source=record.source,
+                locked=record.locked,
+                area=record.area,
+                physical_area=record.area * row_step * column_step,
+                y=float(rows.mean()) + record.mask.box[1] if is_there else math.nan,
+                x=float(columns.mean()) + record.mask.box[0] if is_there else math.nan,
+                mean_intensity=float(raw[pixels.window][pixels.inside].mean())
+                if raw is not None and is_there
+                else math.nan,
+                predicted_iou=math.nan if record.predicted_iou is None else record.predicted_iou,
+                object_score=math.nan if record.object_score is None else record.object_score,
+            )
+
+
+def write_measurements(session: AnnotationSession, path: Path | str, *, intensity: bool = True) -> None:
+    """Write :func:`measure` as a CSV with a header; NaN is an empty cell."""
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([field.name for field in fields(Measurement)])
+        for one in measure(session, intensity=intensity):
+            writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(one)])
