@@ -63,9 +63,9 @@ class SAM2VideoPredictor(VideoCorrection):
         rather than as many as it was told. :meth:`propagate` always does as told.
     max_objects_per_batch : int
         Upper limit of objects computed at once.
-    memory_budget_bytes : int
-        Half of it is for mask memories, of which those that do not fit lie in a mapped file; the other half bounds how
-        many objects are computed at once.
+    memory_budget_bytes : int, optional
+        By default 1 GiB on a CPU, half of the free memory of a GPU. Half of it is for mask memories, of which those
+        that do not fit lie in a mapped file; the other half bounds how many objects are computed at once.
     **kwargs
         Options of :class:`SAM2Base`.
     """

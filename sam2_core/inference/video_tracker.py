@@ -45,13 +45,13 @@ class VideoTracker(SAM2Base):
         joint_objects: bool = False,
         official_frame_count: bool = True,
         max_objects_per_batch: int = 16,
-        memory_budget_bytes: int = DEFAULT_MEMORY_BUDGET_BYTES,
+        memory_budget_bytes: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if max_objects_per_batch < 1:
             raise InvalidInputError(f"max_objects_per_batch must be at least 1; got {max_objects_per_batch}.")
-        if memory_budget_bytes < 0:
+        if memory_budget_bytes is not None and memory_budget_bytes < 0:
             raise InvalidInputError(f"memory_budget_bytes cannot be negative; got {memory_budget_bytes}.")
         self.fill_hole_area = fill_hole_area
         self.non_overlap_masks = non_overlap_masks
@@ -61,7 +61,20 @@ class VideoTracker(SAM2Base):
         self.joint_objects = joint_objects
         self.official_frame_count = official_frame_count
         self.max_objects_per_batch = max_objects_per_batch
-        self.memory_budget_bytes = memory_budget_bytes
+        self._given_budget = memory_budget_bytes
+        self._free_at_first: dict[torch.device, int] = {}
+
+    @property
+    def memory_budget_bytes(self) -> int:
+        """Bytes for memories and for what is computed at once: as given, else by the device."""
+        if self._given_budget is not None:
+            return self._given_budget
+        if self.device.type != "cuda":
+            return DEFAULT_MEMORY_BUDGET_BYTES
+        # looked up once: batches of another size would change results in the last digit
+        if self.device not in self._free_at_first:
+            self._free_at_first[self.device] = torch.cuda.mem_get_info(self.device)[0] // 2
+        return max(self._free_at_first[self.device], DEFAULT_MEMORY_BUDGET_BYTES)
 
     # -- one frame -----------------------------------------------------------------------------------------------------
 
