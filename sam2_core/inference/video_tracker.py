@@ -51,8 +51,6 @@ class VideoTracker(SAM2Base):
         super().__init__(**kwargs)
         if max_objects_per_batch < 1:
             raise InvalidInputError(f"max_objects_per_batch must be at least 1; got {max_objects_per_batch}.")
-        if memory_budget_bytes is not None and memory_budget_bytes < 0:
-            raise InvalidInputError(f"memory_budget_bytes cannot be negative; got {memory_budget_bytes}.")
         self.fill_hole_area = fill_hole_area
         self.non_overlap_masks = non_overlap_masks
         self.clear_non_cond_mem_around_input = clear_non_cond_mem_around_input
@@ -61,7 +59,7 @@ class VideoTracker(SAM2Base):
         self.joint_objects = joint_objects
         self.official_frame_count = official_frame_count
         self.max_objects_per_batch = max_objects_per_batch
-        self._given_budget = memory_budget_bytes
+        self.memory_budget_bytes = memory_budget_bytes
         self._free_at_first: dict[torch.device, int] = {}
 
     @property
@@ -75,6 +73,12 @@ class VideoTracker(SAM2Base):
         if self.device not in self._free_at_first:
             self._free_at_first[self.device] = torch.cuda.mem_get_info(self.device)[0] // 2
         return max(self._free_at_first[self.device], DEFAULT_MEMORY_BUDGET_BYTES)
+
+    @memory_budget_bytes.setter
+    def memory_budget_bytes(self, budget: int | None) -> None:
+        if budget is not None and budget < 0:
+            raise InvalidInputError(f"memory_budget_bytes cannot be negative; got {budget}.")
+        self._given_budget = budget
 
     # -- one frame -----------------------------------------------------------------------------------------------------
 
