@@ -162,7 +162,7 @@ class VideoTracker(SAM2Base):
         fitting = (self.memory_budget_bytes // 2) // self._step_bytes()
         largest = self.max_objects_per_batch
         if largest is None:
-            # A CPU gains nothing from batches: at 256 pixels and one thread three objects took 0.79 s one by one, 0.99 s
+            # A CPU gains nothing from batches: at 256 pixels and one thread 3 objects took 0.79 s one by one, 0.99 s
             # as a batch, which leaves the cache. One by one an object also gets the same bits whatever the others are.
             largest = 1 if self.device.type == "cpu" else OBJECTS_PER_BATCH
         return max(1, min(largest, fitting))
