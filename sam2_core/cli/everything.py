@@ -73,6 +73,6 @@ def everything(
             [ObjectScores(one.object_id, one.predicted_iou, float("nan")) for one in found],
             [(one.object_id, one.mask) for one in found],
         )
-        results.write_plane(stack, frame, labels, ObjectTable(), overwrite=overwrite)
+        results.write_plane(stack, frame, labels, ObjectTable(), at=choice.on_frame(stack, frame), overwrite=overwrite)
     output.print(f"{len(found)} objects")
     results.announce([results.labels, results.overlay, results.objects])

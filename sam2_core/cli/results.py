@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,7 @@ class Results:
         stack: FrameStack,
         *,
         length: int | None = None,
+        at: Mapping[str, int] | None = None,
         overwrite: bool = False,
         resume: bool = False,
         metadata: dict[str, Any] | None = None,
@@ -139,6 +140,8 @@ class Results:
         stack : FrameStack
         length : int, optional
             Number of frames; that of the stack by default.
+        at : mapping of str to int, optional
+            Where the stack lies on other axes of its source; used where the labels have such axes too.
         overwrite, resume : bool
             Replace, or continue, what is there.
         metadata : dict, optional
@@ -147,6 +150,9 @@ class Results:
             Of the objects; decides the dtype where the format's own is too narrow.
         """
         kind = FORMATS[self.format]
+        in_image = self.format == "ome-zarr" and self.labels.parent.name == "labels"
+        of_volume = self.format == "ctc" and stack.axis == "z"
+        place = {axis: position for axis, position in (at or {}).items() if axis != "c"}
         dtype = next((name for name in kind.dtypes if np.iinfo(name).max >= largest_id), kind.dtype)
         return open_label_writer(
             self.labels,
@@ -157,6 +163,7 @@ class Results:
             dtype=kind.dtype if np.iinfo(kind.dtype).max >= largest_id else dtype,
             spacing=stack.spacing,
             unit=stack.spacing_unit,
+            at=place if in_image or of_volume else None,
             overwrite=overwrite,
             resume=resume,
             metadata=metadata,
@@ -170,6 +177,7 @@ class Results:
         table: ObjectTable,
         prompts: Sequence[ObjectPrompts] = (),
         *,
+        at: Mapping[str, int] | None = None,
         overwrite: bool = False,
     ) -> None:
         """Write the labels of a single frame, band by band, with its table and overlay.
@@ -185,6 +193,8 @@ class Results:
             Gets scores and measures, under frame 0.
         prompts : sequence of ObjectPrompts
             For the overlay.
+        at : mapping of str to int, optional
+            Where the frame lies on the axes of its source.
         overwrite : bool
             Whether labels that are there are replaced.
         """
@@ -194,7 +204,7 @@ class Results:
         table.score(0, ids, [one.predicted_iou for one in plane.scores], [one.object_score for one in plane.scores])
         pictures, reduced = [], []
         largest_id = max([*ids, *(one.object_id for one in prompts)], default=0)
-        with self.open_writer(stack, length=1, overwrite=overwrite, largest_id=largest_id) as writer:
+        with self.open_writer(stack, length=1, at=at, overwrite=overwrite, largest_id=largest_id) as writer:
             for top, bottom in bands(plane.frame_size):
                 rows = plane.rows(top, bottom)
                 writer.write_window(0, rows, top, 0, complete=bottom == height)

@@ -84,7 +84,9 @@ def segment(
         model = load_predictor(checkpoint, device, precision, image_size)
         plane_labels = segment_frame(model, stack, index, prompts_on(objects, index))
         table = ObjectTable()
-        results.write_plane(stack, index, plane_labels, table, objects, overwrite=overwrite)
+        results.write_plane(
+            stack, index, plane_labels, table, objects, at=choice.on_frame(stack, index), overwrite=overwrite
+        )
     for row in table.rows:
         output.print(
             f"object {row.object_id}: {row.area} pixels, predicted IoU {row.predicted_iou:.2f}, "

@@ -73,13 +73,22 @@ class StackChoice:
         """Open a source as frames; nothing but its metadata is read."""
         if self.axes is None and self.level is None and self.scale is None and self.plane == "yx":
             # what the frames of plain pages and folders are called does not matter here
-            return open_frames(source, axis=self.axis, at=self.at, channels=self.channels, contrast=self.contrast)
+            frames = open_frames(source, axis=self.axis, at=self.at, channels=self.channels, contrast=self.contrast)
+            if frames.axis == "frame" and self.axis is not None:
+                # pages that have no name are what they were said to be
+                frames.axis = self.axis
+            return frames
         volume = open_volume(source, axes=self.axes, level=self.level, scale=self.scale)
         try:
             return volume.stack(self.axis, self.at, self.plane, self.channels, self.contrast)
         except BaseException:
             volume.close()
             raise
+
+    def on_frame(self, stack: FrameStack, index: int) -> dict[str, int]:
+        """Positions of one frame on all axes of its source."""
+        along = {stack.axis: index} if len(stack) > 1 else {}
+        return {**self.at, **along}
 
     def as_dict(self) -> dict[str, Any]:
         """What changes the frames, as JSON holds it."""

@@ -170,6 +170,7 @@ class TrackCommand:
         replaces = self.overwrite and self._earlier is None
         return self.results.open_writer(
             self.stack,
+            at=self.choice.at,
             overwrite=replaces,
             resume=not replaces,
             metadata={"model": manifest.model, "command": manifest.command, "version": manifest.version},
