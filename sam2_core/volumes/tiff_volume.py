@@ -34,7 +34,8 @@ class TiffVolume(Volume):
     """The pixels of a TIFF file.
 
     Axes come from the file's own metadata (OME, ImageJ, tifffile); pages without any are frames whose axis is a guess.
-    Of uncompressed files the bytes of a region are read; of others only those strips or tiles are decoded that a region lies in.
+    Of uncompressed files the bytes of a region are read; of others only those strips or tiles are decoded that a region
+    lies in.
     Colours of a pixel are channels; palettes become red, green and blue, and alpha is dropped.
 
     Parameters
