@@ -20,7 +20,6 @@ from sam2_core.volumes.array_volume import mapped_chunks
 from sam2_core.volumes.axes import AXES, axes_candidates, parse_axes, unknown_axes
 from sam2_core.volumes.contiguous_pixels import ContiguousPixels
 from sam2_core.volumes.file_stamp import FileStamp
-from sam2_core.volumes.plain_pixels import PlainPixels
 from sam2_core.volumes.reader import OpenOptions
 from sam2_core.volumes.source import TIFF_SUFFIXES, is_file_of, is_url, named_suffix, open_url
 from sam2_core.volumes.tiff_scale import TiffScale
@@ -134,7 +133,7 @@ class TiffVolume(Volume):
 
     def _pieces(self, keyframe: Any, ordered: str) -> list[int]:
         """Pieces in which the file is read, along the volume's axes."""
-        if self._plain is not None:
+        if self._contiguous is not None:
             pieces = dict(zip(self._letters, mapped_chunks(self._letters, self._stored_shape), strict=True))
         else:
             tall, wide = self._size("y"), self._size("x")
