@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import record
 import torch
 import zarr
+from peak_memory import MIB, Peak
 from scipy import ndimage
 
 from sam2_core import load_model
@@ -31,7 +30,6 @@ from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import open_frames
 
 CHUNK = 1000
-MIB = 2**20
 CELLS = Population(radius=16, spread=0.2, elongation=1.5, rods=0.0, waviness=0.04, gap=1.2, count=60)
 
 
@@ -46,35 +44,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=200, help="MB of tiles kept open")
     parser.add_argument("--folder", type=Path, help="where the plane is drawn; a temporary folder by default")
     return parser.parse_args()
-
-
-class Peak:
-    """The largest resident memory of this process, looked at every 20 ms."""
-
-    def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._stop = threading.Event()
-        self.greatest = self.now()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def now(self) -> int:
-        return int(self._process.memory_info().rss)
-
-    def restart(self) -> None:
-        self.greatest = self.now()
-
-    def mib(self) -> int:
-        self.greatest = max(self.greatest, self.now())
-        return round(self.greatest / MIB)
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.02):
-            self.greatest = max(self.greatest, self.now())
 
 
 def drawn_chunk(row: int, column: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:

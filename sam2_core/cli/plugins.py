@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -13,16 +14,15 @@ from sam2_core.cli.console import output
 from sam2_core.hooks import SPECIFICATION_VERSION, Plugins, get_plugins
 from sam2_core.hooks.specification import HOOK_OF_KIND
 
-app = typer.Typer(no_args_is_help=True, help="Look at plugins.", rich_markup_mode=None)
+
+class Action(StrEnum):
+    """What to do with plugins."""
+
+    LIST = "list"
 
 
-@app.callback()
-def _group() -> None:
-    """Look at plugins."""
-
-
-@app.command("list")
-def list_plugins(
+def plugins(
+    action: Annotated[Action, typer.Argument(help="list: show all of them.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, tracebacks included.")] = False,
 ) -> None:
     """List plugins, what each adds, those that were left out, and those that failed.
@@ -38,12 +38,12 @@ def list_plugins(
         raise typer.Exit(1)
 
 
-def describe(plugins: Plugins) -> dict[str, Any]:
+def describe(known: Plugins) -> dict[str, Any]:
     """Put everything known of plugins into plain dicts and lists, as ``--json`` prints them."""
     # asking what each adds is what may make one fail, so it comes first
     adds: dict[str, dict[str, list[str]]] = {}
     for kind, hook in HOOK_OF_KIND.items():
-        for name, registered in plugins.contributions(kind).items():
+        for name, registered in known.contributions(kind).items():
             adds.setdefault(registered.plugin.name, {}).setdefault(hook, []).append(name)
     return {
         "specification": SPECIFICATION_VERSION,
@@ -54,13 +54,13 @@ def describe(plugins: Plugins) -> dict[str, Any]:
                 "version": one.version,
                 "adds": adds.get(one.name, {}),
             }
-            for one in plugins.loaded
+            for one in known.loaded
         ],
         "left_out": [
             {"name": found.name, "distribution": found.distribution, "version": found.version, "reason": reason}
-            for found, reason in plugins.refused
+            for found, reason in known.refused
         ],
-        "failures": [dataclasses.asdict(failure) for failure in plugins.failures],
+        "failures": [dataclasses.asdict(failure) for failure in known.failures],
     }
 
 

@@ -95,6 +95,15 @@ class CropFrames(FrameStack):
             axis=parent.axis,
             colour=parent.colour,
             contrast=None,
+            # pixels of the crop are smaller or larger than the parent's
+            spacing=(
+                parent.spacing[0],
+                parent.spacing[1] * start.size[0] / shown_size[0],
+                parent.spacing[2] * start.size[1] / shown_size[1],
+            ),
+            spacing_unit=parent.spacing_unit,
+            address=parent.address,
+            volume=parent.volume,
         )
         self.parent = parent
         self.start = start

@@ -49,6 +49,10 @@ class WindowFrames(FrameStack):
             axis=parent.axis,
             colour=parent.colour,
             contrast=None,
+            spacing=parent.spacing,
+            spacing_unit=parent.spacing_unit,
+            address=parent.address,
+            volume=parent.volume,
         )
         self.parent = parent
         self.window = window
@@ -65,6 +69,11 @@ class WindowFrames(FrameStack):
         """Read the window of one frame as the model sees it: (y, x, 3) uint8 RGB."""
         shown = self.parent.read_window(self._checked_index(index), self._inside.rows, self._inside.columns)
         return self._padded(shown)
+
+    def scaled_to(self, frame_size: tuple[int, int]) -> FrameStack | None:
+        """Open the frames scaled by their own decoder, which can only do so with whole ones."""
+        whole = self.window == Window(0, 0, *self.parent.frame_size)
+        return self.parent.scaled_to(frame_size) if whole else None
 
     def _read_raw(self, index: int) -> NDArray[Any]:
         return self._padded(self.parent.read_raw(index)[self._inside.rows, self._inside.columns])

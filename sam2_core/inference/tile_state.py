@@ -114,8 +114,6 @@ class OpenVideos:
         Opens them.
     frames_of : callable
         Gives the frames that a place shows.
-    stack : FrameStack
-        The whole frames, which stay open when a place that shows them whole is closed.
     budget_bytes : int
         Size up to which videos stay open, estimated from what features and objects' memories take. The one in use
         stays, whatever it takes.
@@ -125,13 +123,11 @@ class OpenVideos:
         self,
         predictor: SAM2VideoPredictor,
         frames_of: Callable[[int], FrameStack],
-        stack: FrameStack,
         budget_bytes: int,
     ) -> None:
         self.budget_bytes = budget_bytes
         self._predictor = predictor
         self._frames_of = frames_of
-        self._stack = stack
         self._videos: OrderedDict[int, VideoState] = OrderedDict()
         self._records: dict[int, int] = {}
 
@@ -172,8 +168,7 @@ class OpenVideos:
         video = self._videos.pop(place, None)
         if video is not None:
             self._records.pop(place)
-            if video.images.stack is not self._stack:
-                video.close()
+            video.close()
 
     def close(self) -> None:
         """Let go of all."""
@@ -210,7 +205,7 @@ class PlaneState:
         self.stack = stack
         self.objects: dict[Hashable, PlaneObject] = {}
         self.records = MaskRecords()
-        self.videos = OpenVideos(predictor, self.frames_of, stack, budget_bytes)
+        self.videos = OpenVideos(predictor, self.frames_of, budget_bytes)
         self._objects_ever = 0
 
     def frames_of(self, place: int) -> FrameStack:

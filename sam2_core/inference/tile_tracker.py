@@ -48,7 +48,7 @@ class TiledState(PlaneState):
 
     def frames_of(self, place: int) -> FrameStack:
         """Return the frames that a tile shows."""
-        return self.stack if len(self.grid) == 1 else WindowFrames(self.stack, self.grid[place].window)
+        return WindowFrames(self.stack, self.grid[place].window)
 
     def window_of(self, place: int, frame_index: int) -> Window:
         """Return the part of a frame that a tile shows, the same on every frame."""

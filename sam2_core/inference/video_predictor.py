@@ -61,11 +61,11 @@ class SAM2VideoPredictor(VideoCorrection):
     official_frame_count : bool
         Whether :meth:`propagate_in_video` goes over ``max_frame_num_to_track + 1`` frames, as the official one does,
         rather than as many as it was told. :meth:`propagate` always does as told.
-    max_objects_per_batch : int
-        Upper limit of objects computed at once.
-    memory_budget_bytes : int
-        Half of it is for mask memories, of which those that do not fit lie in a mapped file; the other half bounds how
-        many objects are computed at once.
+    max_objects_per_batch : int, optional
+        Upper limit of objects computed at once; by default 16, on a CPU 1, where batches are no faster.
+    memory_budget_bytes : int, optional
+        By default 1 GiB on a CPU, half of the free memory of a GPU. Half of it is for mask memories, of which those
+        that do not fit lie in a mapped file; the other half bounds how many objects are computed at once.
     **kwargs
         Options of :class:`SAM2Base`.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.label_view import Priority, labels_of
+from sam2_core.inference.propagation import Direction, Propagation, passes_over
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import checked_frame_index, joined, mask_prompt, point_prompts
@@ -20,8 +21,6 @@ from sam2_core.inference.video_stream import StreamFrames
 from sam2_core.inference.video_tracker import Cancelled, VideoTracker
 from sam2_core.model import NO_OBJ_SCORE
 from sam2_core.model.results import MemoryBank
-
-Direction = Literal["forward", "backward", "both"]
 
 #: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
 EMPTY_FRAMES_ALONG_Z = 3
@@ -189,6 +188,7 @@ class VideoSegmenter(VideoTracker):
         keep_corrections: bool = True,
         stop_when_empty: int | Literal["auto"] | None = "auto",
         resume: bool = False,
+        already: Container[int] = (),
         should_stop: Callable[[], bool] | None = None,
     ) -> Iterator[FrameMasks]:
         """Carry the objects through the stack, frame by frame.
@@ -222,6 +222,9 @@ class VideoSegmenter(VideoTracker):
         resume : bool
             Take up a propagation with the same arguments, objects and prompts that was broken off (also in an earlier
             process, where the state has its records in a folder): frames it had completed come from the records.
+        already : container of int, optional
+            With ``resume``, frames of which the caller has the results: where they had been completed, they are
+            neither read nor handed out again.
         should_stop : callable, optional
             Asked before each frame and each group of objects; once it says True the iteration ends. Of a frame that was
             not completed nothing is handed out, and ``resume`` computes it again.
@@ -261,7 +264,7 @@ class VideoSegmenter(VideoTracker):
         tracked = list(state.objects.values()) if wanted is None else wanted
         if start_frame is None:
             start_frame = min(frame for each in tracked for frame in each.conditioning)
-        passes = _passes(start_frame, frame_count, state.num_frames, chosen)
+        passes = passes_over(start_frame, frame_count, state.num_frames, chosen)
         run = None
         if resume:
             description = {
@@ -271,7 +274,7 @@ class VideoSegmenter(VideoTracker):
             }
             run = [state.begin_run(tracked, description | {"reverse": backwards}) for _, backwards in passes]
             state.records.flush()
-        propagation = _Propagation(keep_corrections, stop_when_empty, should_stop)
+        propagation = Propagation(keep_corrections, stop_when_empty, should_stop, already)
         return self._propagated(state, wanted, passes, run, propagation)
 
     @torch.inference_mode()
@@ -322,7 +325,7 @@ class VideoSegmenter(VideoTracker):
             raise StateError("step takes the next frame of a stream; open one with init_stream, or use propagate.")
         frame_index = stack.append(frame)
         objects = list(state.objects.values())
-        result = self._next_frame(state, objects, frame_index, False, False, _Propagation(True, None, None))
+        result = self._next_frame(state, objects, frame_index, False, False, Propagation(True, None, None))
         state.forget_before(frame_index - STREAM_RECORDS)
         state.records.flush()
         return result
@@ -486,7 +489,7 @@ class VideoSegmenter(VideoTracker):
         wanted: Sequence[TrackedObject] | None,
         passes: Sequence[tuple[range, bool]],
         runs: Sequence[tuple[bytes, int | None]] | None,
-        propagation: _Propagation,
+        propagation: Propagation,
     ) -> Iterator[FrameMasks]:
         for position, (frames, reverse) in enumerate(passes):
             key, done = (None, None) if runs is None else runs[position]
@@ -502,6 +505,9 @@ class VideoSegmenter(VideoTracker):
                 if not objects:
                     return
                 is_done = done is not None and (frame_index >= done if reverse else frame_index <= done)
+                if is_done and frame_index in propagation.already:
+                    propagation.note(objects, frame_index)
+                    continue
                 # no context manager is open while the caller has the result: its own settings hold there
                 try:
                     result = self._next_frame(state, objects, frame_index, reverse, is_done, propagation)
@@ -520,7 +526,7 @@ class VideoSegmenter(VideoTracker):
         frame_index: int,
         reverse: bool,
         is_done: bool,
-        propagation: _Propagation,
+        propagation: Propagation,
     ) -> FrameMasks:
         """Track to a frame all objects that are to be tracked there; one that is done comes from the records."""
         if any(tracked.pending for tracked in objects):
@@ -539,8 +545,7 @@ class VideoSegmenter(VideoTracker):
             )
             if len(active) < len(objects):
                 result = self._with_the_others(state, result, objects)
-        if propagation.stop_when_empty is not None:
-            propagation.count_empty(active, frame_index)
+        propagation.count_empty(active, frame_index)
         return result
 
     def _with_the_others(self, state: VideoState, result: FrameMasks, objects: list[TrackedObject]) -> FrameMasks:
@@ -550,54 +555,3 @@ class VideoSegmenter(VideoTracker):
         for row, object_id in enumerate(result.object_ids):
             complete.boxes[rows[object_id]] = result.boxes[row]
         return complete
-
-
-class _Propagation:
-    """Options of one propagation, and which objects it has given up.
-
-    Parameters
-    ----------
-    keep_corrections : bool
-    stop_when_empty : int or None
-    should_stop : callable or None
-    """
-
-    def __init__(
-        self, keep_corrections: bool, stop_when_empty: int | None, should_stop: Callable[[], bool] | None
-    ) -> None:
-        self.keep_corrections = keep_corrections
-        self.stop_when_empty = stop_when_empty
-        self.should_stop = should_stop
-        self._empty: dict[int, int] = {}
-
-    def begin(self) -> None:
-        """Begin in a new direction."""
-        self._empty.clear()
-
-    def has_given_up(self, tracked: TrackedObject, frame_index: int) -> bool:
-        """Whether an object is not tracked to a frame; a conditioning frame brings it back."""
-        if self.stop_when_empty is None:
-            return False
-        if frame_index in tracked.conditioning:
-            self._empty[tracked.number] = 0
-        return self._empty.get(tracked.number, 0) >= self.stop_when_empty
-
-    def count_empty(self, objects: Sequence[TrackedObject], frame_index: int) -> None:
-        """Count for how long objects have been empty."""
-        for tracked in objects:
-            record = tracked.latest(frame_index)
-            is_empty = record is None or not bool(record.mask.any())
-            self._empty[tracked.number] = self._empty.get(tracked.number, 0) + 1 if is_empty else 0
-
-
-def _passes(start: int, count: int | None, num_frames: int, direction: Direction) -> list[tuple[range, bool]]:
-    """List the frames to go over, and whether backwards."""
-    passes = []
-    if direction in ("forward", "both"):
-        ahead = num_frames - start if count is None else min(count, num_frames - start)
-        passes.append((range(start, start + ahead), False))
-    if direction in ("backward", "both"):
-        first = start - 1 if direction == "both" else start
-        behind = first + 1 if count is None else min(count, first + 1)
-        passes.append((range(first, first - behind, -1), True))
-    return passes

@@ -128,12 +128,13 @@ FURTHER_PHASES = (
     Phase(
         1.0,
         (
-            Work(0.3, 128, 4, 10),
+            Work(0.33, 128, 4, 10),
             Work(0.52, 256, 1, 14),
             Work(0.1, 128, 1, 6, STACK_FRAMES),
-            Work(0.08, 256, 1, 3, STACK_FRAMES),
+            Work(0.05, 256, 1, 3, STACK_FRAMES),
         ),
-        replace(FURTHER_WEIGHTS, dense=0.1, score=1.0),
+        # Every candidate good, and the best of them known.
+        replace(FURTHER_WEIGHTS, dense=0.1, score=1.0, iou=3.0, others=0.6),
     ),
 )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.frame_stack import FrameStack
     from sam2_core.volumes.volume_frames import VolumeFrames
 
-READ_BUDGET_BYTES = 144 * 2**20
+READ_BUDGET_BYTES = 120 * 2**20
 """Raw pixels that a stack keeps in memory at most, of what it has read."""
 
 

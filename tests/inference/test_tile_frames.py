@@ -51,6 +51,13 @@ def test_only_the_window_is_asked_for() -> None:
     assert parent.reads == []
 
 
+def test_where_it_comes_from_and_how_large_its_pixels_are_is_kept() -> None:
+    parent = open_frames(STACK)
+    parent.spacing, parent.spacing_unit, parent.address = (2.0, 0.5, 0.25), "micrometer", "stack.zarr"
+    shown = WindowFrames(parent, Window(0, 0, 5, 5))
+    assert (shown.spacing, shown.spacing_unit, shown.address) == ((2.0, 0.5, 0.25), "micrometer", "stack.zarr")
+
+
 def test_closing_a_window_leaves_the_stack_open() -> None:
     parent = open_frames(STACK)
     WindowFrames(parent, Window(0, 0, 5, 5)).close()

@@ -91,6 +91,8 @@ def test_tracking_goes_on_exactly_where_it_was(predictor: SAM2VideoPredictor, tm
         assert_same(found, expected)
         # frames that were completed are not computed again; on frames 1 and 3 only one of the two objects is tracked
         assert len(set(steps_done)) == len(expected) - stop
+        rest = list(predictor.propagate(again, 1, direction="both", resume=True, already={1, 2, 3, 99}))
+        assert_same(rest, expected[3:])
         # a new prompt begins it anew
         predictor.prompt_points(again, 5, 7, LEFT, [1])
         assert next(predictor.propagate(again, 1, direction="both", resume=True)).frame_index == 1

@@ -97,6 +97,13 @@ SOAK_JOBS = (
     Job("sam2.1_t-1024-video", TINY, 1024, ("video", "nine_objects")),
     Job("joint-1024", TINY, 1024, ("joint",), overrides=(LEGACY,)),
     # Ours compiled, the official one as it is: it compiles for CUDA only.
-    Job("sam2.1_t-256-compiled", TINY, 256, ("video_short",), compiled=True),
+    Job(
+        "shipped-256-compiled",
+        "configs/sam2.1/sam2.1_hiera_micro.yaml",
+        256,
+        ("video_short",),
+        trained=True,
+        compiled=True,
+    ),
     *(Job(f"{name}-1024", config, 1024, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
 )

@@ -54,6 +54,7 @@ def play_image_predictor(predictor: Any) -> Results:
         multimask_output=False,
     )
     record("mask_input_alone", mask_input=low_resolution[:1], multimask_output=False)
+    record("without_prompt")
     record("prompts_at_once", point_coords=points[:, None], point_labels=labels[:, None])
     relative = points / np.array([width, height], np.float32)
     record("relative_coordinates", point_coords=relative, point_labels=labels, normalize_coords=False)

@@ -13,10 +13,17 @@ from tests.parity.jobs import QUICK_JOBS, SOAK_JOBS, Job, shipped_weights
 from tests.parity.official import OracleProcess
 
 
+def _patience(job: Job) -> list[pytest.MarkDecorator]:
+    # inductor tries kernels for minutes, on a busy machine for a quarter of an hour
+    return [pytest.mark.timeout(3600)] if job.compiled else []
+
+
 def _cases(jobs: tuple[Job, ...], *marks: pytest.MarkDecorator) -> list[object]:
     return [
         # One worker does them all where tests are spread: the oracle is started once.
-        pytest.param(job, part, id=f"{job.name}-{part}", marks=[pytest.mark.xdist_group("parity"), *marks])
+        pytest.param(
+            job, part, id=f"{job.name}-{part}", marks=[pytest.mark.xdist_group("parity"), *marks, *_patience(job)]
+        )
         for job in jobs
         for part in job.parts
     ]

@@ -353,6 +353,7 @@ def test_disk_full(kind, small_disk):
     with opened(small_disk, kind, labels, resume=True) as writer:
         assert writer.written == set(range(count))
         for index in range(count, 12):
-            writer.write(index, labels[index] % 3)
-    expected = np.concatenate([labels[:count], labels[count:] % 3])
+            writer.write(index, np.full_like(labels[index], index))
+    expected = labels.copy()
+    expected[count:] = np.arange(count, 12)[:, None, None]
     assert np.array_equal(read_back(small_disk, kind), expected)

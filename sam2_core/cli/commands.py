@@ -1,0 +1,25 @@
+"""The built-in commands, registered through the hook by which plugins add theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sam2_core.cli import convert, demo, doctor, download, embed, everything, info, plugins, segment, track
+from sam2_core.hooks import CliCommand, hookimpl
+
+
+@hookimpl
+def sam2_cli_commands() -> Iterable[CliCommand]:
+    """List them in the order in which the help shows them."""
+    return [
+        CliCommand("segment", "prompted objects in one picture", function=segment.segment),
+        CliCommand("track", "prompted objects through a stack", function=track.track),
+        CliCommand("everything", "all objects in one picture", function=everything.everything),
+        CliCommand("embed", "image features ahead of work", function=embed.embed),
+        CliCommand("convert", "labels from one format to another", function=convert.convert),
+        CliCommand("demo", "what this does, on a drawn stack", function=demo.demo),
+        CliCommand("info", "models and what is known of them", function=info.info),
+        CliCommand("doctor", "check this installation", function=doctor.doctor),
+        CliCommand("download", "fetch a checkpoint", function=download.download),
+        CliCommand("plugins", "plugins and what is wrong with them", function=plugins.plugins),
+    ]

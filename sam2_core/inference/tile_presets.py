@@ -1,0 +1,40 @@
+"""Choose how a predictor looks at planes: whole or in tiles, or through crops that follow the objects."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+from sam2_core.errors import InvalidInputError
+from sam2_core.inference.object_crop_tracker import CropTracker
+from sam2_core.inference.tile_tracker import TiledTracker
+from sam2_core.inference.video_predictor import SAM2VideoPredictor
+
+Preset: TypeAlias = Literal["exact", "crops"]
+
+
+def plane_tracker(predictor: SAM2VideoPredictor, preset: Preset = "exact") -> TiledTracker | CropTracker:
+    """Make the tracker of a preset, with its usual options.
+
+    Parameters
+    ----------
+    predictor : SAM2VideoPredictor
+        Does the work.
+    preset : {"exact", "crops"}
+        ``"exact"``: planes that the model sees well as a whole, exactly as the predictor; larger ones in tiles.
+        ``"crops"``: each object in a window of its own that follows it.
+
+    Returns
+    -------
+    TiledTracker or CropTracker
+        Both have the same methods.
+
+    Raises
+    ------
+    InvalidInputError
+        There is no such preset.
+    """
+    if preset == "exact":
+        return TiledTracker(predictor)
+    if preset == "crops":
+        return CropTracker(predictor)
+    raise InvalidInputError(f"preset is one of {', '.join(get_args(Preset))}; got {preset!r}.")
