@@ -174,6 +174,11 @@ def _volume(node: Any, name: str, address: str, options: OpenOptions, closes: An
             f"{name} names an array {image.paths[number]!r} for level {number}, which is not there. The copy is "
             "incomplete."
         )
+    if image.foreign_axes and options.axes is None:
+        raise InvalidInputError(
+            f"{name} has an axis {image.foreign_axes[0]!r}, which is none of t, c, z, y, x. Say what its {array.ndim} "
+            f'dimensions {tuple(array.shape)} are, such as axes="{"tczyx"[-array.ndim :]}".'
+        )
     letters = options.axes or image.axes or ("tczyx" if array.ndim == 5 else None)
     scale = {}
     if letters is not None and len(image.scales[number]) == len(letters):

@@ -271,3 +271,18 @@ def test_values_that_are_no_intensities_are_refused(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", shape=(8, 8), chunks=(8, 8), dtype="c8")
     with pytest.raises(TypeError, match="complex64"):
         open_volume(tmp_path / "a.zarr")
+
+
+def test_an_axis_of_no_letter_has_to_be_named(tmp_path):
+    angles = [{"name": "angle", "type": "space"}, *AXES[-3:]]
+    path = tmp_path / "angles.zarr"
+    group = zarr.create_group(path, zarr_format=3)
+    scale = [{"type": "scale", "scale": [1.0, 2.0, 0.5, 0.5]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": angles, "datasets": datasets}]}
+    group.create_array("0", data=PIXELS[:, 0])
+    with pytest.raises(InvalidInputError, match=r"'angle', which is none of t, c, z, y, x.*axes=\"czyx\""):
+        open_volume(path)
+    with open_volume(path, axes="tzyx") as volume:
+        assert (volume.axes, volume.scale["z"]) == ("tzyx", 2.0)
+        assert np.array_equal(volume.read(), PIXELS[:, 0])

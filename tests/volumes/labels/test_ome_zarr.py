@@ -9,6 +9,7 @@ import yaozarrs
 import zarr
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
+from sam2_core.volumes import open_volume
 from sam2_core.volumes.labels import open_label_writer, open_labels
 from sam2_core.volumes.labels.colours import label_colours
 from sam2_core.volumes.labels.pyramid import reduced
@@ -138,6 +139,34 @@ def test_labels_that_do_not_fit_the_image(tmp_path, options, message):
     with pytest.raises(InvalidInputError, match=message):
         open_label_writer(image / "labels/cells", **{"length": 4, "frame_size": (40, 50), "at": {"t": 0}, **options})
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_an_image_whose_axes_have_other_names_and_whose_levels_share_a_scale(tmp_path, version):
+    path = make_image(tmp_path / "image.zarr", "tczyx", (2, 3, 4, 40, 50), version)
+    group = zarr.open_group(path)
+    attributes = attributes_of(group)
+    scales = attributes["multiscales"][0]
+    for axis, name in zip(scales["axes"], ("time", "channel", "Z", "Y", "X"), strict=True):
+        axis["name"] = name
+    scales["coordinateTransformations"] = [
+        {"type": "scale", "scale": [30.0, 1.0, 3.0, 1.0, 1.0]},
+        {"type": "translation", "translation": [1.0, 2.0, 3.0, 4.0, 5.0]},
+    ]
+    group.attrs.update({"multiscales": [scales]} if version == "0.4" else {"ome": attributes})
+    labels = painted_stack()
+    write_all(f"{path}/labels/cells", labels, at={"t": 1})
+    written = attributes_of(zarr.open_group(f"{path}/labels/cells", mode="r"))["multiscales"][0]
+    assert [axis["name"] for axis in written["axes"]] == ["time", "Z", "Y", "X"]
+    assert written["coordinateTransformations"] == [
+        {"type": "scale", "scale": [30.0, 3.0, 1.0, 1.0]},
+        {"type": "translation", "translation": [1.0, 3.0, 4.0, 5.0]},
+    ]
+    with open_volume(path) as image, open_labels(f"{path}/labels/cells", at={"t": 1}) as stack:
+        assert stack.spacing == image.stack("z", {"t": 0}).spacing == (6.0, 0.5, 0.5)
+        assert stack.axis == "z"
+        for index, frame in enumerate(labels):
+            assert np.array_equal(stack.read(index), frame)
 
 
 def test_a_plane_image(tmp_path):
