@@ -129,7 +129,8 @@ class PartWriter(LabelWriter):
 
     def _require_labels(self) -> None:
         try:
-            self._open_finished().close()
+            with self._open_finished() as found:
+                found.read(0)  # some programs save labels as floats: only their values tell
         except (InvalidInputError, InvalidTypeError) as error:
             raise InvalidInputError(
                 f"{self.destination} is not replaced, since it holds no labels of this format ({error}) Choose another "

@@ -79,7 +79,7 @@ def make_photo(path):
 
 
 def make_intensities(path):
-    tifffile.imwrite(path, np.zeros((2, 3, 4), np.float32), photometric="minisblack")
+    tifffile.imwrite(path, np.full((2, 3, 4), 0.5, np.float32), photometric="minisblack")
 
 
 def make_text(path):
