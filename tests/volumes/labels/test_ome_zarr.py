@@ -10,7 +10,7 @@ import zarr
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.volumes import open_volume
-from sam2_core.volumes.labels import open_label_writer, open_labels
+from sam2_core.volumes.labels import ome_zarr, open_label_writer, open_labels
 from sam2_core.volumes.labels.colours import label_colours
 from sam2_core.volumes.labels.pyramid import reduced
 from tests.volumes.labels.random_labels import painted_stack
@@ -240,6 +240,23 @@ def test_no_two_frames_share_a_file(tmp_path):
     files = [path for path in (tmp_path / "a.zarr/0").rglob("*") if path.is_file() and path.name != "zarr.json"]
     # three frames of two shards each
     assert len(files) == 6
+
+
+def test_another_process_that_was_quicker(tmp_path, monkeypatch):
+    labels = painted_stack()
+    acquire = ome_zarr.DestinationLock.__init__
+
+    def slow(self, path, subject, wait=0.0):
+        monkeypatch.undo()
+        write_all(tmp_path / "a.zarr", labels)  # between the look and the lock
+        acquire(self, path, subject, wait)
+
+    monkeypatch.setattr(ome_zarr.DestinationLock, "__init__", slow)
+    with pytest.raises(DestinationExistsError, match="another process"):
+        open_label_writer(tmp_path / "a.zarr", length=4, frame_size=(40, 50))
+    with open_labels(tmp_path / "a.zarr") as stack:
+        assert np.array_equal(stack.read(0), labels[0])
+    write_all(tmp_path / "a.zarr", labels, overwrite=True)  # nothing holds the lock
 
 
 def test_a_url(tmp_path):
