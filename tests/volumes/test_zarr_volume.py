@@ -59,7 +59,9 @@ def test_what_we_write_is_ome_zarr(tmp_path, version):
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("how", ["folder", "string", "zip", "zipped folder", "memory", "file url", "group"])
+@pytest.mark.parametrize(
+    "how", ["folder", "string", "zip", "zipped folder", "zip url", "zipped folder url", "memory", "file url", "group"]
+)
 def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
     path = write_ome(tmp_path / "a.ome.zarr", version)
     source = path
@@ -70,7 +72,11 @@ def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
         with zipfile.ZipFile(source, "w") as archive:
             for file in path.rglob("*"):
                 if file.is_file():
-                    archive.write(file, file.relative_to(path if how == "zip" else tmp_path).as_posix())
+                    archive.write(file, file.relative_to(tmp_path if "folder" in how else path).as_posix())
+        if how.endswith("url"):
+            url = f"memory://test-{version}-{how.split()[0]}/a.ome.zarr.zip"
+            fsspec.filesystem("memory").pipe(url, source.read_bytes())
+            source = url
     elif how == "memory":
         source = f"memory://test-{version}/a.ome.zarr"
         fsspec.filesystem("memory").put(str(path), f"/test-{version}/a.ome.zarr", recursive=True)
