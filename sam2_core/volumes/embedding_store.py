@@ -9,6 +9,7 @@ and only chunks that were written exist. One entry is one file, which appears wh
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.embedding_store_hints import FrameHints
 from sam2_core.volumes.embedding_store_key import STORED_DTYPE, EmbeddingKey, FeatureSpace, feature_bytes
 from sam2_core.volumes.embedding_store_quota import EntryFiles, default_quota
@@ -93,13 +94,17 @@ class EmbeddingStore:
 
     Raises
     ------
-    InvalidInputError
-        ``quota_bytes`` is no positive number, or ``folder`` is a file or cannot be made.
+    InvalidInputError, InvalidTypeError
+        ``quota_bytes`` is no positive whole number, or ``folder`` is a file or cannot be made.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, quota_bytes: int | None = None) -> None:
-        if quota_bytes is not None and quota_bytes < 1:
-            raise InvalidInputError(f"quota_bytes is a positive number of bytes; got {quota_bytes}")
+        try:
+            quota = None if quota_bytes is None else operator.index(quota_bytes)
+        except TypeError:
+            raise InvalidTypeError(f"quota_bytes is a whole number of bytes; got {quota_bytes!r}") from None
+        if quota is not None and quota < 1:
+            raise InvalidInputError(f"quota_bytes is a positive number of bytes; got {quota}")
         self.folder = Path(folder) if folder is not None else embeddings_folder()
         self._entries_folder = self.folder / _LAYOUT
         try:
@@ -109,7 +114,7 @@ class EmbeddingStore:
                 f"{self.folder} cannot be used for the embedding store ({error}); name a folder that can be written "
                 "to, by folder= or the environment variable SAM2_LAB_EMBEDDINGS"
             ) from error
-        self.quota_bytes = default_quota(self._entries_folder) if quota_bytes is None else int(quota_bytes)
+        self.quota_bytes = default_quota(self._entries_folder) if quota is None else quota
         self._files = EntryFiles(self._entries_folder, self.quota_bytes)
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self._has_warned = False

@@ -8,6 +8,7 @@ from typing import Any
 
 from sam2_core.errors import InvalidInputError
 
+_AXES = tuple("tczyx")
 _AXIS_WORDS = {"time": "t", "channel": "c", "channels": "c", "ch": "c", "depth": "z"}
 
 
@@ -20,11 +21,13 @@ class OmeImage:
     paths : tuple of str
         Array of each resolution level, finest first.
     axes : str or None
-        Letters in the arrays' order; ``None`` where the version of the format did not name them.
+        Letters in the arrays' order; ``None`` where the version of the format did not name them, or named others.
     scales : tuple of tuple of float
         For each level, the physical size of a step along each dimension; empty where it is not given.
     units : dict of str to str
     channel_names : tuple of str
+    foreign_axes : tuple of str
+        Names of axes that are none of t, c, z, y, x.
     """
 
     paths: tuple[str, ...]
@@ -32,6 +35,7 @@ class OmeImage:
     scales: tuple[tuple[float, ...], ...]
     units: dict[str, str]
     channel_names: tuple[str, ...]
+    foreign_axes: tuple[str, ...] = ()
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any], name: str) -> OmeImage | None:
@@ -47,11 +51,10 @@ class OmeImage:
             return None
         try:
             multiscale = ome["multiscales"][0]
-            axes, units = _axes(multiscale.get("axes"), name)
+            axes, foreign, units = _axes(multiscale.get("axes"))
             datasets = multiscale["datasets"]
             paths = tuple(str(dataset["path"]) for dataset in datasets)
-            common = _scale(multiscale)
-            scales = tuple(_product(_scale(dataset), common) for dataset in datasets)
+            scales = tuple(combined_scale(dataset, multiscale) for dataset in datasets)
             channels = (ome.get("omero") or attributes.get("omero") or {}).get("channels") or ()
             names = tuple(str(one.get("label") or number) for number, one in enumerate(channels))
         except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -61,7 +64,7 @@ class OmeImage:
             ) from error
         if not paths:
             raise InvalidInputError(f"The OME-Zarr metadata of {name} list no resolution level.")
-        return cls(paths, axes, scales, units, names)
+        return cls(paths, axes, scales, units, names, foreign)
 
 
 def axis_letter(name: object) -> str:
@@ -70,23 +73,38 @@ def axis_letter(name: object) -> str:
     return _AXIS_WORDS.get(word, word)
 
 
-def _axes(axes: Sequence[Any] | None, name: str) -> tuple[str | None, dict[str, str]]:
+def described_axis(axis: Any) -> Mapping[str, Any]:
+    """What metadata say of an axis; versions up to 0.3 gave names alone."""
+    return axis if isinstance(axis, Mapping) else {"name": axis}
+
+
+def described_letter(axis: Mapping[str, Any]) -> str:
+    """Letter of an axis by its type where that says it, else by its name; the name where it is none of ours."""
+    known = {"channel": "c", "time": "t"}.get(str(axis.get("type")))
+    return known or axis_letter(axis["name"])
+
+
+def combined_scale(dataset: Mapping[str, Any], multiscale: Mapping[str, Any]) -> tuple[float, ...]:
+    """Size of a step along each dimension of a level: its own scale times that of all levels; empty where unknown."""
+    own, common = _scale(dataset), _scale(multiscale)
+    if not own or not common:
+        return own or common
+    return tuple(one * other for one, other in zip(own, common, strict=True))
+
+
+def _axes(axes: Sequence[Any] | None) -> tuple[str | None, tuple[str, ...], dict[str, str]]:
+    """Letters, names of the axes that have none, and units."""
     if axes is None:
-        return None, {}
-    letters, units = [], {}
-    for axis in axes:
-        # 0.3 gave names alone
-        described = axis if isinstance(axis, Mapping) else {"name": axis}
-        letter = "c" if described.get("type") == "channel" else axis_letter(described["name"])
-        letter = "t" if described.get("type") == "time" else letter
-        if letter not in tuple("tczyx"):
-            raise InvalidInputError(
-                f"{name} has an axis {described['name']!r}, which is none of t, c, z, y, x. Name its axes with axes=."
-            )
-        letters.append(letter)
-        if described.get("unit"):
-            units[letter] = str(described["unit"])
-    return "".join(letters), units
+        return None, (), {}
+    described = [described_axis(axis) for axis in axes]
+    letters = [described_letter(axis) for axis in described]
+    foreign = tuple(str(axis["name"]) for axis, letter in zip(described, letters, strict=True) if letter not in _AXES)
+    units = {
+        letter: str(axis["unit"])
+        for axis, letter in zip(described, letters, strict=True)
+        if axis.get("unit") and letter in _AXES
+    }
+    return None if foreign else "".join(letters), foreign, units
 
 
 def _scale(described: Mapping[str, Any]) -> tuple[float, ...]:
@@ -94,9 +112,3 @@ def _scale(described: Mapping[str, Any]) -> tuple[float, ...]:
         if transformation.get("type") == "scale" and "scale" in transformation:
             return tuple(float(step) for step in transformation["scale"])
     return ()
-
-
-def _product(first: tuple[float, ...], second: tuple[float, ...]) -> tuple[float, ...]:
-    if not first or not second:
-        return first or second
-    return tuple(one * other for one, other in zip(first, second, strict=True))

@@ -22,6 +22,9 @@ from sam2_core.volumes.volume import Volume
 _ORIENTATION_TAG = 0x0112
 _SIDEWAYS_ORIENTATIONS = (5, 6, 7, 8)
 
+# how Pillow calls what it would cut down to 8 bits -> channels that are no alpha
+_DEEP_PNG = {"RGB;16B": 3, "RGBA;16B": 3, "LA;16B": 1}
+
 # Pillow mode -> (mode to convert to, channels, dtype). Alpha is dropped, not blended: what lies under it is the data.
 _MODES: dict[str, tuple[str, int, str]] = {
     "1": ("L", 1, "uint8"),
@@ -37,7 +40,7 @@ class PictureVolume(Volume):
     """One picture read with Pillow: PNG, JPEG, BMP, WebP and whatever else Pillow reads.
 
     The orientation noted by a camera (EXIF) is applied, palettes and one-bit pictures become grey or colour values, and
-    an alpha channel is dropped.
+    an alpha channel is dropped. PNGs keep their 16 bits, in colours too, which Pillow would halve.
 
     Parameters
     ----------
@@ -57,11 +60,15 @@ class PictureVolume(Volume):
         self._stamp = FileStamp.of(source) if isinstance(source, Path) else None
         # the header is enough, except that PNG keeps its orientation after the pixels
         with self._opened() as picture, self._decoding():
+            # looking for an orientation may decode the pixels, after which the depth is forgotten
+            self._deep_channels = 0 if isinstance(source, Image.Image) else _deep_png_channels(picture)
             width, height = picture.size
             if picture.getexif().get(_ORIENTATION_TAG, 1) in _SIDEWAYS_ORIENTATIONS:
                 width, height = height, width
             mode = picture.mode
-        self._target_mode, channel_count, dtype = _target(mode)
+        self._target_mode, channel_count, dtype = (
+            ("", self._deep_channels, "uint16") if self._deep_channels else _target(mode)
+        )
         is_colour = channel_count == 3
         super().__init__(
             name=self._label,
@@ -83,11 +90,22 @@ class PictureVolume(Volume):
         if self._stamp is not None:
             self._stamp.check()
         with self._opened() as picture, self._decoding():
+            if self._deep_channels:
+                return self._deep_array(picture)
             upright = ImageOps.exif_transpose(picture)
             if self._target_mode and upright.mode != self._target_mode:
                 upright = upright.convert(self._target_mode)
             pixels: NDArray[Any] = np.asarray(upright).astype(self.dtype, copy=False)
         return pixels
+
+    def _deep_array(self, picture: Image.Image) -> NDArray[Any]:
+        from imagecodecs import png_decode
+
+        picture.load()  # damage is told as for any other picture, and PNG keeps its orientation after the pixels
+        orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+        encoded = self._source if isinstance(self._source, bytes) else Path(str(self._source)).read_bytes()
+        pixels = _upright(np.asarray(png_decode(encoded)), orientation)
+        return np.ascontiguousarray(pixels[..., 0] if self._deep_channels == 1 else pixels[..., :3])
 
     def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
         pixels = self.as_array()
@@ -124,6 +142,21 @@ class PictureVolume(Volume):
                 f"{self._label} cannot be decoded ({error}). The file seems to be cut short or damaged; copy or "
                 "download it again."
             ) from error
+
+
+def _deep_png_channels(picture: Image.Image) -> int:
+    """Channels, but alpha, of a PNG with several of 16 bits; 0 for any other picture."""
+    tiles = getattr(picture, "tile", None)
+    return _DEEP_PNG.get(str(tiles[0][3]), 0) if picture.format == "PNG" and tiles else 0
+
+
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn pixels (y, x, …) as EXIF says."""
+    if orientation >= _SIDEWAYS_ORIENTATIONS[0]:
+        pixels = pixels.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return pixels[rows, columns]
 
 
 def _target(mode: str) -> tuple[str, int, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
     from sam2_core.volumes.volume import Volume
@@ -29,6 +30,15 @@ class OpenOptions:
     axes: str | Sequence[str] | None = None
     level: int | None = None
     series: int | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.level is not None:
+            try:
+                operator.index(self.level)
+            except TypeError:
+                raise InvalidTypeError(
+                    f"level must be a whole number, 0 for the finest resolution; got {self.level!r}."
+                ) from None
 
     def require_single(self, name: str) -> None:
         """Refuse a level or a series of a source that has one of each."""

@@ -95,7 +95,7 @@ def open_volume(
         a zip file or anything fsspec has an address for (``s3://…``, ``https://…``, ``memory://…``); a TIFF, OME-TIFF,
         BigTIFF or ImageJ stack; a folder of pictures, in natural order; a picture; a video, frame by frame exactly; the
         bytes of such a file; a list of pictures or of their paths; CZI, ND2 and LIF where bioio is installed. A volume
-        that is already open is returned as it is.
+        that is already open is returned as it is, or, with `channels`, a view of it.
     axes : str, optional
         A letter for each dimension in the source's own order, such as ``"tzyx"``: t time, c channel, z depth, y rows,
         x columns. Needed where the source does not name its axes; corrects them where it names them wrong.
@@ -138,16 +138,19 @@ def open_volume(
     (10, 48)
     """
     volume = open_unnamed(source, axes=axes, level=level, series=series)
-    if volume.guessed_axis:
-        volume.close()
-        raise _ambiguous(volume)
+    try:
+        _require_named(volume)
+        steps = _checked_scale(scale, volume, is_open_already=volume is source) if scale is not None else {}
+        numbers = volume.channel_numbers(channels)
+    except BaseException:
+        if volume is not source:
+            volume.close()
+        raise
     if strict:
         volume.refuse_missing()
-    if channels is not None:
-        numbers = volume.channel_numbers(channels)
-        volume = ChosenChannels(volume, numbers) if "c" in volume.axes else volume
-    if scale is not None:
-        volume.scale |= _checked_scale(scale, volume)
+    if channels is not None and "c" in volume.axes:
+        volume = ChosenChannels(volume, numbers)
+    volume.scale |= steps
     return volume
 
 
@@ -160,6 +163,8 @@ def open_unnamed(
 ) -> Volume:
     """Open a source whose axes may be a guess (``volume.guessed_axis``); see :func:`open_volume`."""
     if isinstance(source, Volume):
+        if (axes, level, series) != (None, None, None):
+            raise _open_already(source, "its axes, level and series are")
         return source
     found = _located(source)
     chosen = _best_reader(found)
@@ -225,7 +230,15 @@ def _unreadable(source: Any) -> InvalidInputError | InvalidTypeError:
     return InvalidTypeError(f"Cannot read an image from {type(source).__name__}. Expected {SUPPORTED}.")
 
 
-def _ambiguous(volume: Volume) -> InvalidInputError:
+def _open_already(volume: Volume, chosen: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{volume.name} is open already, so {chosen} chosen. Pass what it was opened from, or leave them out."
+    )
+
+
+def _require_named(volume: Volume) -> None:
+    if not volume.guessed_axis:
+        return
     guess = volume.guessed_axis
     stored = guess + ("yxc" if volume.colour else "cyx" if "c" in volume.axes else "yx")
     sizes = [volume.sizes[axis] for axis in stored]
@@ -233,15 +246,24 @@ def _ambiguous(volume: Volume) -> InvalidInputError:
         choices = [axes for axes in axes_candidates(sizes) if axes.endswith("yx")]
     else:
         choices = [axis + stored[1:] for axis in "zt"]
-    return unknown_axes(volume.name, sizes, choices)
+    raise unknown_axes(volume.name, sizes, choices)
 
 
-def _checked_scale(scale: Mapping[str, float] | Sequence[float], volume: Volume) -> dict[str, float]:
+def _checked_scale(
+    scale: Mapping[str, float] | Sequence[float], volume: Volume, *, is_open_already: bool
+) -> dict[str, float]:
+    if is_open_already:
+        raise _open_already(volume, "its scale is")
     steps: Mapping[str, float]
+    try:
+        values = [float(step) for step in (scale.values() if isinstance(scale, Mapping) else scale)]
+    except (TypeError, ValueError):
+        raise InvalidTypeError(
+            f'scale must be positive numbers, such as {{"z": 2.0}} or (z, y, x); got {scale!r}.'
+        ) from None
     if isinstance(scale, Mapping):
-        steps = scale
+        steps = dict(zip(scale, values, strict=True))
     else:
-        values = list(scale)
         axes = volume.axes.replace("c", "")
         if not 1 <= len(values) <= len(axes):
             raise InvalidInputError(f"scale needs one number for each of the last axes of {axes}; got {scale!r}.")
@@ -251,4 +273,4 @@ def _checked_scale(scale: Mapping[str, float] | Sequence[float], volume: Volume)
             raise InvalidInputError(
                 f"scale gives positive numbers for axes of {volume.name} ({', '.join(volume.axes)}); got {scale!r}."
             )
-    return {axis: float(step) for axis, step in steps.items()}
+    return dict(steps)

@@ -323,20 +323,25 @@ class Volume(ABC):
 
         Raises
         ------
-        InvalidInputError
-            None given, or no such channel.
+        InvalidInputError, InvalidTypeError
+            None given, no such channel, or neither a number nor a name.
         """
         count = self.sizes.get("c", 1)
         if channels is None:
             return tuple(range(count))
-        given = (channels,) if isinstance(channels, int | str) else tuple(channels)
         numbers = []
-        for channel in given:
-            if isinstance(channel, str):
-                number = self.channel_names.index(channel) if channel in self.channel_names else -1
-            else:
-                number = operator.index(channel)
-            numbers.append(number)
+        try:
+            given = (channels,) if isinstance(channels, int | str) else tuple(channels)
+            for channel in given:
+                if isinstance(channel, str):
+                    number = self.channel_names.index(channel) if channel in self.channel_names else -1
+                else:
+                    number = operator.index(channel)
+                numbers.append(number)
+        except TypeError:
+            raise InvalidTypeError(
+                f'channels must be whole numbers or names, such as [0, 2] or ["nuclei"]; got {channels!r}.'
+            ) from None
         if not numbers or not all(0 <= number < count for number in numbers):
             names = "" if self.channel_names[0] == "0" else f" ({', '.join(self.channel_names)})"
             raise InvalidInputError(

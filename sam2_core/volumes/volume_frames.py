@@ -261,6 +261,11 @@ def _chosen_axis(volume: Volume, along: str | None, at: Mapping[str, int], plane
     sizes = volume.sizes
     others = [axis for axis in volume.axes if axis != "c" and axis not in plane]
     fixed: dict[str, int] = {}
+    given: object = at  # callers need not have heeded the types
+    if not isinstance(given, Mapping) or not all(isinstance(letter, str) for letter in given):
+        raise InvalidTypeError(f'at must map axes to positions, such as {{"t": 3}}; got {at!r}.')
+    if along is not None and not isinstance(along, str):
+        raise InvalidTypeError(f'The axis to count frames along must be a letter, such as "z"; got {along!r}.')
     for letter, position in at.items():
         axis = letter.casefold()
         if axis not in others or (along and axis == along.casefold()):

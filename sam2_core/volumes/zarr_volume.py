@@ -16,13 +16,14 @@ from sam2_core.volumes.array_volume import ArrayVolume
 from sam2_core.volumes.file_stamp import FileStamp
 from sam2_core.volumes.ome_zarr import OmeImage, axis_letter
 from sam2_core.volumes.reader import OpenOptions
-from sam2_core.volumes.source import is_url, missing_url_package
+from sam2_core.volumes.source import is_url, missing_url_package, named_suffix
 from sam2_core.volumes.volume import Volume
 
 if TYPE_CHECKING:
     import zarr
 
 _METADATA_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+_ZIP_SUFFIXES = (".zip", ".ozx")
 _LISTED = 12
 
 
@@ -130,7 +131,7 @@ class ZarrReader:
         if source.is_dir():
             is_zarr = any((source / name).exists() for name in _METADATA_FILES)
             return 2 if is_zarr or source.suffix.casefold() == ".zarr" else 0
-        return 2 if source.suffix.casefold() in (".zip", ".ozx") else 0
+        return 2 if source.suffix.casefold() in _ZIP_SUFFIXES else 0
 
     def open(self, source: Any, options: OpenOptions) -> Volume:
         """Open an array, or one resolution level of an image."""
@@ -174,6 +175,11 @@ def _volume(node: Any, name: str, address: str, options: OpenOptions, closes: An
             f"{name} names an array {image.paths[number]!r} for level {number}, which is not there. The copy is "
             "incomplete."
         )
+    if image.foreign_axes and options.axes is None:
+        raise InvalidInputError(
+            f"{name} has an axis {image.foreign_axes[0]!r}, which is none of t, c, z, y, x. Say what its {array.ndim} "
+            f'dimensions {tuple(array.shape)} are, such as axes="{"tczyx"[-array.ndim :]}".'
+        )
     letters = options.axes or image.axes or ("tczyx" if array.ndim == 5 else None)
     scale = {}
     if letters is not None and len(image.scales[number]) == len(letters):
@@ -215,6 +221,7 @@ def _child(group: Any, name: str, series: int | str | None) -> Any:
 
 def _opened(source: Path | str) -> tuple[Any, Any]:
     import zarr
+    from fsspec.core import url_to_fs
     from zarr.errors import BaseZarrError
 
     closes = None
@@ -227,6 +234,11 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
             return zarr.open(store, mode="r", path=inside), closes
         elif isinstance(source, Path):
             store = zarr.storage.LocalStore(source, read_only=True)
+        elif named_suffix(source) in _ZIP_SUFFIXES and "::" not in source:
+            chained = f"zip://::{source}"
+            inside = _folder_in(url_to_fs(chained)[0].find(""))
+            store = zarr.storage.FsspecStore.from_url(chained, read_only=True)
+            return zarr.open(store, mode="r", path=inside), closes
         else:
             store = zarr.storage.FsspecStore.from_url(source, read_only=True)
         return zarr.open(store, mode="r"), closes

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import zarr
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.embedding_store import EmbeddingStore, embeddings_folder
 from sam2_core.volumes.embedding_store_key import FeatureSpace
@@ -202,6 +202,9 @@ def test_bad_input_is_refused(tmp_path: Path, store: EmbeddingStore) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="quota_bytes"):
         EmbeddingStore(tmp_path, quota_bytes=0)
+    for quota in ("1GB", 1.5):
+        with pytest.raises(InvalidTypeError, match="whole number of bytes"):
+            EmbeddingStore(tmp_path, quota_bytes=quota)
     with pytest.raises(InvalidInputError, match="SAM2_LAB_EMBEDDINGS"):
         EmbeddingStore(tmp_path / "file" / "store")
     with pytest.raises(InvalidInputError, match="float32"):

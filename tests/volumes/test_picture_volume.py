@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.volumes import open_frames, open_volume
@@ -64,14 +67,40 @@ def test_sixteen_bit_png_is_scaled_by_percentiles(tmp_path):
     assert stack.contrast_limits.low == (np.percentile(deep, 1),)
 
 
+@pytest.mark.parametrize("channel_count", [2, 3, 4])
+@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
+def test_sixteen_bits_of_colours_and_beside_alpha_are_kept(tmp_path, channel_count, orientation):
+    deep = generator.integers(0, 2**16, (12, 17, channel_count)).astype(np.uint16)
+    encoded = imagecodecs.png_encode(deep)
+    if orientation is not None:
+        tiff = b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+        chunk = b"eXIf" + tiff
+        encoded = (
+            encoded[:33] + struct.pack(">I", len(tiff)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + encoded[33:]
+        )
+    (tmp_path / "a.png").write_bytes(encoded)
+    exif = Image.Exif()
+    exif[0x0112] = orientation or 1
+    numbers = Image.fromarray(np.arange(12 * 17, dtype=np.int32).reshape(12, 17))
+    numbers.info["exif"] = exif.tobytes()
+    places = np.asarray(ImageOps.exif_transpose(numbers))
+    expected = deep.reshape(-1, channel_count)[places]
+    expected = expected[..., 0] if channel_count == 2 else np.moveaxis(expected[..., :3], -1, 0)
+    for source in (tmp_path / "a.png", encoded):
+        with open_volume(source) as volume:
+            assert volume.dtype == np.uint16
+            assert np.array_equal(volume.read(), expected)
+    (tmp_path / "b.png").write_bytes(encoded[: len(encoded) // 2])
+    with pytest.raises(InvalidInputError, match="cut short or damaged"):
+        open_volume(tmp_path / "b.png").read()
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_camera_s_orientation_is_applied(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path, "a.png", Image.fromarray(RGB), exif=exif)
     with Image.open(path) as picture:
-        from PIL import ImageOps
-
         expected = np.asarray(ImageOps.exif_transpose(picture))
     stack = open_frames(path)
     assert stack.frame_size == expected.shape[:2]

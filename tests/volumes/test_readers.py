@@ -74,6 +74,32 @@ def test_an_open_volume_is_returned_as_it_is():
     assert open_frames(volume).volume is volume
 
 
+@pytest.mark.parametrize("options", [{"axes": "tyx"}, {"level": 1}, {"series": 0}, {"scale": {"z": 9.0}}])
+def test_an_open_volume_is_not_changed(options):
+    with open_volume(PIXELS, axes="zyx", scale={"z": 2.0}) as volume:
+        with pytest.raises(InvalidInputError, match="open already"):
+            open_volume(volume, **options)
+        assert volume.scale == {"z": 2.0}
+        assert np.array_equal(volume.read(), PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"level": "1"}, "level must be a whole number"),
+        ({"scale": "abc"}, "scale must be positive numbers"),
+        ({"scale": {"z": None}}, "scale must be positive numbers"),
+        ({"scale": 2.0}, "scale must be positive numbers"),
+        ({"axes": 3}, "axes must be letters"),
+        ({"channels": 1.5}, "channels"),
+        ({"channels": [None]}, "channels"),
+    ],
+)
+def test_options_of_the_wrong_type(options, message):
+    with pytest.raises(InvalidTypeError, match=message):
+        open_volume(PIXELS, **{"axes": "zyx", **options})
+
+
 @pytest.mark.parametrize("scale", [{"z": 2.0, "x": 0.5}, (2.0, 1.0, 0.5)])
 def test_scale_may_be_given(scale):
     volume = open_volume(PIXELS, axes="zyx", scale=scale)

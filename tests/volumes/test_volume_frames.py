@@ -311,3 +311,11 @@ def test_a_broken_chunk_names_frame_and_array_and_spoils_no_other(tmp_path):
 def test_given_budgets_are_checked():
     with pytest.raises(InvalidInputError, match="budget_bytes"):
         open_volume(PIXELS, axes="zyx").stack(budget_bytes=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"along": 0}, "letter"), ({"at": 3}, "at must map"), ({"at": {0: 1}}, "at must map")]
+)
+def test_choices_of_the_wrong_type(options, message):
+    with pytest.raises(InvalidTypeError, match=message):
+        open_volume(PIXELS, axes="zyx").stack(**options)

@@ -59,7 +59,9 @@ def test_what_we_write_is_ome_zarr(tmp_path, version):
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("how", ["folder", "string", "zip", "zipped folder", "memory", "file url", "group"])
+@pytest.mark.parametrize(
+    "how", ["folder", "string", "zip", "zipped folder", "zip url", "zipped folder url", "memory", "file url", "group"]
+)
 def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
     path = write_ome(tmp_path / "a.ome.zarr", version)
     source = path
@@ -70,7 +72,11 @@ def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
         with zipfile.ZipFile(source, "w") as archive:
             for file in path.rglob("*"):
                 if file.is_file():
-                    archive.write(file, file.relative_to(path if how == "zip" else tmp_path).as_posix())
+                    archive.write(file, file.relative_to(tmp_path if "folder" in how else path).as_posix())
+        if how.endswith("url"):
+            url = f"memory://test-{version}-{how.split()[0]}/a.ome.zarr.zip"
+            fsspec.filesystem("memory").pipe(url, source.read_bytes())
+            source = url
     elif how == "memory":
         source = f"memory://test-{version}/a.ome.zarr"
         fsspec.filesystem("memory").put(str(path), f"/test-{version}/a.ome.zarr", recursive=True)
@@ -271,3 +277,18 @@ def test_values_that_are_no_intensities_are_refused(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", shape=(8, 8), chunks=(8, 8), dtype="c8")
     with pytest.raises(TypeError, match="complex64"):
         open_volume(tmp_path / "a.zarr")
+
+
+def test_an_axis_of_no_letter_has_to_be_named(tmp_path):
+    angles = [{"name": "angle", "type": "space"}, *AXES[-3:]]
+    path = tmp_path / "angles.zarr"
+    group = zarr.create_group(path, zarr_format=3)
+    scale = [{"type": "scale", "scale": [1.0, 2.0, 0.5, 0.5]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": angles, "datasets": datasets}]}
+    group.create_array("0", data=PIXELS[:, 0])
+    with pytest.raises(InvalidInputError, match=r"'angle', which is none of t, c, z, y, x.*axes=\"czyx\""):
+        open_volume(path)
+    with open_volume(path, axes="tzyx") as volume:
+        assert (volume.axes, volume.scale["z"]) == ("tzyx", 2.0)
+        assert np.array_equal(volume.read(), PIXELS[:, 0])

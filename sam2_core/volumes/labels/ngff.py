@@ -6,8 +6,8 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import zarr
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.labels.layout import LabelLayout
+from sam2_core.volumes.ome_zarr import combined_scale, described_axis, described_letter
 
 _INNER, _SHARD, _SMALLEST = 512, 2048, 256
 
@@ -84,23 +85,29 @@ class Multiscale:
     axes: tuple[dict[str, Any], ...]
     datasets: tuple[dict[str, Any], ...]
     name: str | None = None
+    transforms: tuple[dict[str, Any], ...] = ()
 
     @property
     def letters(self) -> str:
-        """The axes as letters, such as "tczyx"."""
-        return "".join(str(axis["name"]) for axis in self.axes)
+        """The axes as letters, such as "tczyx", whatever they are called."""
+        return axes_letters(self.axes)
 
     def scale(self, axis: str) -> float:
         """Physical size of a pixel of the largest level along an axis, 1.0 where unknown."""
         number = self.letters.find(axis)
-        for transform in self.datasets[0].get("coordinateTransformations") or ():
-            if transform.get("type") == "scale" and number >= 0:
-                return float(transform["scale"][number]) or 1.0
-        return 1.0
+        steps = combined_scale(self.datasets[0], {"coordinateTransformations": self.transforms})
+        return steps[number] or 1.0 if steps and number >= 0 else 1.0
 
     def unit(self, axis: str) -> str | None:
         """Unit along an axis."""
-        return next((one.get("unit") for one in self.axes if one["name"] == axis), None)
+        number = self.letters.find(axis)
+        return self.axes[number].get("unit") if number >= 0 else None
+
+
+def axes_letters(axes: Sequence[Mapping[str, Any]]) -> str:
+    """One letter for each axis; "?" for those that are none of t, c, z, y, x."""
+    letters = (described_letter(axis) for axis in axes)
+    return "".join(letter if letter in tuple("tczyx") else "?" for letter in letters)
 
 
 def ngff_attributes(group: zarr.Group) -> tuple[str, Mapping[str, Any]]:
@@ -125,11 +132,10 @@ def multiscale(group: zarr.Group, name: str) -> Multiscale | None:
         return None
     try:
         first = attributes["multiscales"][0]
-        axes = tuple(
-            dict(axis) if isinstance(axis, Mapping) else {"name": str(axis)}
-            for axis in first.get("axes") or [{"name": letter} for letter in "tczyx"]
-        )
-        found = Multiscale(version, axes, tuple(dict(level) for level in first["datasets"]), first.get("name"))
+        axes = tuple(dict(described_axis(axis)) for axis in first.get("axes") or "tczyx")
+        transforms = tuple(dict(transform) for transform in first.get("coordinateTransformations") or ())
+        levels = tuple(dict(level) for level in first["datasets"])
+        found = Multiscale(version, axes, levels, first.get("name"), transforms)
         complete = (
             found.datasets and all("path" in level for level in found.datasets) and {"y", "x"} <= set(found.letters)
         )
@@ -165,6 +171,8 @@ class LabelPlan:
         Positions on the other axes.
     in_image : bool
         Whether the store holds the image.
+    transforms : list of dict
+        Of all levels, besides their own.
     """
 
     version: str
@@ -173,11 +181,12 @@ class LabelPlan:
     frame_axis: str
     fixed: dict[str, int]
     in_image: bool
+    transforms: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def letters(self) -> str:
         """The axes as letters."""
-        return "".join(str(axis["name"]) for axis in self.axes)
+        return axes_letters(self.axes)
 
     @property
     def position(self) -> str:
@@ -210,17 +219,19 @@ class LabelPlan:
             chunks=chunks,
             shards=shards,
             fill_value=0,
-            dimension_names=tuple(self.letters),
+            dimension_names=tuple(str(axis["name"]) for axis in self.axes),
         )
 
     def attributes(self, name: str, image_label: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes of the label group."""
-        scale = {
+        scale: dict[str, Any] = {
             "name": name,
             "axes": list(self.axes),
             "datasets": [{"path": level.path, "coordinateTransformations": level.transforms} for level in self.levels],
             "type": "mode",
         }
+        if self.transforms:
+            scale["coordinateTransformations"] = self.transforms
         if self.version == "0.4":
             return {
                 "multiscales": [{"version": "0.4", **scale}],
@@ -261,7 +272,7 @@ def plan_in_image(
     """
     kept = [number for number, letter in enumerate(scales.letters) if letter != "c"]
     axes = tuple(scales.axes[number] for number in kept)
-    letters = "".join(str(axis["name"]) for axis in axes)
+    letters = axes_letters(axes)
     if not letters.endswith("yx"):
         raise InvalidInputError(f"{name}: the image has axes {scales.letters}; labels need y and x as its last ones.")
     levels: list[LevelPlan] = []
@@ -269,14 +280,9 @@ def plan_in_image(
         array = image.get(str(level["path"]))
         if not isinstance(array, zarr.Array) or array.ndim != len(scales.axes):
             raise InvalidInputError(f"{name}: the image lacks its level {level['path']}, or its axes do not fit.")
-        transforms = [
-            {
-                "type": transform["type"],
-                transform["type"]: [transform[transform["type"]][number] for number in kept],
-            }
-            for transform in level.get("coordinateTransformations") or ()
-            if transform.get("type") in ("scale", "translation") and transform["type"] in transform
-        ] or [{"type": "scale", "scale": [1.0] * len(kept)}]
+        transforms = _kept_transforms(level.get("coordinateTransformations") or (), kept) or [
+            {"type": "scale", "scale": [1.0] * len(kept)}
+        ]
         levels.append(LevelPlan(str(len(levels)), tuple(array.shape[number] for number in kept), transforms))
     sizes = dict(zip(letters, levels[0].shape, strict=True))
     outer = [letter for letter in letters if letter not in "yx"]
@@ -306,7 +312,18 @@ def plan_in_image(
             f"{(layout.length, *layout.frame_size)}. Labels in an image's own store must match it; write them to a "
             "store of their own."
         )
-    return LabelPlan(scales.version, axes, tuple(levels), frame_axis, fixed, in_image=True)
+    common = _kept_transforms(scales.transforms, kept)
+    return LabelPlan(scales.version, axes, tuple(levels), frame_axis, fixed, in_image=True, transforms=common)
+
+
+def _kept_transforms(transforms: Sequence[Mapping[str, Any]], kept: Sequence[int]) -> list[dict[str, Any]]:
+    """Scales and translations of the image along the axes that its labels have too."""
+    return [
+        {"type": kind, kind: [transform[kind][number] for number in kept]}
+        for transform in transforms
+        for kind in ("scale", "translation")
+        if transform.get("type") == kind and kind in transform
+    ]
 
 
 @contextlib.contextmanager

@@ -85,6 +85,10 @@ class OmeZarrLabelWriter(LabelWriter):
         lock_path = place.lock_path(place.name)
         self._hold = DestinationLock(lock_path, name) if lock_path is not None else None
         try:
+            if existing is None and place.group(place.path) is not None:
+                raise DestinationExistsError(  # noqa: TRY301  as any other error it lets go of the lock
+                    f"{name} was made by another process a moment ago. Open it again, with resume=True to continue it."
+                )
             self._group = self._opened(existing if not overwrite else None)
         except BaseException:
             self._release()

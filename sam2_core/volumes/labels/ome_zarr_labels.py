@@ -1,4 +1,4 @@
-"""Label images read from OME-Zarr, versions 0.4 and 0.5, or from plain zarr arrays."""
+"""Label images read from OME-Zarr, versions 0.4 and 0.5, and plain zarr arrays."""
 
 from __future__ import annotations
 
@@ -107,6 +107,14 @@ def _label_group(name: str) -> zarr.Group:
     if "multiscales" in attributes and "/labels/" in name.replace("\\", "/"):
         return group  # called labels by where it lies, as by some writers
     raise InvalidInputError(f"{name} has no label images (nothing is listed in its labels group).")
+
+
+def plain_array(name: str) -> zarr.Array[Any] | None:
+    """Open a zarr array that is not in a group's metadata, such as one level of an image; None where there is none."""
+    try:
+        return zarr.open_array(name, mode="r")
+    except (FileNotFoundError, zarr.errors.BaseZarrError):
+        return None
 
 
 def _opened(name: str) -> zarr.Group:

@@ -164,7 +164,7 @@ def open_labels(
     ----------
     source : str, path, array or LabelStack
         Anything :func:`open_label_writer` writes, its unfinished parts, an OME-Zarr image that has one label image, or
-        an array (frame, y, x) or (y, x): numpy, dask, zarr.
+        an array (frame, y, x) or (y, x): numpy, dask, zarr, or the path or URL of a zarr array.
     format : str, optional
         Where the name and the content do not say it.
     axis, at : optional
@@ -196,8 +196,12 @@ def open_labels(
     path = Path(name)
     positions = _checked_positions(at)
     if chosen.name == "ome-zarr":
-        from sam2_core.volumes.labels.ome_zarr_labels import OmeZarrLabels
+        from sam2_core.volumes.labels.ome_zarr_labels import OmeZarrLabels, plain_array
 
+        array = plain_array(name)
+        if array is not None:
+            _refuse(positions, chosen)
+            return ArrayLabels(array, name=name, axis=axis or "frame")
         return OmeZarrLabels(name, axis=axis, at=positions)
     if chosen.name == "tiff":
         from sam2_core.volumes.labels.tiff import TiffLabels

@@ -47,21 +47,19 @@ class PartWriter(LabelWriter):
         self.destination = destination
         self.metadata = metadata
         self._finished: LabelStack | None = None
-        part_exists, finished_exists = self._part_exists(), destination.exists()
-        if not (overwrite or resume) and (part_exists or finished_exists):
-            what = "exists already" if finished_exists else "is unfinished: frames of an earlier run are there"
-            raise DestinationExistsError(
-                f"{destination} {what}. Continue it with resume=True, replace it with overwrite=True, or choose "
-                "another destination."
-            )
-        if finished_exists and overwrite:
+        is_new = not (overwrite or resume)
+        if is_new:
+            self._require_absent()
+        if overwrite and destination.exists():
             self._require_replaceable()
         self._hold = DestinationLock(destination.with_name(destination.name + ".lock"), str(destination))
         self._part_open = False
         try:
-            if resume and part_exists:
+            if is_new:
+                self._require_absent()  # another process may have finished it before the lock was ours
+            if resume and self._part_exists():
                 existing = self._part_layout()
-            elif resume and finished_exists:
+            elif resume and destination.exists():
                 self._finished = self._open_finished()
                 existing = self._finished.layout
             else:
@@ -86,6 +84,15 @@ class PartWriter(LabelWriter):
                 self._finished.close()
             self._hold.release()
             raise
+
+    def _require_absent(self) -> None:
+        is_finished = self.destination.exists()
+        if is_finished or self._part_exists():
+            what = "exists already" if is_finished else "is unfinished: frames of an earlier run are there"
+            raise DestinationExistsError(
+                f"{self.destination} {what}. Continue it with resume=True, replace it with overwrite=True, or choose "
+                "another destination."
+            )
 
     @abstractmethod
     def _part_exists(self) -> bool:
@@ -129,7 +136,8 @@ class PartWriter(LabelWriter):
 
     def _require_labels(self) -> None:
         try:
-            self._open_finished().close()
+            with self._open_finished() as found:
+                found.read(0)  # some programs save labels as floats: only their values tell
         except (InvalidInputError, InvalidTypeError) as error:
             raise InvalidInputError(
                 f"{self.destination} is not replaced, since it holds no labels of this format ({error}) Choose another "

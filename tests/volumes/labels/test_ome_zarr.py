@@ -9,7 +9,8 @@ import yaozarrs
 import zarr
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
-from sam2_core.volumes.labels import open_label_writer, open_labels
+from sam2_core.volumes import open_volume
+from sam2_core.volumes.labels import ome_zarr, open_label_writer, open_labels
 from sam2_core.volumes.labels.colours import label_colours
 from sam2_core.volumes.labels.pyramid import reduced
 from tests.volumes.labels.random_labels import painted_stack
@@ -140,6 +141,34 @@ def test_labels_that_do_not_fit_the_image(tmp_path, options, message):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_an_image_whose_axes_have_other_names_and_whose_levels_share_a_scale(tmp_path, version):
+    path = make_image(tmp_path / "image.zarr", "tczyx", (2, 3, 4, 40, 50), version)
+    group = zarr.open_group(path)
+    attributes = attributes_of(group)
+    scales = attributes["multiscales"][0]
+    for axis, name in zip(scales["axes"], ("time", "channel", "Z", "Y", "X"), strict=True):
+        axis["name"] = name
+    scales["coordinateTransformations"] = [
+        {"type": "scale", "scale": [30.0, 1.0, 3.0, 1.0, 1.0]},
+        {"type": "translation", "translation": [1.0, 2.0, 3.0, 4.0, 5.0]},
+    ]
+    group.attrs.update({"multiscales": [scales]} if version == "0.4" else {"ome": attributes})
+    labels = painted_stack()
+    write_all(f"{path}/labels/cells", labels, at={"t": 1})
+    written = attributes_of(zarr.open_group(f"{path}/labels/cells", mode="r"))["multiscales"][0]
+    assert [axis["name"] for axis in written["axes"]] == ["time", "Z", "Y", "X"]
+    assert written["coordinateTransformations"] == [
+        {"type": "scale", "scale": [30.0, 3.0, 1.0, 1.0]},
+        {"type": "translation", "translation": [1.0, 3.0, 4.0, 5.0]},
+    ]
+    with open_volume(path) as image, open_labels(f"{path}/labels/cells", at={"t": 1}) as stack:
+        assert stack.spacing == image.stack("z", {"t": 0}).spacing == (6.0, 0.5, 0.5)
+        assert stack.axis == "z"
+        for index, frame in enumerate(labels):
+            assert np.array_equal(stack.read(index), frame)
+
+
 def test_a_plane_image(tmp_path):
     image = make_image(tmp_path / "image.zarr", "cyx", (2, 40, 50))
     labels = painted_stack(1)
@@ -211,6 +240,23 @@ def test_no_two_frames_share_a_file(tmp_path):
     files = [path for path in (tmp_path / "a.zarr/0").rglob("*") if path.is_file() and path.name != "zarr.json"]
     # three frames of two shards each
     assert len(files) == 6
+
+
+def test_another_process_that_was_quicker(tmp_path, monkeypatch):
+    labels = painted_stack()
+    acquire = ome_zarr.DestinationLock.__init__
+
+    def slow(self, path, subject, wait=0.0):
+        monkeypatch.undo()
+        write_all(tmp_path / "a.zarr", labels)  # between the look and the lock
+        acquire(self, path, subject, wait)
+
+    monkeypatch.setattr(ome_zarr.DestinationLock, "__init__", slow)
+    with pytest.raises(DestinationExistsError, match="another process"):
+        open_label_writer(tmp_path / "a.zarr", length=4, frame_size=(40, 50))
+    with open_labels(tmp_path / "a.zarr") as stack:
+        assert np.array_equal(stack.read(0), labels[0])
+    write_all(tmp_path / "a.zarr", labels, overwrite=True)  # nothing holds the lock
 
 
 def test_a_url(tmp_path):

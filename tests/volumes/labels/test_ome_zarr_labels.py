@@ -71,3 +71,15 @@ def test_what_is_no_label_image(tmp_path):
 def make_labels(folder):
     write_all(folder / "b.zarr", painted_stack())
     return folder / "b.zarr"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_plain_zarr_array(tmp_path, zarr_format):
+    labels = painted_stack()
+    zarr.create_array(tmp_path / "a.zarr", data=labels.astype(np.uint16), chunks=(1, 20, 20), zarr_format=zarr_format)
+    with open_labels(tmp_path / "a.zarr", axis="z") as stack:
+        assert (len(stack), stack.axis) == (len(labels), "z")
+        for index, frame in enumerate(labels):
+            assert np.array_equal(stack.read(index), frame)
+    with pytest.raises(InvalidInputError, match="no place"):
+        open_labels(tmp_path / "a.zarr", at={"t": 1})

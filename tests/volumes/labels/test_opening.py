@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, WriteError
-from sam2_core.volumes.labels import FORMATS, open_label_writer, open_labels
+from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, WriteError
+from sam2_core.volumes.labels import FORMATS, open_label_writer, open_labels, part_writer
 
 STACK = {"length": 2, "frame_size": (3, 4)}
 
@@ -79,7 +79,7 @@ def make_photo(path):
 
 
 def make_intensities(path):
-    tifffile.imwrite(path, np.zeros((2, 3, 4), np.float32), photometric="minisblack")
+    tifffile.imwrite(path, np.full((2, 3, 4), 0.5, np.float32), photometric="minisblack")
 
 
 def make_text(path):
@@ -133,6 +133,23 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     for name in ("file/a.tif", "file/a.json", "file/a.zarr"):
         with pytest.raises(WriteError, match="could not be written"):
             open_label_writer(tmp_path / name, **STACK)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.json", "a.zip", "01_RES"])
+def test_another_process_that_was_quicker(tmp_path, monkeypatch, name):
+    acquire = part_writer.DestinationLock.__init__
+
+    def slow(self, path, subject, wait=0.0):
+        monkeypatch.undo()
+        with open_label_writer(tmp_path / name, axis="t", **STACK) as writer:  # between the look and the lock
+            writer.write(0, np.ones((3, 4), int))
+        acquire(self, path, subject, wait)
+
+    monkeypatch.setattr(part_writer.DestinationLock, "__init__", slow)
+    with pytest.raises(DestinationExistsError, match="exists already"):
+        open_label_writer(tmp_path / name, axis="t", **STACK)
+    assert open_labels(tmp_path / name).read(0).all()
+    open_label_writer(tmp_path / name, axis="t", overwrite=True, **STACK).close()  # nothing holds the lock
 
 
 def test_folders_are_made(tmp_path):
