@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 
 from sam2_core import compat
+from sam2_core.checkpoints.config import load_config
 from sam2_core.errors import InvalidInputError, StateError
 
 PROGRAM = "tests.compat.written_for_sam2"
 
 
 def _official_folder() -> Path:
-    spec = importlib.util.find_spec("sam2")  # finds it, does not import it
+    # Finds it, does not import it; importlib.util.find_spec would find ours where the alias is installed.
+    spec = PathFinder.find_spec("sam2")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("needs the official package as oracle; install sam2 1.1.0 (`make oracle`)")
     return Path(spec.submodule_search_locations[0])
@@ -103,6 +109,90 @@ def test_configurations_lie_where_the_official_package_has_them() -> None:
 
     assert (Path(sam2.__path__[0]) / "configs/sam2.1/sam2.1_hiera_t.yaml").is_file()
     assert (Path(sam2.__file__).parent / "configs/sam2/sam2_hiera_l.yaml").is_file()
+
+
+@pytest.mark.usefixtures("alias")
+def test_hydra_finds_the_configurations_in_the_module() -> None:
+    """What programs do that compose a configuration themselves: Hydra reads it as a resource of the module sam2."""
+    override = "++model.image_size=512"
+    with initialize_config_module("sam2", version_base="1.2"):
+        composed = compose("configs/sam2.1/sam2.1_hiera_t.yaml", overrides=[override])
+
+    assert composed == load_config("configs/sam2.1/sam2.1_hiera_t.yaml", [override])
+
+
+def _parameters(function: ast.FunctionDef) -> dict[str, str | None]:
+    """Names of the parameters but self, in order, with the text of each default."""
+    names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
+    defaults = [None] * (len(names) - len(function.args.defaults)) + [ast.unparse(d) for d in function.args.defaults]
+    return {name: default for name, default in zip(names, defaults, strict=True) if name not in ("self", "cls")}
+
+
+def _official_signatures() -> list[tuple[str, ast.FunctionDef]]:
+    """Each public function, and each public method and constructor of a public class, of the official package."""
+    folder = _official_folder()
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        module = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
+        if module == "sam2.benchmark":
+            continue  # a script: it runs when it is imported
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                found.append((f"{module}:{node.name}", node))
+            elif isinstance(node, ast.ClassDef):
+                methods = [sub for sub in node.body if isinstance(sub, ast.FunctionDef)]
+                found += [(f"{module}:{node.name}.{method.name}", method) for method in methods]
+    private = re.compile(r"[:.]_(?!_init__|predict$)")
+    return [(name, function) for name, function in found if not private.search(name)]
+
+
+# Read otherwise, and why.
+SIGNATURES_THAT_DIFFER = {
+    "sam2.modeling.sam2_base:SAM2Base.forward",  # refuses every call there; encodes images here
+    "sam2.modeling.memory_attention:MemoryAttentionLayer.forward",  # encodings may be None there, where none is added
+    "sam2.modeling.sam.transformer:RoPEAttention.__init__",  # *args there, named here
+}
+
+
+@pytest.mark.usefixtures("alias")
+def test_official_calls_are_accepted() -> None:
+    """Parameters have the official names, order and defaults; ours may add some that need not be given."""
+    problems = []
+    for name, function in _official_signatures():
+        if name in SIGNATURES_THAT_DIFFER:
+            continue
+        module, _, path = name.partition(":")
+        member = attrgetter(path)(importlib.import_module(module))
+        if isinstance(member, property):
+            continue
+        parameters = inspect.signature(member).parameters
+        kinds = {parameter.kind for parameter in parameters.values()}
+        if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds:
+            continue  # handed on as it is
+        positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        ours = [key for key, parameter in parameters.items() if parameter.kind == positional and key != "self"]
+        wanted = _parameters(function)
+        named = {argument.arg for argument in function.args.kwonlyargs}
+        if ours[: len(wanted)] != list(wanted) or not named <= parameters.keys():
+            problems.append(f"{name}: expected {list(wanted)}, got {ours}")
+            continue
+        for key, default in wanted.items():
+            given = parameters[key].default
+            try:
+                same = default is not None and ast.literal_eval(default) == given
+            except ValueError:  # nn.GELU, 512 / 1500: no literal
+                same = given is not inspect.Parameter.empty
+            if default is not None and not same and key != "compute_device":
+                problems.append(f"{name}: {key} is {default} by default, got {given!r}")
+        problems += [
+            f"{name}: {key} has to be given"
+            for key, parameter in parameters.items()
+            if key not in (*wanted, *named, "self")
+            and parameter.default is inspect.Parameter.empty
+            and parameter.kind in (positional, inspect.Parameter.KEYWORD_ONLY)
+        ]
+
+    assert problems == []
 
 
 def test_installing_is_idempotent_and_can_be_undone() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.resources.abc import TraversableResources
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,6 +75,17 @@ class AliasFinder(MetaPathFinder, Loader):
         module.__dict__["__all__"] = sorted(OFFICIAL_MODULES[module.__name__])
         if module.__name__ == ROOT:
             module.__file__ = str(_CONFIG_ROOT / "__init__.py")
+
+    def get_resource_reader(self, fullname: str) -> TraversableResources | None:
+        """Hand out the configurations to ``importlib.resources``; Hydra's ``initialize_config_module("sam2")`` asks."""
+        return _ConfigFiles() if fullname == ROOT else None
+
+
+class _ConfigFiles(TraversableResources):
+    """The files in the folder that ``sam2.__path__`` names."""
+
+    def files(self) -> Path:
+        return _CONFIG_ROOT
 
 
 _finder = AliasFinder()

@@ -133,9 +133,9 @@ class SAM2Base(FrameSteps):
         super().__init__(*args, **kwargs)
         _adapt_parts(self)
 
-    def forward_image(self, images: Tensor) -> OfficialFeatures:
+    def forward_image(self, img_batch: Tensor) -> OfficialFeatures:
         """Encode images (B, 3, H, W)."""
-        features = super().forward_image(images)
+        features = super().forward_image(img_batch)
         return OfficialFeatures(features.maps, features.positions)
 
 

@@ -19,7 +19,7 @@ from sam2_core.inference.video_frames import (
     PreparedFrames,
     open_prepared_frames,
 )
-from sam2_core.inference.video_prompts import checked_frame_index
+from sam2_core.inference.video_prompts import checked_frame_count, checked_frame_index
 from sam2_core.inference.video_state import VideoState
 from sam2_core.inference.video_stream import KEPT_FRAMES, StreamFrames
 from sam2_core.volumes.embedding_store_key import feature_bytes
@@ -524,8 +524,8 @@ class SAM2VideoPredictor(VideoCorrection):
             As for :meth:`propagate`, but when the first frame is asked for.
         """
         frame_count = max_frame_num_to_track
-        if frame_count is not None and self.official_frame_count and frame_count >= 0:
-            frame_count += 1
+        if frame_count is not None:
+            frame_count = checked_frame_count(frame_count) + self.official_frame_count
         for result in self.propagate(
             inference_state,
             start_frame_idx,

@@ -40,6 +40,27 @@ def checked_frame_index(frame_index: Any, num_frames: int) -> int:
     return index
 
 
+def checked_frame_count(frame_count: Any) -> int:
+    """Return ``frame_count`` as an int.
+
+    Raises
+    ------
+    InvalidTypeError
+        It is no integer.
+    InvalidInputError
+        It is negative.
+    """
+    try:
+        count = operator.index(frame_count)
+    except TypeError:
+        raise InvalidTypeError(
+            f"The number of frames to track is an integer; got {frame_count!r} of type {type(frame_count).__name__}."
+        ) from None
+    if count < 0:
+        raise InvalidInputError(f"The number of frames to track cannot be negative; got {count}.")
+    return count
+
+
 def point_prompts(
     points: Any,
     labels: Any,

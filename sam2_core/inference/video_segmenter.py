@@ -8,14 +8,20 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.label_view import LabelView, Priority, label_numbers
 from sam2_core.inference.propagation import Direction, Propagation, passes_over
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
-from sam2_core.inference.video_prompts import checked_frame_index, joined, mask_prompt, point_prompts
+from sam2_core.inference.video_prompts import (
+    checked_frame_count,
+    checked_frame_index,
+    joined,
+    mask_prompt,
+    point_prompts,
+)
 from sam2_core.inference.video_state import VideoState
 from sam2_core.inference.video_stream import StreamFrames
 from sam2_core.inference.video_tracker import Cancelled, VideoTracker
@@ -242,7 +248,7 @@ class VideoSegmenter(VideoTracker):
         StateError
             There is no object, one without any prompt, or none of an id in ``objects``.
         InvalidTypeError
-            ``start_frame`` is no integer.
+            ``start_frame`` or ``frame_count`` is no integer.
         InvalidInputError
             There is no such frame or direction, or a number is negative. All of these at the call, before the first
             frame.
@@ -255,8 +261,8 @@ class VideoSegmenter(VideoTracker):
             )
         if start_frame is not None:
             start_frame = checked_frame_index(start_frame, state.num_frames)
-        if frame_count is not None and frame_count < 0:
-            raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
+        if frame_count is not None:
+            frame_count = checked_frame_count(frame_count)
         if stop_when_empty == "auto":
             stop_when_empty = EMPTY_FRAMES_ALONG_Z if state.images.stack.axis == "z" else None
         if stop_when_empty is not None and stop_when_empty < 1:
@@ -404,7 +410,12 @@ class VideoSegmenter(VideoTracker):
 
     def _prompted_object(self, state: VideoState, object_id: Hashable) -> TrackedObject:
         """Return the object of an id, or a new one."""
-        known = state.objects.get(object_id)
+        try:
+            known = state.objects.get(object_id)
+        except TypeError:
+            raise InvalidTypeError(
+                f"An object id is a number, a string or anything else that can be a dict's key; got {object_id!r}."
+            ) from None
         if known is not None:
             return known
         if self.joint_objects and any(tracked.conditioning for tracked in state.objects.values()):

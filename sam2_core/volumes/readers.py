@@ -218,6 +218,8 @@ def _located(source: Any) -> Any:
         source = path
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        if source == "":  # a variable that was never set; as a path it would mean the current folder
+            raise MissingFileError('The path is empty. Name a file or folder; the current folder is "."')
         if not path.exists():
             raise MissingFileError(f"There is no file or folder {path}. Check the spelling and the current folder.")
         return path

@@ -556,6 +556,10 @@ def test_from_pretrained_builds_by_name(monkeypatch: pytest.MonkeyPatch) -> None
         (InvalidInputError, "Frame 10", lambda p, s: p.propagate(s, 10)),
         (InvalidInputError, "negative; got -1", lambda p, s: p.propagate(s, 0, -1)),
         (InvalidInputError, "negative; got -2", lambda p, s: list(p.propagate_in_video(s, 0, -2))),
+        (InvalidTypeError, "integer; got 1.5", lambda p, s: p.propagate(s, 0, 1.5)),
+        (InvalidTypeError, "integer; got 2.5", lambda p, s: list(p.propagate_in_video(s, 0, 2.5))),
+        (InvalidTypeError, r"object id .* got \[2\]", lambda p, s: p.prompt_points(s, 0, [2], LEFT, [1])),
+        (InvalidTypeError, r"object id .* got \{\}", lambda p, s: p.add_new_mask(s, 0, {}, np.ones((HEIGHT, WIDTH)))),
         (InvalidInputError, "Frame 11", lambda p, s: p.masks_on_frame(s, 11)),
     ],
 )

@@ -145,6 +145,8 @@ def test_what_is_not_there_and_what_is_nothing(tmp_path):
         open_volume(tmp_path / "none.tif")
     with pytest.raises(MissingFileError, match="no file or folder"):
         open_volume((tmp_path / "none.tif").as_uri())
+    with pytest.raises(MissingFileError, match="path is empty"):
+        open_volume("")  # not the current folder
     for nothing in (None, 3, object()):
         with pytest.raises(InvalidTypeError, match="Cannot read an image"):
             open_volume(nothing)
