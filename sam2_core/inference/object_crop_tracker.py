@@ -33,6 +33,9 @@ _TOO_LARGE, _TOO_SMALL = 1.6, 0.45
 _DRIFT = 1 / 12
 #: An object this near to its window's border, as a share of the side, needs another window.
 _BORDER = 1 / 24
+#: Windows reach up to this many times the frame: one with few and large cells is shown with its mirror image around it,
+#: since the model knows cells of an ordinary size best (nuclei of 14 in 57 pixels: IoU of a click 0.67, 0.28 without).
+_LARGEST_WINDOW = 2
 #: Share of a tile that an object of which a first look shows nothing is taken to span.
 _UNSEEN_SHARE = 1 / 8
 #: Object id, in the overview, of a click that is looked at first.
@@ -59,6 +62,11 @@ class CropState(PlaneState):
         self.share = share
         self._shown_size = predictor.input_size
 
+    @property
+    def largest_side(self) -> int:
+        """Limit of a window's side in pixels."""
+        return _LARGEST_WINDOW * max(self.frame_size)
+
     def frames_of(self, place: int) -> FrameStack:
         """Return the frames that a crop shows."""
         return self.crops[place]
@@ -83,7 +91,7 @@ class CropState(PlaneState):
         int
             The crop's number.
         """
-        side = crop_side(max(box.size), self.share, max(self.frame_size))
+        side = crop_side(max(box.size), self.share, self.largest_side)
         for place, crop in enumerate(self.crops):
             window = crop.window(frame_index)
             if crop.is_laid(frame_index) and window.size == (side, side) and self.shows_whole(window, box):
@@ -106,7 +114,7 @@ class CropState(PlaneState):
     def shows_well(self, window: Window, box: Window) -> bool:
         """Whether a window shows an object whole, and neither too large nor too small."""
         extent, side = max(box.size), window.size[0]
-        is_largest = side >= max(self.frame_size)
+        is_largest = side >= self.largest_side
         return (
             self.shows_whole(window, box)
             and (extent <= _TOO_LARGE * self.share * side or is_largest)
