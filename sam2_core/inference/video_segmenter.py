@@ -46,6 +46,7 @@ class VideoSegmenter(VideoTracker):
         box: Any = None,
         clear_old_points: bool = True,
         normalize_coords: bool = True,
+        others: bool = True,
     ) -> FrameMasks:
         """Say where an object is on a frame, by points, a box, or both.
 
@@ -72,6 +73,9 @@ class VideoSegmenter(VideoTracker):
         normalize_coords : bool
             Whether points and box are in pixels of the frame; False if they are fractions of its width and height, from
             0 to 1.
+        others : bool
+            Whether the masks of the other objects are wanted as well: where there are hundreds, that takes longer than
+            the prompt.
 
         Returns
         -------
@@ -108,10 +112,13 @@ class VideoSegmenter(VideoTracker):
         tracked.set_points(frame_index, prompt)
         state.forget_runs(tracked)
         state.records.flush()
-        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
+        shown = list(state.objects.values()) if others else [tracked]
+        return self._results(state, frame_index, shown, {tracked.number: before})
 
     @torch.inference_mode()
-    def prompt_mask(self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any) -> FrameMasks:
+    def prompt_mask(
+        self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any, *, others: bool = True
+    ) -> FrameMasks:
         """Say which pixels of a frame an object covers.
 
         Parameters
@@ -125,6 +132,8 @@ class VideoSegmenter(VideoTracker):
         mask : array_like
             (H, W), axes (y, x), at the size of the frame or of the model's input. bool or integers: the object is where
             they are not 0. Floating point: shares of coverage from 0 to 1.
+        others : bool
+            Whether the masks of the other objects are wanted as well.
 
         Returns
         -------
@@ -147,7 +156,8 @@ class VideoSegmenter(VideoTracker):
         tracked.set_mask(frame_index, prompt > 0)
         state.forget_runs(tracked)
         state.records.flush()
-        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
+        shown = list(state.objects.values()) if others else [tracked]
+        return self._results(state, frame_index, shown, {tracked.number: before})
 
     @torch.inference_mode()
     def masks_on_frame(self, state: VideoState, frame_index: int) -> FrameMasks:
