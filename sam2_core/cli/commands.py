@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sam2_core.cli import convert, demo, doctor, download, embed, everything, info, plugins, segment, track
 from sam2_core.hooks import CliCommand, hookimpl
 
 
 @hookimpl
 def sam2_cli_commands() -> Iterable[CliCommand]:
     """List them in the order in which the help shows them."""
+    # plugins are listed in programs too, where nobody wants a command line to be loaded
+    from sam2_core.cli import convert, demo, doctor, download, embed, everything, info, plugins, segment, track
+
     return [
         CliCommand("segment", "prompted objects in one picture", function=segment.segment),
         CliCommand("track", "prompted objects through a stack", function=track.track),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from sam2_core.cli.prompts import FramePrompt
 
@@ -175,7 +176,9 @@ def _draw_prompt(pen: ImageDraw.ImageDraw, object_id: int, prompt: FramePrompt, 
 def _draw_numbers(pen: ImageDraw.ImageDraw, labels: NDArray[np.intp], ids: NDArray[np.intp]) -> None:
     font = ImageFont.load_default(size=12)
     for object_id in ids:
-        rows, columns = np.nonzero(labels == object_id)
+        # the largest piece has the number, not a speck somewhere else
+        pieces, _ = ndimage.label(labels == object_id)
+        rows, columns = np.nonzero(pieces == 1 + int(np.bincount(pieces.reshape(-1))[1:].argmax()))
         text = str(object_id)
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         # above the object, where neither its inside nor a click is hidden

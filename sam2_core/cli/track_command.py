@@ -86,6 +86,9 @@ class TrackCommand:
         """
         self.known = self.sources.known(self.stack, frames=self.rules.reach)
         self._earlier = None if self.overwrite else RunManifest.read(self.results.manifest)
+        if self._earlier is not None and not self._earlier.objects:
+            # it ended before anything was prompted, and left nothing to continue
+            self._earlier = None
         if self._earlier is None:
             self.results.require_free(self.overwrite)
 
@@ -111,7 +114,6 @@ class TrackCommand:
                 return 0
         budget = self._budget(predictor)
         if not manifest.objects:
-            # killed before all was prompted: what is there is of no use
             shutil.rmtree(self.results.records, ignore_errors=True)
             manifest.write(self.results.manifest)
         preset = self._preset(predictor)
@@ -147,6 +149,7 @@ class TrackCommand:
         tracker = maker(predictor, memory_budget_bytes=self.budget_bytes // 2)
         objects = self.sources.found(predictor, self.stack, self.known)
         manifest = replace(manifest, objects={str(one.object_id): sorted(one.frames) for one in objects})
+        manifest.write(self.results.manifest)
         table = ObjectTable()
         if self._earlier is not None:
             messages.print(f"The preset {preset.value} begins again from the start.")

@@ -14,6 +14,7 @@ from sam2_core.hooks.manager import (
 from sam2_core.hooks.markers import ENTRY_POINT_GROUP, SPECIFICATION_VERSION, hookimpl
 from sam2_core.hooks.process import get_plugins, using_plugins
 from sam2_core.hooks.selection import Selection
+from sam2_core.hooks.volume_reader import VolumeReader
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -27,6 +28,7 @@ __all__ = [
     "Plugins",
     "Registered",
     "Selection",
+    "VolumeReader",
     "get_plugins",
     "hookimpl",
     "options_of",

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import pluggy
 
-from sam2_core.errors import InvalidInputError, InvalidTypeError, PluginError
+from sam2_core.errors import InvalidInputError, InvalidTypeError, PluginError, Sam2Error
 from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.discovery import FoundPlugin, find_plugins
 from sam2_core.hooks.failure import Phase, PluginFailure
@@ -221,12 +221,12 @@ class Plugins:
         Raises
         ------
         PluginError
-            From whatever was raised within, but for errors that say what the user did wrong, for running out of memory
-            and for being interrupted, which stay what they are.
+            From whatever was raised within. ``Sam2Error``, which says what the user can do, running out of memory and
+            being interrupted stay what they are.
         """
         try:
             yield
-        except (PluginError, InvalidInputError, InvalidTypeError, MemoryError):
+        except (Sam2Error, MemoryError):
             raise
         except Exception as error:
             if _is_out_of_memory(error):

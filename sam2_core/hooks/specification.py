@@ -12,6 +12,7 @@ from typing import Final
 from sam2_core.hooks.cli_command import CliCommand
 from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.markers import hookspec
+from sam2_core.hooks.volume_reader import VolumeReader
 
 
 class Sam2Specification:
@@ -21,8 +22,13 @@ class Sam2Specification:
     def sam2_cli_commands(self) -> Iterable[CliCommand]:  # type: ignore[empty-body]
         """Add commands to the ``sam2`` command line."""
 
+    @hookspec
+    def sam2_volume_readers(self) -> Iterable[VolumeReader]:  # type: ignore[empty-body]
+        """Add readers of image formats to ``open_volume`` and all that builds on it."""
+
 
 #: Which hook adds which kind of contribution.
 HOOK_OF_KIND: Final[dict[type[Contribution], str]] = {
     CliCommand: "sam2_cli_commands",
+    VolumeReader: "sam2_volume_readers",
 }

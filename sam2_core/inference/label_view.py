@@ -21,6 +21,72 @@ def label_numbers(object_ids: Sequence[Hashable]) -> dict[Hashable, int]:
     return {each: position for position, each in enumerate(object_ids, 1)}
 
 
+class LabelView:
+    """Labels of one frame, made of masks that need not all be there at once.
+
+    Parameters
+    ----------
+    frame_size : (int, int)
+        (height, width).
+    numbers : dict
+        Number of each object id, of all objects, in the order in which they came.
+    priority : {"surest", "lower id", "last"} or sequence of hashable
+        Whose a pixel is that several masks hold: of the highest logit; of the lowest number; of the object that came
+        last; or of the first one in a list of object ids, which names all.
+    device : torch.device
+        Where the masks are.
+
+    Raises
+    ------
+    InvalidInputError
+        No such priority, or a list that does not name all objects.
+    """
+
+    def __init__(
+        self, frame_size: tuple[int, int], numbers: dict[Hashable, int], priority: Priority, device: torch.device
+    ) -> None:
+        ids = list(numbers)
+        if not isinstance(priority, str):
+            given = list(priority)
+            missing = [object_id for object_id in ids if object_id not in given]
+            if missing:
+                raise InvalidInputError(f"The order of priority names all objects; {missing!r} are missing.")
+            last_first = sorted(ids, key=given.index, reverse=True)
+        elif priority == "lower id":
+            last_first = sorted(ids, key=numbers.__getitem__, reverse=True)
+        elif priority in ("last", "surest"):
+            last_first = ids
+        else:
+            raise InvalidInputError(
+                f'priority is "surest", "lower id", "last" or a list of all object ids; got {priority!r}.'
+            )
+        self._numbers = numbers
+        self._weights = None
+        if priority != "surest":
+            self._weights = {object_id: weight for weight, object_id in enumerate(last_first, 1)}
+        self._labels = torch.zeros(*frame_size, dtype=torch.int32, device=device)
+        self._best = torch.zeros(*frame_size, device=device)
+
+    def add(self, masks: FrameMasks) -> None:
+        """Add the masks of some objects."""
+        # object by object: hundreds of masks at full size are compared without being held together
+        for object_id, logits in zip(masks.object_ids, masks.logits[:, 0], strict=True):
+            if self._weights is None:
+                wins = logits > self._best
+                self._best = torch.where(wins, logits, self._best)
+            else:
+                weight = self._weights[object_id]
+                wins = (logits > 0) & (self._best < weight)
+                self._best.masked_fill_(wins, weight)
+            self._labels.masked_fill_(wins, self._numbers[object_id])
+
+    @property
+    def labels(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """(y, x) int32 at the size of the frame; 0 where there is no object."""
+        found: np.ndarray[Any, np.dtype[np.int32]] = self._labels.cpu().numpy()
+        return found
+
+
 def labels_of(
     masks: FrameMasks, priority: Priority = "surest", numbers: dict[Hashable, int] | None = None
 ) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -46,33 +112,7 @@ def labels_of(
     InvalidInputError
         No such priority, or a list that does not name all objects.
     """
-    ids = masks.object_ids
-    numbers = label_numbers(ids) if numbers is None else numbers
-    height, width = masks.logits.shape[-2:]
-    if not isinstance(priority, str):
-        given = list(priority)
-        missing = [object_id for object_id in ids if object_id not in given]
-        if missing:
-            raise InvalidInputError(f"The order of priority names all objects; {missing!r} are missing.")
-        order = sorted(range(len(ids)), key=lambda row: given.index(ids[row]), reverse=True)
-    elif priority == "lower id":
-        order = sorted(range(len(ids)), key=lambda row: numbers[ids[row]], reverse=True)
-    elif priority in ("last", "surest"):
-        order = list(range(len(ids)))
-    else:
-        raise InvalidInputError(
-            f'priority is "surest", "lower id", "last" or a list of all object ids; got {priority!r}.'
-        )
-    labels = torch.zeros(height, width, dtype=torch.int32, device=masks.logits.device)
-    best = torch.zeros(height, width, device=masks.logits.device)
-    # object by object: hundreds of masks at full size are compared without being held together
-    for row in order:
-        logits = masks.logits[row, 0]
-        if priority == "surest":
-            wins = logits > best
-            best = torch.where(wins, logits, best)
-        else:
-            wins = logits > 0
-        labels.masked_fill_(wins, numbers[ids[row]])
-    found: np.ndarray[Any, np.dtype[np.int32]] = labels.cpu().numpy()
-    return found
+    numbers = label_numbers(masks.object_ids) if numbers is None else numbers
+    view = LabelView((masks.logits.shape[-2], masks.logits.shape[-1]), numbers, priority, masks.logits.device)
+    view.add(masks)
+    return view.labels

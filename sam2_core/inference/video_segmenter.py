@@ -11,7 +11,7 @@ import torch
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
-from sam2_core.inference.label_view import Priority, labels_of
+from sam2_core.inference.label_view import LabelView, Priority, label_numbers
 from sam2_core.inference.propagation import Direction, Propagation, passes_over
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
@@ -24,6 +24,8 @@ from sam2_core.model.results import MemoryBank
 
 #: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
 EMPTY_FRAMES_ALONG_Z = 3
+#: Masks at full size that are held at once to make labels of.
+VIEW_BYTES = 256 * 2**20
 #: Frames of a stream of which records can still be looked up.
 STREAM_RECORDS = 4096
 
@@ -366,7 +368,17 @@ class VideoSegmenter(VideoTracker):
         InvalidTypeError, InvalidInputError
             There is no such frame or priority, or a list of ids is not complete.
         """
-        return labels_of(self.masks_on_frame(state, frame_index), priority)
+        frame_index = checked_frame_index(frame_index, state.num_frames)
+        numbers = label_numbers(list(state.objects))
+        view = LabelView(state.images.frame_size, numbers, priority, self.device)
+        # masks at full size are large, and most of hundreds of objects may not be here at all
+        present = [tracked for tracked in state.objects.values() if tracked.latest_ref(frame_index) is not None]
+        height, width = state.images.frame_size
+        # objects that constrain each other are looked at together
+        portion = len(present) if self.non_overlap_masks else max(1, VIEW_BYTES // (height * width * 4))
+        for start in range(0, len(present), max(1, portion)):
+            view.add(self._results(state, frame_index, present[start : start + portion]))
+        return view.labels
 
     @torch.inference_mode()
     def estimate(

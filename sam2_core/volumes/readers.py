@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError
+from sam2_core.hooks import Registered, VolumeReader, get_plugins
 from sam2_core.volumes.array_volume import ArrayReader, ListReader
 from sam2_core.volumes.axes import axes_candidates, unknown_axes
 from sam2_core.volumes.bioio_volume import BioioReader
@@ -71,7 +72,8 @@ READERS: list[Reader] = [
     VideoReader(),
     BioioReader(),
 ]
-"""The built-in readers. The one that fits a source best opens it; among equals the first."""
+"""The built-in readers, which ``sam2_core.builtin.readers`` registers. The one that fits a source best opens it; among
+equals the first, and built-in readers come before those of plugins."""
 
 
 def open_volume(
@@ -160,17 +162,41 @@ def open_unnamed(
     if isinstance(source, Volume):
         return source
     found = _located(source)
-    scores = [reader.matches(found) for reader in READERS]
-    best = max(scores)
-    if best <= 0:
-        raise _unreadable(found)
+    chosen = _best_reader(found)
     options = OpenOptions(axes, level, series)
-    volume = READERS[scores.index(best)].open(found, options)
+    with get_plugins().attributed(chosen):
+        volume = checked_volume(chosen.contribution.open(found, options))
     if found is not source and is_url(source):
         volume.address = str(source)
         if isinstance(found, bytes):
             volume.name = str(source).rsplit("/", 1)[-1]
     return volume
+
+
+def _best_reader(source: Any) -> Registered[VolumeReader]:
+    plugins = get_plugins()
+    best, chosen = 0, None
+    for registered in plugins.contributions(VolumeReader).values():
+        with plugins.attributed(registered):
+            fit = int(registered.contribution.matches(source))
+        if fit > best:
+            best, chosen = fit, registered
+    if chosen is None:
+        raise _unreadable(source)
+    return chosen
+
+
+def checked_volume(opened: object) -> Volume:
+    """Refuse what a reader opened if it is no volume.
+
+    Raises
+    ------
+    TypeError
+        Saying what came.
+    """
+    if not isinstance(opened, Volume):
+        raise TypeError(f"a reader must open a Volume; it returned {opened!r}")
+    return opened
 
 
 def _located(source: Any) -> Any:

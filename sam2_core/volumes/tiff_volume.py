@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.volumes.array_volume import mapped_chunks
 from sam2_core.volumes.axes import AXES, axes_candidates, parse_axes, unknown_axes
+from sam2_core.volumes.contiguous_pixels import ContiguousPixels
 from sam2_core.volumes.file_stamp import FileStamp
 from sam2_core.volumes.reader import OpenOptions
 from sam2_core.volumes.source import TIFF_SUFFIXES, is_file_of, is_url, named_suffix, open_url
@@ -33,8 +34,8 @@ class TiffVolume(Volume):
     """The pixels of a TIFF file.
 
     Axes come from the file's own metadata (OME, ImageJ, tifffile); pages without any are frames whose axis is a guess.
-    Uncompressed files are memory-mapped; of others only those strips or tiles are decoded that a region lies in.
-    Colours of a pixel are channels; palettes become red, green and blue, and alpha is dropped.
+    Of uncompressed files only the bytes of a region are read; of others only those strips or tiles are decoded
+    that a region lies in. Colours of a pixel are channels; palettes become red, green and blue, and alpha is dropped.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ class TiffVolume(Volume):
             stored_samples = self._stored_shape[stored.index(_SAMPLES)] if _SAMPLES in stored else 1
             self._samples = 3 if self._colours is not None else _used_samples(keyframe, stored_samples)
             self._letters, guessed_axis = _named(stored, self._stored_shape, axes, label)
-            self._contiguous = _mapped(self._file, chosen, source, label)
+            self._contiguous = _contiguous(self._file, chosen, source, label)
             page_size = max(1, int(np.prod(self._stored_shape)) // len(chosen))
             self._page_axis_count = _trailing_axes(self._stored_shape, page_size, label)
             self._depth = int(keyframe.bitspersample)
@@ -118,7 +119,6 @@ class TiffVolume(Volume):
 
     def close(self) -> None:
         """Close the file."""
-        self._contiguous = None
         self._file.close()
 
     def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
@@ -192,7 +192,7 @@ class TiffVolume(Volume):
     def _read_stored(self, ranges: list[slice]) -> NDArray[Any]:
         """Read a region along the file's own dimensions."""
         if self._contiguous is not None:
-            return np.array(self._contiguous[tuple(ranges)])  # read here and now, not when somebody looks
+            return self._contiguous.read(ranges)
         outer, inner = ranges[: -self._page_axis_count], ranges[-self._page_axis_count :]
         pixels = np.empty([part.stop - part.start for part in ranges], dtype=self._series.dtype)
         page_grid = self._stored_shape[: len(outer)]
@@ -393,10 +393,10 @@ def _named(stored: str, shape: tuple[int, ...], axes: str | Sequence[str] | None
     return "".join(letters), guess if unnamed else ""
 
 
-def _mapped(
+def _contiguous(
     file: tifffile.TiffFile, series: tifffile.TiffPageSeries, source: Path | str | bytes, label: str
-) -> NDArray[Any] | None:
-    """The whole series as one memory-mapped array, where the file's layout allows it."""
+) -> ContiguousPixels | None:
+    """The whole series as one array in the file, where its layout allows it."""
     offset = series.dataoffset
     if offset is None or isinstance(source, str):
         return None
@@ -404,9 +404,7 @@ def _mapped(
     if offset + size > file.filehandle.size:
         raise _cut_short(label, f"{offset + size} bytes are announced, {file.filehandle.size} are there")
     dtype = np.dtype(series.dtype).newbyteorder("<" if file.byteorder == "<" else ">")
-    if isinstance(source, bytes):
-        return np.frombuffer(source, dtype, count=int(np.prod(series.shape)), offset=offset).reshape(series.shape)
-    return np.memmap(source, dtype=dtype, mode="r", offset=offset, shape=tuple(series.shape))
+    return ContiguousPixels(file.filehandle, int(offset), series.shape, dtype)
 
 
 def _trailing_axes(shape: tuple[int, ...], page_size: int, label: str) -> int:

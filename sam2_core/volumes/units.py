@@ -18,6 +18,23 @@ _SPELLINGS = {
     "hour": ("h", "hr", "hours"),
     "day": ("d", "days"),
 }
+# as the OME schema spells them; what it has no word for cannot be said in OME-XML
+_SYMBOLS = {
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+    "inch": "in",
+    "angstrom": "Å",
+    "nanosecond": "ns",
+    "microsecond": "µs",
+    "millisecond": "ms",
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+}
 _NAMES = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in (name, *spellings)}
 
 
@@ -30,3 +47,8 @@ def unit_name(text: object) -> str | None:
     if not word or word.casefold() in ("pixel", "pixels", "px", "none", "frame", "frames"):
         return None
     return _NAMES.get(word.casefold(), word)
+
+
+def ome_symbol(unit: str | None) -> str:
+    """Unit as the schema of OME-XML has it ("µm"), from its name; "pixel" for none, and for those it does not know."""
+    return _SYMBOLS.get(unit or "", "pixel")

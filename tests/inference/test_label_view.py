@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.frame_masks import FrameMasks, box_around
-from sam2_core.inference.label_view import label_numbers, labels_of
+from sam2_core.inference.label_view import LabelView, label_numbers, labels_of
 
 
 def frame_masks(logits: torch.Tensor, ids: list[Any]) -> FrameMasks:
@@ -36,6 +36,12 @@ def test_a_pixel_shows_the_object_that_comes_first(seed: int, ids: list[int]) ->
     order = sorted(ids, key=lambda each: each * 7 % 11)
     found = {priority: labels_of(masks, priority) for priority in ("surest", "lower id", "last")}
     found["order"] = labels_of(masks, order)
+    for priority in (*found, order):
+        if priority != "order":
+            view = LabelView((4, 5), label_numbers(ids), priority, logits.device)
+            for row, object_id in enumerate(ids):
+                view.add(frame_masks(logits[row : row + 1], [object_id]))
+            assert np.array_equal(view.labels, labels_of(masks, priority))
 
     for y in range(4):
         for x in range(5):

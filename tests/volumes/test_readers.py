@@ -4,36 +4,62 @@ import numpy as np
 import pytest
 import tifffile
 
-from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError
-from sam2_core.volumes import OpenOptions, Reader, Volume, open_frames, open_volume, readers
+from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, PluginError
+from sam2_core.hooks import Plugins, Selection, VolumeReader, hookimpl, using_plugins
+from sam2_core.volumes import OpenOptions, Volume, open_frames, open_volume, readers
 from sam2_core.volumes.array_volume import ArrayVolume
 
 PIXELS = np.random.default_rng(1).integers(0, 255, (4, 8, 9)).astype(np.uint8)
 
 
-class RawReader:
+def matches(source):
+    return 3 if getattr(source, "suffix", "") == ".raw" else 0
+
+
+def open_raw(source, options: OpenOptions) -> Volume:
+    pixels = np.fromfile(source, np.uint8).reshape(4, 8, 9)
+    return ArrayVolume(pixels, axes=options.axes or "zyx", name=source.name)
+
+
+class RawPlugin:
     """What somebody might add for a format of their own."""
 
-    name = "raw"
+    def __init__(self, opens=open_raw):
+        self.opens = opens
 
-    def matches(self, source):
-        return 3 if getattr(source, "suffix", "") == ".raw" else 0
-
-    def open(self, source, options: OpenOptions) -> Volume:
-        pixels = np.fromfile(source, np.uint8).reshape(4, 8, 9)
-        return ArrayVolume(pixels, axes=options.axes or "zyx", name=source.name)
+    @hookimpl
+    def sam2_volume_readers(self):
+        return [VolumeReader("raw", matches=matches, open=self.opens)]
 
 
-def test_a_reader_of_one_s_own(tmp_path, monkeypatch):
+@pytest.fixture
+def plugins():
+    loaded = Plugins(Selection(only_builtin=True), strict=True)
+    loaded.load_installed()
+    with using_plugins(loaded):
+        yield loaded
+
+
+def test_a_reader_of_one_s_own(tmp_path, plugins):
     path = tmp_path / "a.raw"
     PIXELS.tofile(path)
     with pytest.raises(InvalidInputError, match=r"a\.raw is not of a kind"):
         open_volume(path)
-    reader: Reader = RawReader()
-    monkeypatch.setattr(readers, "READERS", [*readers.READERS, reader])
+    plugins.register(RawPlugin())
     assert np.array_equal(open_volume(path).read(), PIXELS)
     assert open_volume(str(path), axes="tyx", scale={"t": 2.0}).scale == {"t": 2.0}
     assert open_frames(path).axis == "z"
+
+
+def test_a_reader_that_fails_says_whose_it_is(tmp_path, plugins):
+    (tmp_path / "a.raw").write_bytes(b"x")
+    plugins.register(RawPlugin(), name="raw-plugin", distribution="raw-images", version="3.1")
+    with pytest.raises(PluginError, match=r"volume reader 'raw' failed.*raw-images 3\.1.*cannot reshape"):
+        open_volume(tmp_path / "a.raw")
+    plugins.unregister("raw-plugin")
+    plugins.register(RawPlugin(lambda source, options: "nonsense"), name="raw-plugin")
+    with pytest.raises(PluginError, match="must open a Volume; it returned 'nonsense'"):
+        open_volume(tmp_path / "a.raw")
 
 
 def test_every_builtin_reader_has_a_name_and_refuses_nothing_at_all():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sam2_core.volumes.units import unit_name
+from sam2_core.volumes.units import ome_symbol, unit_name
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,12 @@ from sam2_core.volumes.units import unit_name
 )
 def test_one_spelling_each(text, name):
     assert unit_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [("micrometer", "µm"), ("angstrom", "Å"), ("second", "s"), ("furlong", "pixel"), (None, "pixel")],
+)
+def test_the_symbol_in_ome_xml(name, symbol):
+    assert ome_symbol(name) == symbol
+    assert unit_name(symbol) == (name if symbol != "pixel" else None)

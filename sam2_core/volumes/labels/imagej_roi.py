@@ -64,6 +64,16 @@ class ImagejRoiWriter(GatheredWriter):
     def _open_finished(self) -> LabelStack:
         return ImagejRoiLabels(self.destination)
 
+    def _require_labels(self) -> None:
+        super()._require_labels()
+        with zipfile.ZipFile(self.destination) as archive:
+            other = next((name for name in archive.namelist() if not name.lower().endswith(".roi")), None)
+        if other is not None:
+            raise InvalidInputError(
+                f"{self.destination} is not replaced, since it holds {other}, which is no ROI. Choose another "
+                "destination, or remove this one yourself."
+            )
+
 
 def object_boxes(labels: NDArray[Any]) -> list[tuple[int, tuple[slice, slice]]]:
     """Find the objects of a frame and the smallest boxes around them, by ascending id, in one pass.

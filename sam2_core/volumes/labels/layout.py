@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
+from sam2_core.volumes.units import unit_name
 
 LABEL_DTYPES = ("uint8", "uint16", "uint32")
 MAX_LABEL = 65535  # the largest id of uint16, which most formats are written in unless asked otherwise
@@ -32,7 +33,8 @@ class LabelLayout:
     spacing : tuple of float
         Distance of frames, height and width of a pixel: (frame, y, x); 1.0 where unknown.
     unit : str, optional
-        Unit of the spacing, such as "micrometer"; along t only y and x have it.
+        Unit of the spacing, such as "micrometer"; along t only y and x have it. Any common spelling is taken, and kept
+        as OME-NGFF spells it.
     """
 
     length: int
@@ -41,6 +43,9 @@ class LabelLayout:
     dtype: np.dtype[Any]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     unit: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", unit_name(self.unit))
 
     @property
     def largest_id(self) -> int:
@@ -131,7 +136,10 @@ def checked_layout(
         raise InvalidTypeError(f"dtype must be one of {', '.join(LABEL_DTYPES)}; got {dtype!r}.") from None
     if label_dtype.name not in LABEL_DTYPES:
         raise InvalidInputError(f"dtype must be one of {', '.join(LABEL_DTYPES)}; got {label_dtype}.")
-    steps = tuple(float(step) for step in spacing) if spacing is not None else (1.0, 1.0, 1.0)
+    try:
+        steps = tuple(float(step) for step in spacing) if spacing is not None else (1.0, 1.0, 1.0)
+    except (TypeError, ValueError):
+        raise InvalidTypeError(f"spacing must be three positive numbers (frame, y, x); got {spacing!r}.") from None
     if len(steps) != 3 or not all(np.isfinite(step) and step > 0 for step in steps):
         raise InvalidInputError(f"spacing must be three positive numbers (frame, y, x); got {spacing!r}.")
     return LabelLayout(
@@ -140,5 +148,5 @@ def checked_layout(
         axis,
         label_dtype.newbyteorder("="),
         (steps[0], steps[1], steps[2]),
-        unit or None,
+        unit,
     )

@@ -16,7 +16,6 @@ import zarr
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.labels.layout import LabelLayout
 
-_UNITS = {"µm": "micrometer", "um": "micrometer", "micron": "micrometer", "microns": "micrometer", "nm": "nanometer"}
 _INNER, _SHARD, _SMALLEST = 512, 2048, 256
 
 
@@ -235,12 +234,11 @@ class LabelPlan:
 def plan_alone(layout: LabelLayout) -> LabelPlan:
     """Plan a label image with no image: (z or t, y, x), halved along y and x until small."""
     frame_axis = "t" if layout.axis == "t" else "z"
-    unit = _UNITS.get(layout.unit or "", layout.unit)
     axes: list[dict[str, Any]] = [{"name": frame_axis, "type": "time" if frame_axis == "t" else "space"}]
     axes += [{"name": letter, "type": "space"} for letter in "yx"]
     for axis in axes:
-        if unit and axis["type"] == "space":
-            axis["unit"] = unit
+        if layout.unit and axis["type"] == "space":
+            axis["unit"] = layout.unit
     height, width = layout.frame_size
     levels: list[LevelPlan] = []
     while not levels or max(levels[-1].shape[1:]) > _SMALLEST:

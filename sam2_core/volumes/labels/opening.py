@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +65,8 @@ def open_label_writer(
         Where the frames belong on further axes, such as ``{"t": 3}``: in an image's own OME-Zarr, or for one z-stack of
         a Cell Tracking Challenge folder.
     overwrite : bool, default False
-        Replace what is there. What is not a label destination of this format is never replaced.
+        Replace what is there, if it can be labels of this format; anything else (a picture in colours, a table, a
+        folder with other files) is refused.
     resume : bool, default False
         Continue what is there: ``writer.written`` says which frames are complete.
     metadata : mapping, optional
@@ -93,6 +96,8 @@ def open_label_writer(
     """
     if overwrite and resume:
         raise InvalidInputError("overwrite and resume exclude each other: begin again, or continue.")
+    if not isinstance(destination, str | os.PathLike):
+        raise InvalidTypeError(f"Labels are written to a path or a URL; got {destination!r}.")
     name = os.fspath(destination)
     chosen = format_named(format) if format is not None else format_of_destination(name)
     layout = checked_layout(length, frame_size, axis, dtype or chosen.dtype, spacing, unit)
@@ -105,9 +110,9 @@ def open_label_writer(
         "any_dtype": dtype is None,
         "overwrite": overwrite,
         "resume": resume,
-        "metadata": dict(metadata or {}),
+        "metadata": _checked_metadata(metadata),
     }
-    positions = {str(letter): int(position) for letter, position in (at or {}).items()}
+    positions = _checked_positions(at)
     if chosen.name == "ome-zarr":
         from sam2_core.volumes.labels.ome_zarr import OmeZarrLabelWriter
 
@@ -189,7 +194,7 @@ def open_labels(
     require_existing(name)
     chosen = format_named(format) if format is not None else format_of_source(name)
     path = Path(name)
-    positions = {str(letter): int(position) for letter, position in (at or {}).items()}
+    positions = _checked_positions(at)
     if chosen.name == "ome-zarr":
         from sam2_core.volumes.labels.ome_zarr_labels import OmeZarrLabels
 
@@ -218,6 +223,25 @@ def open_labels(
     from sam2_core.volumes.labels.imagej_roi import ImagejRoiLabels
 
     return ImagejRoiLabels(path, length=length, frame_size=frame_size)
+
+
+def _checked_positions(at: Mapping[str, int] | None) -> dict[str, int]:
+    try:
+        return {str(letter): operator.index(position) for letter, position in (at or {}).items()}
+    except (TypeError, AttributeError):
+        raise InvalidTypeError(f'at must map axes to whole numbers, such as {{"t": 3}}; got {at!r}.') from None
+
+
+def _checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    try:
+        content = dict(metadata or {})
+        json.dumps(content)
+    except (TypeError, ValueError) as error:
+        raise InvalidTypeError(
+            f"metadata must be a mapping that JSON can hold (text, numbers, lists, mappings; {error}). Turn numpy "
+            "values into Python's own with .item() or .tolist(), and paths into text."
+        ) from error
+    return content
 
 
 def _refuse(positions: Mapping[str, int], chosen: LabelFormat) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_core.errors import DestinationExistsError
+from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError
 from sam2_core.volumes.labels.destination import DestinationLock, write_errors
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
@@ -120,7 +120,21 @@ class PartWriter(LabelWriter):
         """Open the finished destination for reading."""
 
     def _require_replaceable(self) -> None:
-        """Refuse to overwrite what is not of this kind."""
+        """Refuse to overwrite what cannot be labels of this kind; formats that are folders look at all in it."""
+        if self.destination.is_dir():
+            raise InvalidInputError(
+                f"{self.destination} is a folder, and labels in this format are a file. Choose another name."
+            )
+        self._require_labels()
+
+    def _require_labels(self) -> None:
+        try:
+            self._open_finished().close()
+        except (InvalidInputError, InvalidTypeError) as error:
+            raise InvalidInputError(
+                f"{self.destination} is not replaced, since it holds no labels of this format ({error}) Choose another "
+                "destination, or remove this one yourself."
+            ) from error
 
     def _begin_part(self) -> None:
         try:

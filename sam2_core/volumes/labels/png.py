@@ -53,6 +53,8 @@ class PngLabelWriter(FolderWriter):
 
     def _require_replaceable(self) -> None:
         require_only(self.destination, r".*\.png")
+        if any(self.destination.iterdir()):
+            self._require_labels()  # pictures in colours are none
 
 
 def require_only(folder: Path, pattern: str) -> None:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.labels.frame_ranges import ranges_text
 from sam2_core.volumes.labels.layout import LabelLayout
+from sam2_core.volumes.units import ome_symbol, unit_name
 
 # above this a classic TIFF overflows
 _CLASSIC_BYTES = 2**32 - 2**25
 _UNWRITTEN = "sam2-lab; frames not written: "
-_OME_UNITS = {"micrometer": "µm", "micron": "µm", "um": "µm", "nanometer": "nm", "millimeter": "mm"}
 
 
 @dataclass
@@ -64,9 +64,7 @@ def tiff_description(path: Path) -> TiffDescription:
         else:
             return described
     described.spacing = (float(frame_step), y_step, x_step)
-    described.unit = {"µm": "micrometer", "um": "micrometer", "\\u00B5m": "micrometer", "pixel": None}.get(
-        str(unit), unit
-    )
+    described.unit = unit_name(unit)
     try:
         content = json.loads(text) if isinstance(text, str) else {}
         described.metadata = content if isinstance(content, dict) else {}
@@ -125,7 +123,7 @@ def empty_tiff(path: Path, name: str, layout: LabelLayout, metadata: dict[str, A
         if provenance:
             described["Info"] = provenance
         return tifffile.memmap(path, imagej=True, resolution=(1 / x_step, 1 / y_step), metadata=described, **common)
-    unit = _OME_UNITS.get(layout.unit or "pixel", layout.unit)
+    unit = ome_symbol(layout.unit)
     described = {
         "axes": axes,
         "PhysicalSizeX": x_step,

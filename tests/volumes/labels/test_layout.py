@@ -18,6 +18,11 @@ def test_through_json():
     assert layout.with_dtype("uint8").largest_id == 255
 
 
+@pytest.mark.parametrize(("unit", "name"), [("um", "micrometer"), ("mm", "millimeter"), ("pixel", None), ("", None)])
+def test_a_unit_has_one_spelling(unit, name):
+    assert checked_layout(**{**GOOD, "unit": unit}).unit == name
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -29,6 +34,8 @@ def test_through_json():
         ({"dtype": "int32"}, InvalidInputError),
         ({"dtype": "words"}, InvalidTypeError),
         ({"spacing": (1, 2)}, InvalidInputError),
+        ({"spacing": "abc"}, InvalidTypeError),
+        ({"spacing": 2.0}, InvalidTypeError),
         ({"spacing": (1, 0, 1)}, InvalidInputError),
         ({"spacing": (1, float("nan"), 1)}, InvalidInputError),
     ],

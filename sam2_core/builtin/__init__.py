@@ -1,0 +1,1 @@
+"""The built-in features, each a plugin registered through the same hooks as anybody's."""
