@@ -334,7 +334,9 @@ class CropTracker(PlaneTracker[CropState]):
 
     # -- propagation ---------------------------------------------------------------------------------------------------
 
-    def _propagated(self, state: CropState, frames: Sequence[int], reverse: bool) -> Iterator[PlaneMasks]:
+    def _propagated(
+        self, state: CropState, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
+    ) -> Iterator[PlaneMasks]:
         if not frames:
             return
         objects = list(state.objects.values())
@@ -352,10 +354,15 @@ class CropTracker(PlaneTracker[CropState]):
             for tracked in objects:
                 if frame_index in tracked.prompted_frames():
                     homes[tracked.object_id] = tracked.prompted_on(frame_index)[0]
-            in_use = {homes[tracked.object_id] for tracked in objects}
+            followed = [
+                tracked
+                for tracked in objects
+                if not self._has_ended(state, tracked, frame_index, reverse, stop_when_empty)
+            ]
+            in_use = {homes[tracked.object_id] for tracked in followed}
             # to and fro, so that the crops that stay open are those that come next
             for place in sorted(in_use, reverse=bool(count % 2)):
-                here = [tracked for tracked in objects if homes[tracked.object_id] == place]
+                here = [tracked for tracked in followed if homes[tracked.object_id] == place]
                 self._follow(state.crops[place], frame_index, previous, [boxes[tracked.object_id] for tracked in here])
                 for tracked, part in self._tracked_in_place(state, place, here, frame_index, previous, reverse):
                     state.records.put(frame_index, tracked.number, {place: part})

@@ -12,7 +12,7 @@ from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.label_view import LabelView, Priority, label_numbers
-from sam2_core.inference.propagation import Direction, Propagation, passes_over
+from sam2_core.inference.propagation import Direction, Propagation, empty_frames_allowed, passes_over
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import checked_frame_index, joined, mask_prompt, point_prompts
@@ -22,8 +22,6 @@ from sam2_core.inference.video_tracker import Cancelled, VideoTracker
 from sam2_core.model import NO_OBJ_SCORE
 from sam2_core.model.results import MemoryBank
 
-#: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
-EMPTY_FRAMES_ALONG_Z = 3
 #: Masks at full size that are held at once to make labels of.
 VIEW_BYTES = 256 * 2**20
 #: Frames of a stream of which records can still be looked up.
@@ -267,10 +265,7 @@ class VideoSegmenter(VideoTracker):
             start_frame = checked_frame_index(start_frame, state.num_frames)
         if frame_count is not None and frame_count < 0:
             raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
-        if stop_when_empty == "auto":
-            stop_when_empty = EMPTY_FRAMES_ALONG_Z if state.images.stack.axis == "z" else None
-        if stop_when_empty is not None and stop_when_empty < 1:
-            raise InvalidInputError(f"stop_when_empty is a number of frames, at least 1; got {stop_when_empty}.")
+        limit = empty_frames_allowed(stop_when_empty, state.images.stack.axis)
         wanted = None if objects is None else [state.existing_object(object_id) for object_id in objects]
         self._commit_prompts(state, wanted)
         tracked = list(state.objects.values()) if wanted is None else wanted
@@ -282,11 +277,11 @@ class VideoSegmenter(VideoTracker):
             description = {
                 "passes": [[frames.start, frames.stop, frames.step] for frames, _ in passes],
                 "keep": keep_corrections,
-                "stop": stop_when_empty,
+                "stop": limit,
             }
             run = [state.begin_run(tracked, description | {"reverse": backwards}) for _, backwards in passes]
             state.records.flush()
-        propagation = Propagation(keep_corrections, stop_when_empty, should_stop, already)
+        propagation = Propagation(keep_corrections, limit, should_stop, already)
         return self._propagated(state, wanted, passes, run, propagation)
 
     @torch.inference_mode()
