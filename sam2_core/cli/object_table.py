@@ -43,7 +43,7 @@ class ObjectOnFrame:
     predicted_iou : float
         IoU the model expects of the mask, about 0 to 1; NaN where it gave none.
     object_score : float
-        Logit of the object being there: above 0 it is; NaN where the model gave none.
+        Probability that the object is there, 0 to 1; NaN where the model gave none.
     """
 
     object_id: int

@@ -63,7 +63,11 @@ class PlaneTracking:
             for stretch in self.stretches:
                 self._prompt(states[stretch.reverse], stretch)
                 for found in tracker.propagate(
-                    states[stretch.reverse], stretch.start, stretch.count, reverse=stretch.reverse
+                    states[stretch.reverse],
+                    stretch.start,
+                    stretch.count,
+                    reverse=stretch.reverse,
+                    stop_when_empty=self.rules.stop_when_empty,
                 ):
                     masks = {one.object_id: one for one in found.objects}
                     other = states[not stretch.reverse]

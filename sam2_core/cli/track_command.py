@@ -265,9 +265,7 @@ class TrackCommand:
     def _manifest(self, predictor: SAM2VideoPredictor, checkpoint: str) -> RunManifest:
         stack, rules = self.stack, self.rules
         source = {
-            "address": stack.address
-            if stack.address is None or "://" in stack.address
-            else str(Path(stack.address).resolve()),
+            "address": _full(stack.address),
             "frames": len(stack),
             "frame_size": list(stack.frame_size),
             "dtype": str(stack.dtype),

@@ -29,7 +29,7 @@ def crop_side(extent: float, share: float, largest: int) -> int:
     share : float
         How much of the window it spans at most; with the steps between sides it spans 0.7 to 1 times this.
     largest : int
-        Limit of the side: there is no use in showing more than the whole frame.
+        Limit of the side.
 
     Returns
     -------

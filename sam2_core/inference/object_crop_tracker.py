@@ -33,6 +33,9 @@ _TOO_LARGE, _TOO_SMALL = 1.6, 0.45
 _DRIFT = 1 / 12
 #: An object this near to its window's border, as a share of the side, needs another window.
 _BORDER = 1 / 24
+#: Windows reach up to this many times the frame: one with few and large cells is shown with its mirror image around it,
+#: since the model knows cells of an ordinary size best (nuclei of 14 in 57 pixels: IoU of a click 0.67, 0.28 without).
+_LARGEST_WINDOW = 2
 #: Share of a tile that an object of which a first look shows nothing is taken to span.
 _UNSEEN_SHARE = 1 / 8
 #: Object id, in the overview, of a click that is looked at first.
@@ -59,6 +62,11 @@ class CropState(PlaneState):
         self.share = share
         self._shown_size = predictor.input_size
 
+    @property
+    def largest_side(self) -> int:
+        """Limit of a window's side in pixels."""
+        return _LARGEST_WINDOW * max(self.frame_size)
+
     def frames_of(self, place: int) -> FrameStack:
         """Return the frames that a crop shows."""
         return self.crops[place]
@@ -83,7 +91,7 @@ class CropState(PlaneState):
         int
             The crop's number.
         """
-        side = crop_side(max(box.size), self.share, max(self.frame_size))
+        side = crop_side(max(box.size), self.share, self.largest_side)
         for place, crop in enumerate(self.crops):
             window = crop.window(frame_index)
             if crop.is_laid(frame_index) and window.size == (side, side) and self.shows_whole(window, box):
@@ -106,7 +114,7 @@ class CropState(PlaneState):
     def shows_well(self, window: Window, box: Window) -> bool:
         """Whether a window shows an object whole, and neither too large nor too small."""
         extent, side = max(box.size), window.size[0]
-        is_largest = side >= max(self.frame_size)
+        is_largest = side >= self.largest_side
         return (
             self.shows_whole(window, box)
             and (extent <= _TOO_LARGE * self.share * side or is_largest)
@@ -326,7 +334,9 @@ class CropTracker(PlaneTracker[CropState]):
 
     # -- propagation ---------------------------------------------------------------------------------------------------
 
-    def _propagated(self, state: CropState, frames: Sequence[int], reverse: bool) -> Iterator[PlaneMasks]:
+    def _propagated(
+        self, state: CropState, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
+    ) -> Iterator[PlaneMasks]:
         if not frames:
             return
         objects = list(state.objects.values())
@@ -344,10 +354,15 @@ class CropTracker(PlaneTracker[CropState]):
             for tracked in objects:
                 if frame_index in tracked.prompted_frames():
                     homes[tracked.object_id] = tracked.prompted_on(frame_index)[0]
-            in_use = {homes[tracked.object_id] for tracked in objects}
+            followed = [
+                tracked
+                for tracked in objects
+                if not self._has_ended(state, tracked, frame_index, reverse, stop_when_empty)
+            ]
+            in_use = {homes[tracked.object_id] for tracked in followed}
             # to and fro, so that the crops that stay open are those that come next
             for place in sorted(in_use, reverse=bool(count % 2)):
-                here = [tracked for tracked in objects if homes[tracked.object_id] == place]
+                here = [tracked for tracked in followed if homes[tracked.object_id] == place]
                 self._follow(state.crops[place], frame_index, previous, [boxes[tracked.object_id] for tracked in here])
                 for tracked, part in self._tracked_in_place(state, place, here, frame_index, previous, reverse):
                     state.records.put(frame_index, tracked.number, {place: part})

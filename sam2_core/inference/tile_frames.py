@@ -24,7 +24,8 @@ class WindowFrames(FrameStack):
     parent : FrameStack
         The whole frames. Closing the window leaves it open.
     window : Window
-        Pixels of the parent's frames. Where it sticks out of them, the frame's edge is repeated.
+        Pixels of the parent's frames. Where it sticks out of them, the part inside is mirrored: more of the same,
+        rather than the streaks that a repeated edge gives.
 
     Raises
     ------
@@ -81,4 +82,4 @@ class WindowFrames(FrameStack):
     def _padded(self, pixels: NDArray[Any]) -> NDArray[Any]:
         if self._inside == self.window:
             return pixels
-        return np.pad(pixels, self._padding, mode="edge")
+        return np.pad(pixels, self._padding, mode="reflect")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
+from sam2_core.inference.propagation import empty_frames_allowed
 from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_masks import ObjectMask, PlaneMasks
 from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, PlaneState
@@ -73,6 +74,7 @@ class PlaneTracker(ABC, Generic[State]):
         frame_count: int | None = None,
         *,
         reverse: bool = False,
+        stop_when_empty: int | Literal["auto"] | None = "auto",
     ) -> Iterator[PlaneMasks]:
         """Carry the objects through the stack, frame by frame, from place to place.
 
@@ -86,6 +88,9 @@ class PlaneTracker(ABC, Generic[State]):
             How many frames, the first included; by default, and at most, all that are left in this direction.
         reverse : bool
             Go towards the stack's first frame rather than its last.
+        stop_when_empty : int, "auto" or None
+            As for :meth:`SAM2VideoPredictor.propagate`: give up an object once its mask was empty on so many frames in
+            a row, until its next prompted frame. An object that had been given up before ``start_frame`` stays so.
 
         Returns
         -------
@@ -97,12 +102,13 @@ class PlaneTracker(ABC, Generic[State]):
         StateError
             There is no object.
         InvalidTypeError, InvalidInputError
-            There is no such frame, or ``frame_count`` is negative. All of these at the call, before the first frame.
+            There is no such frame, or a number is negative. All of these at the call, before the first frame.
         """
         if start_frame is not None:
             start_frame = checked_frame_index(start_frame, state.num_frames)
         if frame_count is not None and frame_count < 0:
             raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
+        limit = empty_frames_allowed(stop_when_empty, state.stack.axis)
         if not state.objects:
             raise StateError("There is nothing to propagate: add points, a box or a mask for an object first.")
         if start_frame is None:
@@ -110,10 +116,12 @@ class PlaneTracker(ABC, Generic[State]):
         left = start_frame + 1 if reverse else state.num_frames - start_frame
         count = left if frame_count is None else min(frame_count, left)
         step = -1 if reverse else 1
-        return self._propagated(state, range(start_frame, start_frame + step * count, step), reverse)
+        return self._propagated(state, range(start_frame, start_frame + step * count, step), reverse, limit)
 
     @abstractmethod
-    def _propagated(self, state: State, frames: Sequence[int], reverse: bool) -> Iterator[PlaneMasks]:
+    def _propagated(
+        self, state: State, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
+    ) -> Iterator[PlaneMasks]:
         """Track all objects over some frames."""
 
     @abstractmethod
@@ -127,6 +135,23 @@ class PlaneTracker(ABC, Generic[State]):
             nothing = ObjectMask.from_pixels(tracked.object_id, np.zeros((0, 0), np.bool_))
             masks.append(self._joined(state, tracked.object_id, parts) if parts else nothing)
         return PlaneMasks(frame_index, state.frame_size, masks)
+
+    def _has_ended(
+        self, state: State, tracked: PlaneObject, frame_index: int, reverse: bool, stop_when_empty: int | None
+    ) -> bool:
+        """Whether an object is given up before a frame, by what is on record for it; then that is put on record too."""
+        if stop_when_empty is None or tracked.prompted_on(frame_index):
+            return False
+        places: list[int] = []
+        for back in range(1, stop_when_empty + 1):
+            before = frame_index + back if reverse else frame_index - back
+            parts = state.records.parts(before, tracked.number)
+            if not parts or tracked.prompted_on(before) or any(part.window.area for part in parts.values()):
+                return False
+            places = places or list(parts)
+        nothing = ObjectMask.from_pixels(None, np.zeros((0, 0), np.bool_))
+        state.records.put(frame_index, tracked.number, dict.fromkeys(places, nothing))
+        return True
 
     def _answer(
         self, state: State, tracked: PlaneObject, frame_index: int, place: int, prompt: PlanePrompt

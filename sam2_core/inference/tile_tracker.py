@@ -382,7 +382,9 @@ class TiledTracker(PlaneTracker[TiledState]):
 
     # -- propagation --------------------------------------------------------------------------------------------------
 
-    def _propagated(self, state: TiledState, frames: Sequence[int], reverse: bool) -> Iterator[PlaneMasks]:
+    def _propagated(
+        self, state: TiledState, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
+    ) -> Iterator[PlaneMasks]:
         if not frames:
             return
         objects = list(state.objects.values())
@@ -396,14 +398,19 @@ class TiledTracker(PlaneTracker[TiledState]):
                 return
             for tracked in objects:
                 active[tracked.object_id].update({state.grid[tile] for tile in tracked.prompted_on(frame_index)})
-            found: dict[Hashable, dict[Tile, ObjectMask]] = {tracked.object_id: {} for tracked in objects}
+            going_on = [
+                tracked
+                for tracked in objects
+                if not self._has_ended(state, tracked, frame_index, reverse, stop_when_empty)
+            ]
+            found: dict[Hashable, dict[Tile, ObjectMask]] = {tracked.object_id: {} for tracked in going_on}
             # to and fro, so that the tiles that stay open are those that come next
-            in_use = set().union(*(active[tracked.object_id] for tracked in objects))
+            in_use = set().union(*(active[tracked.object_id] for tracked in going_on))
             for tile in sorted(in_use, reverse=bool(count % 2), key=lambda tile: tile.index):
-                here = [tracked for tracked in objects if tile in active[tracked.object_id]]
+                here = [tracked for tracked in going_on if tile in active[tracked.object_id]]
                 for tracked, part in self._tracked_in_place(state, tile.index, here, frame_index, previous, reverse):
                     found[tracked.object_id][tile] = part
-            for tracked in objects:
+            for tracked in going_on:
                 parts, seen_at = found[tracked.object_id], last_seen[tracked.object_id]
                 # a tile that took up something else is not followed; where nothing was found all go on looking
                 followed = {tile: parts[tile] for tile in linked_parts(parts, seen_at)} or parts

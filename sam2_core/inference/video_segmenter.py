@@ -12,7 +12,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.label_view import LabelView, Priority, label_numbers
-from sam2_core.inference.propagation import Direction, Propagation, passes_over
+from sam2_core.inference.propagation import Direction, Propagation, empty_frames_allowed, passes_over
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import (
@@ -28,8 +28,6 @@ from sam2_core.inference.video_tracker import Cancelled, VideoTracker
 from sam2_core.model import NO_OBJ_SCORE
 from sam2_core.model.results import MemoryBank
 
-#: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
-EMPTY_FRAMES_ALONG_Z = 3
 #: Masks at full size that are held at once to make labels of.
 VIEW_BYTES = 256 * 2**20
 #: Frames of a stream of which records can still be looked up.
@@ -54,6 +52,7 @@ class VideoSegmenter(VideoTracker):
         box: Any = None,
         clear_old_points: bool = True,
         normalize_coords: bool = True,
+        others: bool = True,
     ) -> FrameMasks:
         """Say where an object is on a frame, by points, a box, or both.
 
@@ -80,6 +79,9 @@ class VideoSegmenter(VideoTracker):
         normalize_coords : bool
             Whether points and box are in pixels of the frame; False if they are fractions of its width and height, from
             0 to 1.
+        others : bool
+            Whether the masks of the other objects are wanted as well: where there are hundreds, that takes longer than
+            the prompt.
 
         Returns
         -------
@@ -116,10 +118,13 @@ class VideoSegmenter(VideoTracker):
         tracked.set_points(frame_index, prompt)
         state.forget_runs(tracked)
         state.records.flush()
-        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
+        shown = list(state.objects.values()) if others else [tracked]
+        return self._results(state, frame_index, shown, {tracked.number: before})
 
     @torch.inference_mode()
-    def prompt_mask(self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any) -> FrameMasks:
+    def prompt_mask(
+        self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any, *, others: bool = True
+    ) -> FrameMasks:
         """Say which pixels of a frame an object covers.
 
         Parameters
@@ -133,6 +138,8 @@ class VideoSegmenter(VideoTracker):
         mask : array_like
             (H, W), axes (y, x), at the size of the frame or of the model's input. bool or integers: the object is where
             they are not 0. Floating point: shares of coverage from 0 to 1.
+        others : bool
+            Whether the masks of the other objects are wanted as well.
 
         Returns
         -------
@@ -155,7 +162,8 @@ class VideoSegmenter(VideoTracker):
         tracked.set_mask(frame_index, prompt > 0)
         state.forget_runs(tracked)
         state.records.flush()
-        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
+        shown = list(state.objects.values()) if others else [tracked]
+        return self._results(state, frame_index, shown, {tracked.number: before})
 
     @torch.inference_mode()
     def masks_on_frame(self, state: VideoState, frame_index: int) -> FrameMasks:
@@ -263,10 +271,7 @@ class VideoSegmenter(VideoTracker):
             start_frame = checked_frame_index(start_frame, state.num_frames)
         if frame_count is not None:
             frame_count = checked_frame_count(frame_count)
-        if stop_when_empty == "auto":
-            stop_when_empty = EMPTY_FRAMES_ALONG_Z if state.images.stack.axis == "z" else None
-        if stop_when_empty is not None and stop_when_empty < 1:
-            raise InvalidInputError(f"stop_when_empty is a number of frames, at least 1; got {stop_when_empty}.")
+        limit = empty_frames_allowed(stop_when_empty, state.images.stack.axis)
         wanted = None if objects is None else [state.existing_object(object_id) for object_id in objects]
         self._commit_prompts(state, wanted)
         tracked = list(state.objects.values()) if wanted is None else wanted
@@ -278,11 +283,11 @@ class VideoSegmenter(VideoTracker):
             description = {
                 "passes": [[frames.start, frames.stop, frames.step] for frames, _ in passes],
                 "keep": keep_corrections,
-                "stop": stop_when_empty,
+                "stop": limit,
             }
             run = [state.begin_run(tracked, description | {"reverse": backwards}) for _, backwards in passes]
             state.records.flush()
-        propagation = Propagation(keep_corrections, stop_when_empty, should_stop, already)
+        propagation = Propagation(keep_corrections, limit, should_stop, already)
         return self._propagated(state, wanted, passes, run, propagation)
 
     @torch.inference_mode()

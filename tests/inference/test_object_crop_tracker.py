@@ -38,6 +38,21 @@ def test_a_small_cell_is_seen_large_and_found() -> None:
         assert 0.1 < 18 / window.size[0] <= 0.3
 
 
+def test_a_large_cell_of_a_small_frame_is_shown_with_its_surroundings_mirrored() -> None:
+    picture, (truth,) = cells([(27.0, 30.0)], 9, (56, 60))
+    tracker = CropTracker(trained())
+    state = tracker.init_state(picture[None])
+    (found,) = tracker.prompt_points(state, 0, 1, [[27.0, 30.0]], [1]).masks_in()
+    (place,) = state.records.parts(0, 1)
+    window = state.window_of(place, 0)
+    # at the whole frame's magnification it would span a third of what the model sees
+    assert 60 < window.size[0] <= 120
+    assert 18 / window.size[0] <= 0.25
+    assert iou(found, truth) > 0.6
+    shown = state.frames_of(place).read(0)
+    assert shown.shape == (*tracker.predictor.input_size, 3)
+
+
 def test_objects_that_lie_together_share_a_window() -> None:
     picture, truth = cells([(100.0, 100.0), (118.0, 100.0), (300.0, 200.0)], 7, PLANE)
     tracker = CropTracker(trained(), share=0.1, object_size=15)

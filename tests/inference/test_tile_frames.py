@@ -16,6 +16,13 @@ from tests.inference.counting_frames import CountingFrames
 STACK = np.random.default_rng(0).integers(0, 4000, (3, 40, 50)).astype(np.uint16)
 
 
+def mirrored(first: int, stop: int, extent: int) -> np.ndarray:
+    """Where a window's rows or columns come from: those inside the frame, and their mirror image beyond it."""
+    inside = np.arange(max(first, 0), min(stop, extent))
+    to_and_fro = np.concatenate([inside, inside[-2:0:-1]])
+    return to_and_fro[(np.arange(first, stop) - inside[0]) % len(to_and_fro)]
+
+
 @settings(deadline=None)
 @given(st.integers(-30, 39), st.integers(-30, 49), st.integers(1, 60), st.integers(1, 60), st.integers(0, 2))
 def test_a_window_is_a_slice_of_the_padded_frame(top: int, left: int, height: int, width: int, index: int) -> None:
@@ -25,7 +32,7 @@ def test_a_window_is_a_slice_of_the_padded_frame(top: int, left: int, height: in
         with pytest.raises(InvalidInputError, match="show nothing"):
             WindowFrames(parent, window)
         return
-    rows, columns = np.clip(np.arange(top, top + height), 0, 39), np.clip(np.arange(left, left + width), 0, 49)
+    rows, columns = mirrored(top, top + height, 40), mirrored(left, left + width, 50)
 
     shown = WindowFrames(parent, window)
 

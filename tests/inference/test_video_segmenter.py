@@ -142,6 +142,16 @@ def test_labels_are_a_view_of_overlapping_masks(predictor: SAM2VideoPredictor) -
     assert np.array_equal(predictor.labels_on_frame(state, 0), alone)
 
 
+def test_other_objects_are_left_out_of_a_prompts_answer_where_they_are_not_wanted(
+    predictor: SAM2VideoPredictor,
+) -> None:
+    state = predictor.init_state(stack(1))
+    predictor.prompt_points(state, 0, 1, LEFT, [1])
+    assert predictor.prompt_points(state, 0, 2, RIGHT, [1], others=False).object_ids == [2]
+    assert predictor.prompt_mask(state, 0, 3, disc((40, 30), 9), others=False).object_ids == [3]
+    assert predictor.masks_on_frame(state, 0).object_ids == [1, 2, 3]
+
+
 def test_an_estimate_changes_nothing_and_grows_with_the_work(predictor: SAM2VideoPredictor) -> None:
     state = predictor.init_state(stack(COUNT))
     predictor.prompt_points(state, 0, 1, LEFT, [1])

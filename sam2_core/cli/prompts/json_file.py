@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_json(text: str, name: str) -> list[WrittenPrompt]:
     if not isinstance(objects, list) or not objects:
         raise InvalidInputError(f"{name}: there is no list of objects. Expected {_EXAMPLE}, or COCO annotations.")
     named = [one["id"] for one in objects if isinstance(one, Mapping) and isinstance(one.get("id"), int)]
-    twice = sorted({object_id for object_id in named if named.count(object_id) > 1}) if len(named) < 10_000 else []
+    twice = sorted(object_id for object_id, count in Counter(named).items() if count > 1)
     if twice:
         raise InvalidInputError(
             f"{name}: object id {twice[0]} is there twice. Put all prompts of one object into its list 'prompts'."
