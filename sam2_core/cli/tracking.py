@@ -74,7 +74,7 @@ def prompt_objects(
 
 def _prompt(predictor: SAM2VideoPredictor, state: VideoState, frame: int, object_id: int, prompt: FramePrompt) -> None:
     if prompt.mask is not None:
-        predictor.prompt_mask(state, frame, object_id, prompt.mask.full)
+        predictor.prompt_mask(state, frame, object_id, prompt.mask.full, with_others=False)
         return
     predictor.prompt_points(
         state,
@@ -83,6 +83,7 @@ def _prompt(predictor: SAM2VideoPredictor, state: VideoState, frame: int, object
         np.array(prompt.points, dtype=np.float32) if prompt.points else None,
         np.array(prompt.labels, dtype=np.int32) if prompt.points else None,
         box=np.array(prompt.box, dtype=np.float32) if prompt.box is not None else None,
+        with_others=False,
     )
 
 

@@ -48,6 +48,7 @@ class VideoSegmenter(VideoTracker):
         box: Any = None,
         clear_old_points: bool = True,
         normalize_coords: bool = True,
+        with_others: bool = True,
     ) -> FrameMasks:
         """Say where an object is on a frame, by points, a box, or both.
 
@@ -74,11 +75,13 @@ class VideoSegmenter(VideoTracker):
         normalize_coords : bool
             Whether points and box are in pixels of the frame; False if they are fractions of its width and height, from
             0 to 1.
+        with_others : bool
+            Return the masks of all objects rather than this one's alone, which is quicker where hundreds are prompted.
 
         Returns
         -------
         FrameMasks
-            All N objects on this frame: logits (N, 1, H, W) at the frame's size, and scores (N,).
+            All N objects on this frame, or the prompted one: logits (N, 1, H, W) at the frame's size, and scores (N,).
 
         Raises
         ------
@@ -110,10 +113,13 @@ class VideoSegmenter(VideoTracker):
         tracked.set_points(frame_index, prompt)
         state.forget_runs(tracked)
         state.records.flush()
-        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
+        shown = list(state.objects.values()) if with_others else [tracked]
+        return self._results(state, frame_index, shown, {tracked.number: before})
 
     @torch.inference_mode()
-    def prompt_mask(self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any) -> FrameMasks:
+    def prompt_mask(
+        self, state: VideoState, frame_index: int, object_id: Hashable, mask: Any, *, with_others: bool = True
+    ) -> FrameMasks:
         """Say which pixels of a frame an object covers.
 
         Parameters
@@ -127,11 +133,13 @@ class VideoSegmenter(VideoTracker):
         mask : array_like
             (H, W), axes (y, x), at the size of the frame or of the model's input. bool or integers: the object is where
             they are not 0. Floating point: shares of coverage from 0 to 1.
+        with_others : bool
+            Return the masks of all objects rather than this one's alone, which is quicker where hundreds are prompted.
 
         Returns
         -------
         FrameMasks
-            All N objects on this frame: logits (N, 1, H, W) at the frame's size, and scores (N,).
+            All N objects on this frame, or the prompted one: logits (N, 1, H, W) at the frame's size, and scores (N,).
 
         Raises
         ------
@@ -149,7 +157,8 @@ class VideoSegmenter(VideoTracker):
         tracked.set_mask(frame_index, prompt > 0)
         state.forget_runs(tracked)
         state.records.flush()
-        return self._results(state, frame_index, list(state.objects.values()), {tracked.number: before})
+        shown = list(state.objects.values()) if with_others else [tracked]
+        return self._results(state, frame_index, shown, {tracked.number: before})
 
     @torch.inference_mode()
     def masks_on_frame(self, state: VideoState, frame_index: int) -> FrameMasks:
