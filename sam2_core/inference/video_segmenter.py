@@ -86,7 +86,7 @@ class VideoSegmenter(VideoTracker):
         Returns
         -------
         FrameMasks
-            All N objects on this frame: logits (N, 1, H, W) at the frame's size, and scores (N,).
+            All N objects on this frame, or the prompted one: logits (N, 1, H, W) at the frame's size, and scores (N,).
 
         Raises
         ------
@@ -144,7 +144,7 @@ class VideoSegmenter(VideoTracker):
         Returns
         -------
         FrameMasks
-            All N objects on this frame: logits (N, 1, H, W) at the frame's size, and scores (N,).
+            All N objects on this frame, or the prompted one: logits (N, 1, H, W) at the frame's size, and scores (N,).
 
         Raises
         ------

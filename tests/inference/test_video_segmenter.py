@@ -189,3 +189,27 @@ def test_objects_that_are_tracked_jointly_share_their_frames() -> None:
     predictor.clear_all_prompts_in_frame(state, 0, 1)
     assert state.obj_ids == [1]
     assert list(state.objects[1].recent) == []
+
+
+def test_a_prompt_answers_for_its_own_object_alone_where_that_is_wanted(predictor: SAM2VideoPredictor) -> None:
+    state = predictor.init_state(stack(2))
+    predictor.prompt_points(state, 0, 1, LEFT, [1])
+    alone = predictor.prompt_points(state, 0, 2, RIGHT, [1], with_others=False)
+
+    assert alone.object_ids == [2]
+    assert torch.equal(alone.logits, predictor.masks_on_frame(state, 0).logits[1:])
+    masked = predictor.prompt_mask(state, 1, 3, disc((20, 30), 8), with_others=False)
+    assert masked.object_ids == [3]
+    assert predictor.masks_on_frame(state, 1).object_ids == [1, 2, 3]
+
+
+def test_labels_made_in_portions_are_the_same(predictor: SAM2VideoPredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = predictor.init_state(stack(2))
+    for number, point in enumerate(([20.0, 30.0], [70.0, 35.0], [40.0, 20.0]), 1):
+        predictor.prompt_points(state, 0, number, [point], [1])
+    for priority in ("surest", "lower id", "last", [2, 3, 1]):
+        whole = predictor.labels_on_frame(state, 0, priority)
+        monkeypatch.setattr("sam2_core.inference.video_segmenter.VIEW_BYTES", 1)
+        assert np.array_equal(predictor.labels_on_frame(state, 0, priority), whole)
+        monkeypatch.undo()
+    assert not predictor.labels_on_frame(state, 1).any()
