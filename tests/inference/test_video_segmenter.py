@@ -194,11 +194,11 @@ def test_objects_that_are_tracked_jointly_share_their_frames() -> None:
 def test_a_prompt_answers_for_its_own_object_alone_where_that_is_wanted(predictor: SAM2VideoPredictor) -> None:
     state = predictor.init_state(stack(2))
     predictor.prompt_points(state, 0, 1, LEFT, [1])
-    alone = predictor.prompt_points(state, 0, 2, RIGHT, [1], with_others=False)
+    alone = predictor.prompt_points(state, 0, 2, RIGHT, [1], others=False)
 
     assert alone.object_ids == [2]
     assert torch.equal(alone.logits, predictor.masks_on_frame(state, 0).logits[1:])
-    masked = predictor.prompt_mask(state, 1, 3, disc((20, 30), 8), with_others=False)
+    masked = predictor.prompt_mask(state, 1, 3, disc((20, 30), 8), others=False)
     assert masked.object_ids == [3]
     assert predictor.masks_on_frame(state, 1).object_ids == [1, 2, 3]
 
