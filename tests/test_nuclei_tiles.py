@@ -17,7 +17,7 @@ from tests.real_nuclei import NucleiTile, iou, nuclei_tiles
 SHIPPED = "sam2.1_hiera_micro"
 # What the shipped checkpoint must reach at least: mean IoU over all nuclei of the four tiles. Raise it with a better
 # checkpoint: the target is 0.75.
-FLOOR = 0.64
+FLOOR = 0.66
 # IoU of bf16 masks with fp32 masks.
 NARROW_FLOOR = 0.98
 

@@ -9,9 +9,22 @@ RUN/checkpoint.pt), `export` writes the averaged weights in fp16 under official 
 where a step is cheap and the network learns what a click means, and goes on to larger ones; short stacks are mixed in
 for the memory. Real images are not used.
 
-The checkpoint of this revision: 930 steps in 1.07 hours on about one core of an AVX2 CPU shared with other work
-(8 workers until step 590, 6 after it; learning rate 1.2e-3, warm-up 40), averaged weights. A run goes on where it
-stopped when `train` is called with more hours: the learning rate follows the share of the hours that is over.
+Trained weights are gone on from, with a new optimiser and `FURTHER_PHASES`, by
+
+    python -m sam2_core.training.micro train --folder RUN --start WEIGHTS
+
+A run goes on where it stopped when `train` is called with more hours: the learning rate follows the share of the hours
+that is over.
+
+What was run for the checkpoint of this revision:
+
+1. 1,455 steps from nothing (`PHASES`) on about one core of an AVX2 CPU: 8 to 6 workers, learning rate 1.2e-3, warm-up
+   40; pools of general scenes alone. 0.604 on the real nuclei of tests/test_nuclei_tiles.py.
+2. 1,682 further steps (`FURTHER_PHASES`) in 1.12 hours of clock on about a third of an AVX-512 core, 1 worker:
+   learning rate 1.5e-4, from step 1,340 with 3e-4 on the same falling cosine, warm-up 50, averaging 0.995; pools as
+   `draw` draws them now. From step 780 the second set of weights and works. 0.680 on the same nuclei.
+
+Records: benchmarks/records/training-2026-11-27.md.
 """
 
 from __future__ import annotations
@@ -313,6 +326,8 @@ def export(folder: Path, target: Path, size: int | None = None, about: dict[str,
         "data": "procedurally drawn microscopy (sam2_core.training.generator), no real images",
         "steps": str(trainer.step),
         "hours": f"{float(extra['used']) / 3600:.2f}",
+        # Steps and hours are those of the last run alone.
+        **({"started_from": "earlier weights of this model"} if extra.get("further") else {}),
         "licence": "Apache-2.0",
         **(about or {}),
     }

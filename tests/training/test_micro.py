@@ -61,6 +61,7 @@ def test_a_run_starts_from_weights_and_goes_on_without_them(tmp_path: Path, monk
         torch.testing.assert_close(value.float(), state[name].half().float(), atol=2e-3, rtol=2e-3)
     with safe_open(tmp_path / "exported.safetensors", "pt") as file:
         assert int(file.metadata()["steps"]) > stopped["step"]
+        assert "earlier weights" in file.metadata()["started_from"]
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
