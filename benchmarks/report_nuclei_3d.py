@@ -1,4 +1,4 @@
-"""One click on each nucleus of ../shared/data/nuclei_3d, in its middle slice: IoU of that slice, and of the whole nucleus.
+"""One click on each nucleus of ../shared/data/nuclei_3d, in its middle slice: IoU of that slice and of all of it.
 
 The slice alone says what the model makes of a click; what the whole nucleus has less is lost in tracking. Prints, for
 the exact way and for the crop preset, both figures and the slices that were found beyond the nucleus's two ends.
