@@ -1,4 +1,4 @@
-"""One click on each nucleus of ../shared/data/nuclei_3d, in its middle slice: IoU of that slice, and of the whole nucleus.
+"""One click on each nucleus of ../shared/data/nuclei_3d, in its middle slice: IoU of that slice and of all of it.
 
 The slice alone says what the model makes of a click; what the whole nucleus has less is lost in tracking. Prints, for
 the exact way and for the crop preset, both figures and the slices that were found beyond the nucleus's two ends.
@@ -103,7 +103,9 @@ def main() -> None:
             continue
         start = time.perf_counter()
         found = way(predictor, frames, labels, middle)
-        print({"way": name, **figures(found, labels, middle), "seconds": round(time.perf_counter() - start)}, flush=True)
+        print(
+            {"way": name, **figures(found, labels, middle), "seconds": round(time.perf_counter() - start)}, flush=True
+        )
         if options.keep is not None:
             options.keep.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(options.keep / f"{name}.npz", **{str(number): mask for number, mask in found.items()})
