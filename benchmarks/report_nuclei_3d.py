@@ -103,8 +103,9 @@ def main() -> None:
             continue
         start = time.perf_counter()
         found = way(predictor, frames, labels, middle)
-        seconds = round(time.perf_counter() - start)
-        print({"way": name, **figures(found, labels, middle), "seconds": seconds}, flush=True)
+        print(
+            {"way": name, **figures(found, labels, middle), "seconds": round(time.perf_counter() - start)}, flush=True
+        )
         if options.keep is not None:
             options.keep.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(options.keep / f"{name}.npz", **{str(number): mask for number, mask in found.items()})

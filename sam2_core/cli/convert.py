@@ -9,7 +9,7 @@ import typer
 
 from sam2_core.cli import options
 from sam2_core.cli.console import output, progress_bar
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import DestinationExistsError, InvalidInputError
 
 
 def convert(
@@ -40,13 +40,22 @@ def convert(
     with open_labels(source, source_format, axis=axis, at=options.parse_positions(at)) as labels:
         chosen = options.parse_frames(frames, len(labels))
         with progress_bar("Converting", len(chosen)) as advance:
-            written = convert_labels(
-                labels,
-                destination,
-                format=format,
-                frames=(chosen.start, chosen.stop),
-                overwrite=overwrite,
-                resume=resume,
-                progress=lambda done, total: advance(),
-            )
+            try:
+                written = convert_labels(
+                    labels,
+                    destination,
+                    format=format,
+                    frames=(chosen.start, chosen.stop),
+                    overwrite=overwrite,
+                    resume=resume,
+                    progress=lambda done, total: advance(),
+                )
+            except DestinationExistsError as error:
+                if overwrite or resume:
+                    raise
+                # the same in the words of the command line
+                raise DestinationExistsError(
+                    f"{destination} exists already. Continue it with --resume, replace it with --overwrite, or choose "
+                    "another destination."
+                ) from error
     output.print(f"Written: {written}, {len(chosen)} frames", markup=False)

@@ -50,7 +50,7 @@ def test_refusals(capsys, tmp_path, labels):
     existing = tmp_path / "a.json"
     existing.write_text("{}")
     for arguments, message in [
-        ([path, existing], "exists already"),
+        ([path, existing], "exists already. Continue it with --resume"),
         ([path, path], "the same"),
         ([path, tmp_path / "folder"], "does not say which format"),
         ([tmp_path / "none.tif", tmp_path / "a.zarr"], "no file or folder"),

@@ -37,6 +37,22 @@ def test_one_tile_is_what_the_predictor_sees(stack, untrained, tmp_path):
     assert (found[0] != found[1]).mean() < 0.01
 
 
+def test_objects_that_have_ended_are_given_up_as_the_rules_say(stack, untrained, tmp_path, monkeypatch):
+    asked = []
+    real = TiledTracker.propagate
+    monkeypatch.setattr(
+        TiledTracker, "propagate", lambda *given, **options: asked.append(options) or real(*given, **options)
+    )
+    tracker = TiledTracker(load_predictor(str(untrained), "cpu", "fp32", quiet=True))
+    rules = TrackRules(range(4), stop_when_empty=2)
+    with (
+        open_frames(stack) as frames,
+        open_label_writer(tmp_path / "labels.tif", length=4, frame_size=(40, 50)) as writer,
+    ):
+        list(PlaneTracking(tracker, frames, parse_prompts(["2:10,12"]), rules, writer, ObjectTable()).run())
+    assert [(one["reverse"], one["stop_when_empty"]) for one in asked] == [(False, 2), (True, 2)]
+
+
 @pytest.mark.parametrize("preset", ["tiles", "crops"])
 def test_presets(capsys, tmp_path, untrained, preset):
     pixels = np.random.default_rng(0).integers(0, 255, (3, 150, 210)).astype(np.uint8)

@@ -73,3 +73,9 @@ def test_boxes_of_coco():
 def test_refusals_name_the_place(content, message):
     with pytest.raises(InvalidInputError, match=message):
         read(content)
+
+
+def test_an_id_that_is_there_twice_among_very_many():
+    objects = [{"id": number, "points": [[1, 2]]} for number in [*range(1, 12_000), 7]]
+    with pytest.raises(InvalidInputError, match="object id 7 is there twice"):
+        read({"objects": objects})
