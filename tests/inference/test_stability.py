@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from sam2_core.inference.stability import calculate_stability_score
 
 
+@settings(deadline=None)
 @given(
     logits=npst.arrays(
         np.float32, npst.array_shapes(min_dims=3, max_dims=4, max_side=6), elements=st.floats(-4, 4, width=32)
