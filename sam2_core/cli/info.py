@@ -19,6 +19,7 @@ def info(
 
     Size, licence, and whether it is on this machine.
     """
+    from sam2_core.checkpoints.cache import cache_folder
     from sam2_core.checkpoints.catalogue import CATALOGUE, get_entry
 
     if model is not None:
@@ -46,6 +47,7 @@ def info(
     for name, parameters, size, licence, availability in rows:
         output.print(f"{name:<22}  {parameters:>10}  {size:>6}  {licence:<10}  {availability}", markup=False)
     output.print("More about one: sam2 info MODEL. To get one: sam2 download MODEL.")
+    output.print(f"Downloads are kept in {cache_folder()}", markup=False, soft_wrap=True)
 
 
 def _whereabouts(name: str) -> str:

@@ -83,9 +83,11 @@ def test_debug_shows_where_an_error_came_from(arguments):
         main(arguments)
 
 
-def test_info(capsys):
+def test_info(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAM2_LAB_CACHE", str(tmp_path / "a rather long name of a folder" / "checkpoints"))
     code, out, _ = run(capsys, "info")
     assert code == 0
+    assert f"kept in {tmp_path / 'a rather long name of a folder' / 'checkpoints'}\n" in out
     assert "sam2.1_hiera_micro" in out
     assert "898 MB" in out
     code, out, _ = run(capsys, "info", "facebook/sam2.1-hiera-tiny")

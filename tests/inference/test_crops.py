@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 
-from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.inference.crops import (
     batched_mask_to_box,
     box_xyxy_to_xywh,
@@ -14,8 +12,6 @@ from sam2_core.inference.crops import (
     uncrop_masks,
     uncrop_points,
 )
-from sam2_core.inference.mask_data import MaskData
-from sam2_core.inference.point_grids import batch_iterator, build_all_layer_point_grids, build_point_grid
 
 
 def test_crops_cover_the_image_and_overlap() -> None:
@@ -67,33 +63,3 @@ def test_a_box_by_its_size() -> None:
 
     assert box_xyxy_to_xywh(box).tolist() == [1, 2, 4, 7]
     assert box.tolist() == [1, 2, 5, 9]
-
-
-def test_grids_hold_the_centres_of_cells() -> None:
-    assert build_point_grid(2).tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
-    assert [len(grid) for grid in build_all_layer_point_grids(8, 2, 2)] == [64, 16, 4]
-    with pytest.raises(InvalidInputError, match="at least one point"):
-        build_point_grid(0)
-
-
-def test_batches_walk_in_step() -> None:
-    assert list(batch_iterator(2, [1, 2, 3], "abc")) == [[[1, 2], "ab"], [[3], "c"]]
-    with pytest.raises(InvalidInputError, match="one length"):
-        list(batch_iterator(2, [1, 2], "abc"))
-
-
-def test_a_table_of_masks_filters_and_joins_all_columns() -> None:
-    data = MaskData(a=[1, 2, 3], b=np.arange(3), c=torch.arange(3.0))
-    data.filter(torch.tensor([True, False, True]))
-    data.cat(MaskData(a=[7], b=np.array([8]), c=torch.tensor([9.0])))
-    data.filter(torch.tensor([2, 0]))
-
-    assert data["a"] == [7, 1]
-    assert data["b"].tolist() == [8, 0]
-    assert data["c"].tolist() == [9, 0]
-    data.to_numpy()
-    assert isinstance(data["c"], np.ndarray)
-    del data["a"]
-    assert "a" not in data
-    with pytest.raises(InvalidTypeError, match="column"):
-        data["a"] = "abc"
