@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_core.compat.frame_steps import FrameSteps
+from sam2_core.inference.video_tracker import VideoTracker
 from sam2_core.model import image_encoder, mask_decoder, memory_attention, memory_encoder, sam2_base
 from sam2_core.model.results import DecodedMasks, EncodedMemory, ImageFeatures
 
@@ -157,7 +158,8 @@ def adapt(ours: type[sam2_base.SAM2Base], official: type[SAM2Base]) -> None:
 def speak_official(model: sam2_base.SAM2Base) -> SAM2Base:
     """Let a model and its parts hand out results that can be read the official way.
 
-    The model stays what it is, weights and all; only the classes of itself and four of its parts change.
+    The model stays what it is, weights and all; only the classes of itself and four of its parts change, and
+    ``propagate_in_video`` goes one frame further than it is told, as programs written for the official one expect.
 
     Parameters
     ----------
@@ -171,6 +173,8 @@ def speak_official(model: sam2_base.SAM2Base) -> SAM2Base:
     """
     _adapt_parts(model)
     _adapt_class(model)
+    if isinstance(model, VideoTracker):
+        model.official_frame_count = True
     return model  # type: ignore[return-value]
 
 

@@ -21,6 +21,9 @@ class VideoSteps(SAM2Base, SAM2VideoPredictor):
     They read the state and return what they found; only the predictor's public methods change it.
     """
 
+    def __init__(self, *args: Any, official_frame_count: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, official_frame_count=official_frame_count, **kwargs)
+
     def _obj_id_to_idx(self, inference_state: VideoState, obj_id: Any) -> int:
         """Position of an object in the results.
 

@@ -60,7 +60,8 @@ class SAM2VideoPredictor(VideoCorrection):
         ``non_overlap_masks_for_mem_enc`` holds between them.
     official_frame_count : bool
         Whether :meth:`propagate_in_video` goes over ``max_frame_num_to_track + 1`` frames, as the official one does,
-        rather than as many as it was told. :meth:`propagate` always does as told.
+        rather than as many as it was told, which is the default but for programs that run through
+        :mod:`sam2_core.compat`. :meth:`propagate` always does as told.
     max_objects_per_batch : int, optional
         Upper limit of objects computed at once; by default 16, on a CPU 1, where batches are no faster.
     memory_budget_bytes : int, optional
@@ -494,8 +495,7 @@ class SAM2VideoPredictor(VideoCorrection):
     ) -> Iterator[tuple[int, list[Hashable], torch.Tensor]]:
         """Carry the objects through the video; see :meth:`propagate`.
 
-        As in the official predictor, ``max_frame_num_to_track`` does not count the first frame (see
-        ``official_frame_count``), and a corrected frame is tracked again unless ``add_all_frames_to_correct_as_cond``.
+        As in the official predictor, a corrected frame is tracked again unless ``add_all_frames_to_correct_as_cond``.
 
         Parameters
         ----------
@@ -504,7 +504,8 @@ class SAM2VideoPredictor(VideoCorrection):
         start_frame_idx : int, optional
             Index of the frame to begin with, from 0; by default the earliest conditioning frame.
         max_frame_num_to_track : int, optional
-            How many frames follow the first one, 0 or more; by default all that are left in this direction.
+            How many frames, the first included, 0 or more; by default all that are left in this direction. With
+            ``official_frame_count``, how many follow the first one.
         reverse : bool
             Go towards the video's first frame rather than its last.
 

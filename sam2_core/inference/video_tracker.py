@@ -45,7 +45,7 @@ class VideoTracker(SAM2Base):
         *,
         clear_non_cond_mem_for_multi_obj: bool = True,
         joint_objects: bool = False,
-        official_frame_count: bool = True,
+        official_frame_count: bool = False,
         max_objects_per_batch: int | None = None,
         memory_budget_bytes: int | None = None,
         **kwargs: Any,

@@ -303,23 +303,23 @@ def test_the_legacy_name_forgets_for_single_objects_only() -> None:
 # -- which frames ------------------------------------------------------------------------------------------------------
 
 
-def test_the_official_method_goes_one_frame_further_unless_told_not_to(
+def test_the_official_count_of_frames_goes_one_further_where_it_is_wanted(
     predictor: SAM2VideoPredictor, state: VideoState
 ) -> None:
     predictor.prompt_points(state, 2, 1, LEFT, [1])
+    counting = small_predictor(official_frame_count=True)
 
     def official(other: SAM2VideoPredictor, *arguments: Any, **options: Any) -> list[int]:
         return [answer[0] for answer in other.propagate_in_video(state, *arguments, **options)]
 
-    assert official(predictor, max_frame_num_to_track=2) == [2, 3, 4]
-    assert official(predictor, 3, 0) == [3]
-    assert official(predictor, 3, 2, True) == [3, 2, 1]
+    assert official(counting, max_frame_num_to_track=2) == [2, 3, 4]
+    assert official(counting, 3, 0) == [3]
+    assert official(counting, 3, 2, True) == [3, 2, 1]
     assert official(predictor, reverse=True) == [2, 1, 0]
     assert official(predictor, 0, reverse=True) == [0]
-    assert official(predictor, 6, 99) == [6, 7]
-    ours = small_predictor(official_frame_count=False)
-    assert official(ours, max_frame_num_to_track=2) == [2, 3]
-    assert official(ours, 3, 0) == []
+    assert official(counting, 6, 99) == official(predictor, 6, 99) == [6, 7]
+    assert official(predictor, max_frame_num_to_track=2) == [2, 3]
+    assert official(predictor, 3, 0) == []
 
 
 def test_our_method_goes_over_as_many_frames_as_it_was_told(predictor: SAM2VideoPredictor, state: VideoState) -> None:

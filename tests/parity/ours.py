@@ -39,6 +39,7 @@ def _build(job: Job) -> SAM2VideoPredictor:
         job.config, checkpoint, device="cpu", hydra_overrides_extra=overrides, vos_optimized=job.compiled
     )
     assert isinstance(model, SAM2VideoPredictor)
+    model.official_frame_count = True
     if not job.trained:
         weights = alive_state_dict(model.state_dict(), job.seed)
         for name, value in job.weights.items():
