@@ -115,6 +115,7 @@ class MemoryAttention(memory_attention.MemoryAttention):
         memory_pos: Tensor | None = None,
         num_obj_ptr_tokens: int = 0,
         grid: tuple[int, int] | None = None,
+        opening: Tensor | None = None,
     ) -> Tensor:
         """Condition a frame's features on memory."""
         frame = curr if isinstance(curr, Tensor) else curr[0]
@@ -122,7 +123,7 @@ class MemoryAttention(memory_attention.MemoryAttention):
         frame_pos = torch.zeros_like(frame) if frame_pos is None else frame_pos
         memory_pos = torch.zeros_like(memory) if memory_pos is None else memory_pos
         if grid is not None:
-            return super().forward(frame, memory, frame_pos, memory_pos, num_obj_ptr_tokens, grid)
+            return super().forward(frame, memory, frame_pos, memory_pos, num_obj_ptr_tokens, grid, opening)
         frame, memory, frame_pos, memory_pos = (t.transpose(0, 1) for t in (frame, memory, frame_pos, memory_pos))
         return super().forward(frame, memory, frame_pos, memory_pos, num_obj_ptr_tokens).transpose(0, 1)
 

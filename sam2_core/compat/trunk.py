@@ -54,7 +54,7 @@ class MultiScaleAttention(hiera.MultiScaleAttention):
     def forward(self, x: Tensor, *args: Any) -> Tensor:
         """Attend over a grid (B, H, W, C); the result's grid is the pooled one."""
         tokens, layout = to_windows(x, 0)
-        out = super().forward(tokens, layout, everywhere=True)
+        out = super().forward(tokens, layout, window=0)
         return from_windows(out, layout if self.q_stride is None else layout.pooled(self.q_stride))
 
 

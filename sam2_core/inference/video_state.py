@@ -20,6 +20,7 @@ from sam2_core.inference.record_journal import JournalEntry
 from sam2_core.inference.record_store import EntryKind, RecordStore
 from sam2_core.inference.tracked_object import TrackedObject
 from sam2_core.inference.video_frames import PreparedFrames
+from sam2_core.model.results import ImageFeatures
 
 _TRACKED = struct.Struct("<IB")
 _RUN_FRAME = struct.Struct("<8sI")
@@ -81,6 +82,7 @@ class VideoState:
         self.memories = MemoryPool(memory_budget_bytes, storage_device)
         self.objects: OrderedDict[Hashable, TrackedObject] = OrderedDict()
         self.memory_position: torch.Tensor | None = None
+        self._opened: tuple[ImageFeatures, ImageFeatures] | None = None
         self.is_stream = is_stream
         self._next_number = 0
         self._runs: dict[bytes, tuple[frozenset[int], int | None]] = {}
@@ -226,8 +228,15 @@ class VideoState:
 
     # -- records and memories ------------------------------------------------------------------------------------------
 
+    def opened(self, features: ImageFeatures, open_features: Callable[[ImageFeatures], ImageFeatures]) -> ImageFeatures:
+        """Return what ``open_features`` makes of a frame's features, computed once for all objects of the frame."""
+        if self._opened is None or self._opened[0] is not features:
+            self._opened = features, open_features(features)
+        return self._opened[1]
+
     def forget_memories(self) -> None:
         """Let go of all mask memories and records held in memory; they are made from the records on disk again."""
+        self._opened = None
         self.memories.clear()
         self.records.forget_cached()
 
@@ -294,6 +303,7 @@ class VideoState:
 
         Records in a folder that was named stay there, and can be opened again; those in a temporary folder are removed.
         """
+        self._opened = None
         self.memories.clear()
         self.records.close()
         self.objects.clear()

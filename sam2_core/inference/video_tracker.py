@@ -238,8 +238,12 @@ class VideoTracker(SAM2Base):
         previous_logits: torch.Tensor | None = None,
     ) -> FrameOutput:
         """Run the network for a batch of objects; their memories are encoded later, from the records."""
-        features = self._features(state, frame_index).expand(count)
+        features = self._features(state, frame_index)
         with without_autocast(self.device):
+            if self.device.type == "cpu" and not is_initial:
+                # objects come one by one there; a batch shares little by it, and may have its attention compiled
+                features = state.opened(features, self.with_opening)
+            features = features.expand(count)
             return self.track_step(
                 frame_idx=frame_index,
                 is_init_cond_frame=is_initial,

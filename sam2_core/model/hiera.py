@@ -16,11 +16,11 @@ from sam2_core.model.position_encoding import TableCache
 from sam2_core.model.windows import (
     WindowLayout,
     change_window,
+    fill_windows,
     from_windows,
     pool_windows,
-    real_tokens,
     to_windows,
-    token_mask,
+    without_filling,
 )
 
 
@@ -60,31 +60,26 @@ class MultiScaleAttention(nn.Module):
         heads = [t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for t in (query, key, value)]
         return F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
 
-    def forward(self, x: Tensor, layout: WindowLayout, everywhere: bool) -> Tensor:
+    def forward(self, x: Tensor, layout: WindowLayout, window: int) -> Tensor:
         """Attend over tokens ``x`` (B * windows, T, C) of ``layout``.
 
-        With ``everywhere`` each token sees the whole image, and filling is left out; otherwise it sees its window,
-        where filling acts as a token of zeros (as trained).
+        Each token sees its group of the layout. Where tokens lie in rows and ``window`` is not 0, it sees its window
+        of that side, in which what lies beyond the image acts as a token of zeros (as trained).
         """
-        query, key, value = self.qkv(x).chunk(3, dim=-1)
-        if not everywhere:
-            if self.q_stride is not None:
-                query = pool_windows(query.contiguous(), layout, self.q_stride)
-            out: Tensor = self.proj(self._attend(query, key, value))
-            return out
-        groups = layout.windows
+        qkv = self.qkv(x)
+        if layout.window == window:
+            return self.proj(self._pooled_attention(qkv, layout))
+        # Only attention sees the filling: a token of zeros has the bias as query, key and value.
+        cut = WindowLayout(layout.height, layout.width, window)
+        found = self._pooled_attention(fill_windows(qkv, cut, self.qkv.bias), cut)
+        kept = from_windows(found, cut if self.q_stride is None else cut.pooled(self.q_stride))
+        return self.proj(kept.flatten(1, 2))
+
+    def _pooled_attention(self, qkv: Tensor, layout: WindowLayout) -> Tensor:
+        query, key, value = qkv.chunk(3, dim=-1)
         if self.q_stride is not None:
             query = pool_windows(query.contiguous(), layout, self.q_stride)
-        parts = [t.reshape(x.shape[0] // groups, -1, self.dim_out) for t in (query, key, value)]
-        if not layout.has_padding:
-            return self.proj(self._attend(*parts)).view(x.shape[0], -1, self.dim_out)
-        keys = real_tokens(layout, x.device)
-        queries = keys if self.q_stride is None else real_tokens(layout.pooled(self.q_stride), x.device)
-        attended: Tensor = self.proj(
-            self._attend(*(t.index_select(1, where) for t, where in zip(parts, (queries, keys, keys), strict=True)))
-        )
-        spread = attended.new_zeros(parts[0].shape).index_copy(1, queries, attended)
-        return spread.view(x.shape[0], -1, self.dim_out)
+        return self._attend(query, key, value)
 
 
 class MultiScaleBlock(nn.Module):
@@ -119,29 +114,21 @@ class MultiScaleBlock(nn.Module):
 
     def forward(self, x: Tensor, layout: WindowLayout) -> tuple[Tensor, WindowLayout]:
         """Pass tokens ``x`` (B * windows, T, C) of ``layout`` on; the result has its own layout."""
-        if self.window_size > 0:
-            x, layout = change_window(x, layout, self.window_size)
+        window = self.window_size
+        x, layout = change_window(x, layout, without_filling(layout.height, layout.width, window))
         if self.q_stride is not None and not layout.can_pool(self.q_stride):
-            x, layout = change_window(x, layout, 0)
-        everywhere = self.window_size == 0
+            window = 0
+            x, layout = change_window(x, layout, window)
         images = x.shape[0] // layout.windows
         normed = self.norm1(x)
-        if layout.has_padding and not everywhere:
-            # Windows were filled up with zeros behind the norm in training: filling is a key of bias alone.
-            normed = self._blank_filling(normed, layout)
         if self.dim != self.dim_out:
             x = self.proj(normed)
         if self.q_stride is not None:
             x = pool_windows(x, layout, self.q_stride)
-        x = add_onto(self.drop_path(self.attn(normed, layout, everywhere), images), x)
+        x = add_onto(self.drop_path(self.attn(normed, layout, window), images), x)
         if self.q_stride is not None:
             layout = layout.pooled(self.q_stride)
         return add_onto(self.drop_path(self.mlp(self.norm2(x)), images), x), layout
-
-    @staticmethod
-    def _blank_filling(tokens: Tensor, layout: WindowLayout) -> Tensor:
-        keep = token_mask(layout, tokens.device, tokens.dtype)
-        return (tokens.view(-1, *keep.shape[:2], tokens.shape[-1]) * keep).view_as(tokens)
 
 
 class Hiera(nn.Module):
@@ -236,14 +223,15 @@ class Hiera(nn.Module):
         self.channel_list = [blocks[end].dim_out for end in ends]
 
     def _positions(self, height: int, width: int) -> Tensor:
-        """Return the position embedding of a token grid, in windows of the first stage: (windows, T, C)."""
+        """Return the position embedding of a token grid, laid out as the first stage's tokens: (windows, T, C)."""
         side = self.window_spec[0]
 
         def make() -> Tensor:
             background = F.interpolate(self.pos_embed.float(), size=(height, width), mode="bicubic")
             repeats = (-(-height // side), -(-width // side))
             tiles = self.pos_embed_window.float().tile(1, 1, *repeats)[..., :height, :width]
-            return to_windows((background + tiles).permute(0, 2, 3, 1), side)[0].to(self.pos_embed.dtype)
+            window = without_filling(height, width, side)
+            return to_windows((background + tiles).permute(0, 2, 3, 1), window)[0].to(self.pos_embed.dtype)
 
         learned = (self.pos_embed, self.pos_embed_window)
         trains = torch.is_grad_enabled() and any(p.requires_grad for p in learned)
@@ -267,7 +255,7 @@ class Hiera(nn.Module):
             Features of the stages, finest first, channels-last in memory.
         """
         grid = self.patch_embed(x)
-        tokens, layout = to_windows(grid, self.window_spec[0])
+        tokens, layout = to_windows(grid, without_filling(grid.shape[1], grid.shape[2], self.window_spec[0]))
         positions = self._positions(layout.height, layout.width)
         tokens = (tokens.view(-1, *positions.shape) + positions).view_as(tokens)
         outputs: list[Tensor] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from sam2_core.errors import InvalidInputError
@@ -66,9 +68,25 @@ class MemoryAttentionLayer(nn.Module):
         grid: tuple[int, int] | None = None,
     ) -> Tensor:
         """Update a frame's tokens ``tgt`` (B, N, C) from ``memory`` (B, M, C_mem), given their encodings."""
+        tgt = self.look_around(tgt, query_pos, grid)
+        return self.look_back(tgt, memory, pos, query_pos, num_k_exclude_rope, grid)
+
+    def look_around(self, tgt: Tensor, query_pos: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
+        """Do the part of the layer before memory: self-attention."""
         normed = self.norm1(tgt)
         placed = normed + query_pos if self.pos_enc_at_attn else normed
-        tgt = tgt + self.dropout1(self.self_attn(placed, placed, normed, **self._where(self.self_attn, 0, grid)))
+        return tgt + self.dropout1(self.self_attn(placed, placed, normed, **self._where(self.self_attn, 0, grid)))
+
+    def look_back(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        pos: Tensor,
+        query_pos: Tensor,
+        num_k_exclude_rope: int = 0,
+        grid: tuple[int, int] | None = None,
+    ) -> Tensor:
+        """Do the rest of the layer: attention to memory, and the feed-forward network."""
         normed = self.norm2(tgt)
         query = normed + query_pos if self.pos_enc_at_cross_attn_queries else normed
         key = memory + pos if self.pos_enc_at_cross_attn_keys else memory
@@ -123,6 +141,7 @@ class MemoryAttention(nn.Module):
         memory_pos: Tensor,
         num_obj_ptr_tokens: int = 0,
         grid: tuple[int, int] | None = None,
+        opening: Tensor | None = None,
     ) -> Tensor:
         """Condition a frame's features on memory.
 
@@ -134,6 +153,8 @@ class MemoryAttention(nn.Module):
             Remembered frames one after another, then ``num_obj_ptr_tokens`` object pointer tokens.
         grid : (int, int), optional
             Height and width of the frame's tokens; a square by default.
+        opening : Tensor (B, N, C), optional
+            What :meth:`opening` returned for the frame, where it is known.
 
         Returns
         -------
@@ -146,7 +167,15 @@ class MemoryAttention(nn.Module):
         """
         if curr.shape[0] != memory.shape[0]:
             raise InvalidInputError(f"batch sizes of frame and memory differ: {curr.shape[0]} and {memory.shape[0]}")
-        x = curr + 0.1 * curr_pos if self.pos_enc_at_input else curr
-        for layer in self.layers:
-            x = layer(x, memory, memory_pos, curr_pos, num_obj_ptr_tokens, grid)
+        x = self.opening(curr, curr_pos, grid) if opening is None else opening
+        for index, module in enumerate(self.layers):
+            layer = cast(MemoryAttentionLayer, module)
+            if index:
+                x = layer.look_around(x, curr_pos, grid)
+            x = layer.look_back(x, memory, memory_pos, curr_pos, num_obj_ptr_tokens, grid)
         return self.norm(x)
+
+    def opening(self, curr: Tensor, curr_pos: Tensor, grid: tuple[int, int] | None = None) -> Tensor:
+        """Do what comes before any memory is looked at, and so is the same for all objects of a frame: (B, N, C)."""
+        x = curr + 0.1 * curr_pos if self.pos_enc_at_input else curr
+        return cast(MemoryAttentionLayer, self.layers[0]).look_around(x, curr_pos, grid)

@@ -235,3 +235,13 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     even, odd = pairs[..., 0], pairs[..., 1]
     turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
     return turned.flatten(-2).to(x.dtype)
+
+
+def rotate_halves(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Do what :func:`rotate` does to ``x`` (..., N, D) whose first halves of pairs all come before the second ones.
+
+    In this order whole runs of channels are worked on, several times faster than every other channel.
+    """
+    first, second = x.to(cosine.dtype).chunk(2, dim=-1)
+    turned = (first * cosine).addcmul(second, sine, value=-1), (first * sine).addcmul(second, cosine)
+    return torch.cat(turned, dim=-1).to(x.dtype)

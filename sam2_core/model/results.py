@@ -6,6 +6,7 @@ in pixels, (h, w) the mask grid at stride 4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -23,10 +24,14 @@ class ImageFeatures:
         decoder's ``conv_s0`` and ``conv_s1``.
     positions : tuple of Tensor (B, C, H_l, W_l)
         Sine position encodings of the levels.
+    opening : Tensor (B, H_l * W_l, C), optional
+        Tokens of the coarsest map as the memory attention begins with them, whatever the object, where they are known
+        already (see :meth:`~sam2_core.model.sam2_base.SAM2Base.with_opening`).
     """
 
     maps: tuple[Tensor, ...]
     positions: tuple[Tensor, ...]
+    opening: Tensor | None = None
 
     @property
     def batch_size(self) -> int:
@@ -41,25 +46,26 @@ class ImageFeatures:
     def select(self, index: int | slice) -> ImageFeatures:
         """Return the features of some images; the batch axis stays."""
         part = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return ImageFeatures(tuple(m[part] for m in self.maps), tuple(p[part] for p in self.positions))
+        return self._each(lambda tensor: tensor[part])
 
     def expand(self, count: int) -> ImageFeatures:
         """Repeat the features of one image for ``count`` objects, without a copy."""
-        return ImageFeatures(
-            tuple(m.expand(count, -1, -1, -1) for m in self.maps),
-            tuple(p.expand(count, -1, -1, -1) for p in self.positions),
-        )
+        return self._each(lambda tensor: tensor.expand(count, *tensor.shape[1:]))
 
     def to(self, target: torch.device | torch.dtype | str, *, non_blocking: bool = False) -> ImageFeatures:
         """Move or cast all maps and positions."""
-        return ImageFeatures(
-            tuple(m.to(target, non_blocking=non_blocking) for m in self.maps),
-            tuple(p.to(target, non_blocking=non_blocking) for p in self.positions),
-        )
+        return self._each(lambda tensor: tensor.to(target, non_blocking=non_blocking))
 
     def detach(self) -> ImageFeatures:
         """Return the features cut off from the graph that computed them."""
-        return ImageFeatures(tuple(m.detach() for m in self.maps), tuple(p.detach() for p in self.positions))
+        return self._each(lambda tensor: tensor.detach())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> ImageFeatures:
+        return ImageFeatures(
+            tuple(change(level) for level in self.maps),
+            tuple(change(position) for position in self.positions),
+            None if self.opening is None else change(self.opening),
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -229,8 +230,20 @@ class SAM2Base(FrameSegmenter):
             memory_pos=encodings,
             num_obj_ptr_tokens=unplaced,
             grid=(height, width),
+            opening=features.opening,
         )
         return fused.transpose(1, 2).unflatten(2, (height, width))
+
+    def with_opening(self, features: ImageFeatures) -> ImageFeatures:
+        """Return features (B, ...) with the start of the memory attention done, to be shared by a frame's objects."""
+        if (
+            self.num_maskmem == 0
+            or features.opening is not None
+            or not isinstance(self.memory_attention, MemoryAttention)
+        ):
+            return features
+        tokens, positions = (t[-1].flatten(2).transpose(1, 2) for t in (features.maps, features.positions))
+        return replace(features, opening=self.memory_attention.opening(tokens, positions, features.grid))
 
     def _memory_tokens(self, reading: MemoryReading, batch: int, pointer_limit: int) -> tuple[Tensor, Tensor, int]:
         """Return memory tokens and encodings (B, M, C_mem), and how many of the last are pointers."""

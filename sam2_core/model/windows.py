@@ -7,7 +7,6 @@ windows of w x w tokens gives the windows of w/2 x w/2 of the next grid, so the 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -110,34 +109,44 @@ def pool_windows(tokens: Tensor, layout: WindowLayout, stride: tuple[int, int]) 
     return grid.flatten(1, 2) if pooled is None else pooled.reshape(groups, -1, channels)
 
 
-def _valid(layout: WindowLayout, device: torch.device) -> Tensor:
-    real = torch.ones((1, layout.height, layout.width, 1), dtype=torch.bool, device=device)
-    return to_windows(real, layout.window)[0]
+def without_filling(height: int, width: int, window: int) -> int:
+    """Return the window side to lay out a grid with so that there is no filling: ``window``, or 0 for plain rows."""
+    return 0 if WindowLayout(height, width, window).has_padding else window
 
 
-@lru_cache(maxsize=64)
-def _kept_mask(layout: WindowLayout, device: torch.device, dtype: torch.dtype) -> Tensor:
-    with torch.inference_mode(False):
-        return _valid(layout, device).to(dtype)
+def fill_windows(tokens: Tensor, layout: WindowLayout, filling: Tensor) -> Tensor:
+    """Cut windows out of tokens that lie in rows, in one pass.
 
+    Parameters
+    ----------
+    tokens : Tensor (B, height * width, C)
+    layout : WindowLayout
+        Of the result.
+    filling : Tensor (C,)
+        Put where a window reaches beyond the grid.
 
-@lru_cache(maxsize=64)
-def _kept_index(layout: WindowLayout, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return _valid(layout, device).flatten().nonzero().flatten()
-
-
-def token_mask(layout: WindowLayout, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return 1 for real tokens and 0 for filling: (windows, window * window, 1)."""
-    if torch.compiler.is_compiling():
-        return _valid(layout, device).to(dtype)
-    return _kept_mask(layout, device, dtype)
-
-
-def real_tokens(layout: WindowLayout, device: torch.device) -> Tensor:
-    """Return where the real tokens are among all tokens of an image: (height * width,), integer."""
-    if torch.compiler.is_compiling():
-        # The number is known, which keeps the graph whole (nonzero would break it).
-        order = _valid(layout, device).flatten().to(torch.int8).argsort(descending=True, stable=True)
-        return order[: layout.height * layout.width]
-    return _kept_index(layout, device)
+    Returns
+    -------
+    Tensor (B * windows, window * window, C)
+    """
+    side, channels = layout.window, tokens.shape[-1]
+    grid = tokens.unflatten(1, (layout.height, layout.width))
+    down, across = layout.height // side, layout.width // side  # windows without filling
+    below, beside = layout.height % side, layout.width % side
+    windows = tokens.new_empty(len(tokens), layout.padded[0] // side, layout.padded[1] // side, side, side, channels)
+    places = windows.transpose(2, 3)  # as the grid: rows of windows, rows, columns of windows, columns
+    upper, lower = grid[:, : down * side], grid[:, down * side :]
+    for place, part in (
+        (places[:, :down], upper.unflatten(1, (down, side))),
+        (places[:, down:, :below], lower.unsqueeze(1)),
+    ):
+        if not part.numel():
+            continue
+        place[:, :, :, :across] = part[:, :, :, : across * side].unflatten(3, (across, side))
+        if beside:
+            place[:, :, :, across, :beside] = part[:, :, :, across * side :]
+    if below:
+        places[:, down, below:] = filling
+    if beside:
+        places[:, :, :, across, beside:] = filling
+    return windows.view(-1, side * side, channels)

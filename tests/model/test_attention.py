@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from sam2_core.errors import ConfigError, InvalidInputError
-from sam2_core.model.attention import Attention, RoPEAttention, TokenImageAttention
+from sam2_core.model.attention import (
+    QUERY_BLOCK,
+    Attention,
+    RoPEAttention,
+    TokenImageAttention,
+    attend_in_blocks,
+)
 from tests.model.small_models import alive, noise
 
 
@@ -158,3 +164,45 @@ def test_only_pointers_to_look_at() -> None:
     found = layer(noise(1, 16, 16), noise(1, 5, 16), noise(1, 5, 16), num_k_exclude_rope=5)
 
     assert found.shape == (1, 16, 16)
+
+
+@pytest.mark.parametrize("count", [1, QUERY_BLOCK, 2 * QUERY_BLOCK + 7])
+@pytest.mark.parametrize("scale", [1.0, 8.0])
+def test_attention_in_blocks_is_softmax_attention(count: int, scale: float) -> None:
+    query, key, value = noise(2, count, 16), noise(2, 33, 16, seed=1), noise(2, 33, 5, seed=2)
+    weight = (query.double() @ key.double().transpose(1, 2) * scale).softmax(-1)
+
+    with torch.inference_mode():
+        found = attend_in_blocks(query, key, value, scale)
+
+    assert_near(found, weight @ value.double())
+
+
+@pytest.mark.parametrize("pointers", [0, 4])
+def test_attending_to_memories_before_their_projection_changes_nothing(pointers: int) -> None:
+    """The narrow way, taken on a CPU without gradients, against the plain one in twice the precision."""
+    layer = alive(RoPEAttention(64, 1, kv_in_dim=16, rope_k_repeat=True)).eval()
+    height, width = 18, 17
+    count = height * width  # more than one block
+    q = noise(2, count, 64)
+    k, v = (noise(2, 3 * count + pointers, 16, seed=seed) for seed in (1, 2))
+
+    with torch.inference_mode():
+        assert layer._attends_to_raw(q, v)
+        narrow = layer(q, k, v, pointers, (height, width))
+        exact = layer.double()
+        assert not exact._attends_to_raw(q.double(), v.double())
+        plain = exact(q.double(), k.double(), v.double(), pointers, (height, width))
+
+    assert narrow.dtype == torch.float32
+    assert_near(narrow, plain)
+
+
+def test_memories_are_projected_first_where_gradients_are_wanted() -> None:
+    layer = alive(RoPEAttention(64, 1, kv_in_dim=16, rope_k_repeat=True))
+    q, k, v = noise(1, 16, 64), noise(1, 32, 16, seed=1), noise(1, 32, 16, seed=2).requires_grad_()
+
+    layer(q, k, v).sum().backward()
+
+    assert v.grad is not None
+    assert layer.v_proj.weight.grad is not None

@@ -184,8 +184,8 @@ def test_dropped_paths_drop_whole_images() -> None:
     from sam2_core.model.windows import from_windows, to_windows
 
     tokens, layout = to_windows(noise(40, 10, 10, 16), 4)
-    out, layout = block(tokens, layout)
-    difference = (from_windows(out, layout) - from_windows(tokens, layout)).flatten(1).abs().amax(1)
+    out, out_layout = block(tokens, layout)
+    difference = (from_windows(out, out_layout) - from_windows(tokens, layout)).flatten(1).abs().amax(1)
 
     assert 0 < (difference == 0).sum() < 40
 

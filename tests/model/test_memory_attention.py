@@ -41,6 +41,22 @@ def test_layers_step_by_step() -> None:
     torch.testing.assert_close(found, module.norm(x))
 
 
+def test_one_opening_serves_all_objects_of_a_frame() -> None:
+    """Objects that share a frame: what comes before memory is computed once, and nothing changes."""
+    module = alive(small_memory_attention())
+    given = inputs()
+    frame = {name: given[name][:1] for name in ("curr", "curr_pos")}
+    shared = given | {name: values.expand(2, -1, -1) for name, values in frame.items()}
+
+    opening = module.opening(**frame, grid=GRID)
+    found = module(**shared, num_obj_ptr_tokens=4, grid=GRID, opening=opening.expand(2, -1, -1))
+
+    torch.testing.assert_close(found, module(**shared, num_obj_ptr_tokens=4, grid=GRID), atol=1e-5, rtol=1e-5)
+    alone = {name: values[1:] for name, values in shared.items()}
+    given_opening = module(**alone, num_obj_ptr_tokens=4, grid=GRID, opening=opening)
+    assert torch.equal(given_opening, module(**alone, num_obj_ptr_tokens=4, grid=GRID))
+
+
 def test_objects_do_not_mix() -> None:
     module = alive(small_memory_attention())
     given = inputs(batch=3)

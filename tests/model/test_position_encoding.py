@@ -19,6 +19,7 @@ from sam2_core.model.position_encoding import (
     get_1d_sine_pe,
     rotary_table,
     rotate,
+    rotate_halves,
 )
 from tests.model.small_models import noise
 
@@ -165,6 +166,19 @@ def test_rotation_is_multiplication_with_complex_numbers(height: int, width: int
     expected = torch.view_as_real(complex_x * torch.polar(torch.ones_like(angle), angle)).flatten(-2)
 
     torch.testing.assert_close(rotate(x, cosine, sine).double(), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rotation_of_halves_is_rotation_in_another_order(dtype: torch.dtype) -> None:
+    x = noise(2, 1, 12, 8).to(dtype)
+    cosine, sine = rotary_table(8, 3, 4, 10000.0, CPU)
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+
+    found = rotate_halves(x[..., order], cosine, sine)
+
+    assert found.dtype == dtype
+    # one product more is rounded, or fused, than there
+    torch.testing.assert_close(found, rotate(x, cosine, sine)[..., order])
 
 
 def test_rotation_keeps_the_dtype_and_computes_in_float32() -> None:

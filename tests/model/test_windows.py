@@ -12,11 +12,11 @@ from torch import Tensor
 from sam2_core.model.windows import (
     WindowLayout,
     change_window,
+    fill_windows,
     from_windows,
     pool_windows,
-    real_tokens,
     to_windows,
-    token_mask,
+    without_filling,
 )
 
 sides = st.integers(1, 23)
@@ -59,8 +59,7 @@ def test_layout_is_the_naive_partition(height: int, width: int, window: int) -> 
 def test_changing_windows_moves_tokens_and_renews_the_filling(height: int, width: int, first: int, second: int) -> None:
     grid = grid_of(height, width)
     tokens, layout = to_windows(grid, first)
-    if layout.has_padding:
-        tokens = tokens.where(token_mask(layout, tokens.device, torch.bool).repeat(2, 1, 1), torch.tensor(-5.0))
+    tokens = tokens.where(tokens != 0, torch.tensor(-5.0))
 
     changed, target = change_window(tokens, layout, second)
 
@@ -69,17 +68,24 @@ def test_changing_windows_moves_tokens_and_renews_the_filling(height: int, width
         assert torch.equal(changed, to_windows(grid, second)[0])
 
 
+@given(sides, sides, windows.filter(bool))
+@settings(deadline=None, max_examples=60)
+def test_windows_cut_out_of_rows_have_the_filling_that_is_given(height: int, width: int, window: int) -> None:
+    grid = grid_of(height, width)
+    filling = torch.tensor([-1.0, -2.0, -3.0])
+    expected = naive_windows(grid, window)
+
+    cut = fill_windows(grid.flatten(1, 2), WindowLayout(height, width, window), filling)
+
+    assert torch.equal(cut, expected.where(expected != 0, filling))
+
+
 @given(sides, sides, windows)
 @settings(deadline=None, max_examples=60)
-def test_mask_and_index_name_the_real_tokens(height: int, width: int, window: int) -> None:
-    tokens, layout = to_windows(grid_of(height, width, batch=1), window)
+def test_windows_are_given_up_where_they_would_have_filling(height: int, width: int, window: int) -> None:
+    fits = window != 0 and height % window == 0 and width % window == 0
 
-    mask = token_mask(layout, tokens.device, torch.float32)
-    index = real_tokens(layout, tokens.device)
-
-    assert torch.equal(mask[..., 0] > 0, (tokens != 0).all(-1))
-    assert torch.equal(index.sort().values, mask.flatten().nonzero().flatten())
-    assert len(index) == height * width
+    assert without_filling(height, width, window) == (window if fits else 0)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([2, 4, 8, 14]))
