@@ -18,7 +18,8 @@ from sam2_core.cli.results import Results
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.track_command import Preset, TrackCommand
 from sam2_core.cli.track_plan import Direction
-from sam2_core.cli.tracking import EMPTY_FRAMES_ALONG_Z, TrackRules
+from sam2_core.cli.tracking import TrackRules
+from sam2_core.inference.empty_frames import EMPTY_FRAMES_ALONG_Z, empty_frames_allowed
 
 
 def track(
@@ -113,11 +114,11 @@ def track(
     results = Results.at(output_folder, format)
     budget_bytes = DEFAULT_BUDGET if budget is None else parse_bytes(budget, "--budget")
     with choice.open(stack) as opened:
-        limit = (EMPTY_FRAMES_ALONG_Z if opened.axis == "z" else 0) if stop_when_empty is None else stop_when_empty
+        limit = empty_frames_allowed("auto", opened.axis) if stop_when_empty is None else stop_when_empty or None
         rules = TrackRules(
             reach=options.parse_frames(frames, len(opened)),
             direction=direction,
-            stop_when_empty=limit or None,
+            stop_when_empty=limit,
             priority=priority.value,
         )
         command = TrackCommand(

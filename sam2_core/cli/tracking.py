@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.inference.video_state import VideoState
 
-EMPTY_FRAMES_ALONG_Z = 3
 Priority = Literal["surest", "lower id", "last"]
 
 

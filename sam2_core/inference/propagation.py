@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from typing import Literal
 
-from sam2_core.errors import InvalidInputError
 from sam2_core.inference.tracked_object import TrackedObject
 
 Direction = Literal["forward", "backward", "both"]
-#: After so many frames without a pixel an object is given up along z, where it cannot come back: a cell has two ends.
-EMPTY_FRAMES_ALONG_Z = 3
 
 
 class Propagation:
@@ -62,21 +59,6 @@ class Propagation:
             record = tracked.latest(frame_index)
             is_empty = record is None or not bool(record.mask.any())
             self._empty[tracked.number] = self._empty.get(tracked.number, 0) + 1 if is_empty else 0
-
-
-def empty_frames_allowed(stop_when_empty: int | Literal["auto"] | None, axis: str) -> int | None:
-    """Resolve "auto": after how many empty frames in a row an object is given up; None for never.
-
-    Raises
-    ------
-    InvalidInputError
-        It is below 1.
-    """
-    if stop_when_empty == "auto":
-        return EMPTY_FRAMES_ALONG_Z if axis == "z" else None
-    if stop_when_empty is not None and stop_when_empty < 1:
-        raise InvalidInputError(f"stop_when_empty is a number of frames, at least 1; got {stop_when_empty}.")
-    return stop_when_empty
 
 
 def passes_over(start: int, count: int | None, num_frames: int, direction: Direction) -> list[tuple[range, bool]]:

@@ -12,8 +12,8 @@ import torch.nn.functional as functional
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.inference.empty_frames import empty_frames_allowed
 from sam2_core.inference.frame_masks import FrameMasks
-from sam2_core.inference.propagation import empty_frames_allowed
 from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_masks import ObjectMask, PlaneMasks
 from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, PlaneState

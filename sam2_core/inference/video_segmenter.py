@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
+from sam2_core.inference.empty_frames import empty_frames_allowed
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.label_view import LabelView, Priority, label_numbers
-from sam2_core.inference.propagation import Direction, Propagation, empty_frames_allowed, passes_over
+from sam2_core.inference.propagation import Direction, Propagation, passes_over
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -197,21 +198,14 @@ class SessionEngine:
             with self._lock:
                 self._outdated |= change.objects & set(self._told)
 
-    def _writing(self) -> _Flag:
-        return _Flag(self._is_writing)
-
-
-class _Flag:
-    """Marks the time in which the engine itself changes the session."""
-
-    def __init__(self, local: threading.local) -> None:
-        self._local = local
-
-    def __enter__(self) -> None:
-        self._local.now = True
-
-    def __exit__(self, *_: object) -> None:
-        self._local.now = False
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Mark the time in which the engine itself changes the session."""
+        self._is_writing.now = True
+        try:
+            yield
+        finally:
+            self._is_writing.now = False
 
 
 def _found(result: FrameMasks, object_id: object) -> tuple[MaskPixels, float | None, float | None]:

@@ -12,9 +12,9 @@ from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt, Source
-from sam2_core.session.journal import Document, Key
+from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels, checked_mask
-from sam2_core.session.session_state import MASK, OBJECT, PROMPT, RESERVED, SessionState
+from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState
 
 
 class MaskEditing(SessionState):
@@ -40,11 +40,7 @@ class MaskEditing(SessionState):
         """
         one, frame = self.object(object_id), self.checked_frame(frame)
         added = self._checked_points(points)
-        given = (1,) * len(added) if labels is None else tuple(int(label) for label in labels)
-        if len(given) != len(added) or not set(given) <= {0, 1}:
-            raise InvalidInputError(
-                f"Each point needs a label, 1 on the object or 0 beside it; got {len(added)} points and labels {given}."
-            )
+        given = _checked_labels((1,) * len(added) if labels is None else labels, len(added))
         before = self.prompt(object_id, frame)
         after = replace(before, points=before.points + added, labels=before.labels + given, mask=None)
         self._say(f"click on {one.name}", one.id, frame, after)
@@ -54,11 +50,8 @@ class MaskEditing(SessionState):
         """Replace the clicks on a frame, to move or delete some; arguments as for :meth:`add_points`."""
         one, frame = self.object(object_id), self.checked_frame(frame)
         new = self._checked_points(points)
-        if len(new) != len(labels) or not set(labels) <= {0, 1}:
-            raise InvalidInputError(
-                f"Each point needs a label, 1 on the object or 0 beside it; got {len(new)} points and {list(labels)}."
-            )
-        after = replace(self.prompt(object_id, frame), points=new, labels=tuple(int(label) for label in labels))
+        given = _checked_labels(labels, len(new))
+        after = replace(self.prompt(object_id, frame), points=new, labels=given)
         self._say(f"move clicks on {one.name}", one.id, frame, after)
         return after
 
@@ -148,7 +141,7 @@ class MaskEditing(SessionState):
             There is no such object, or it has no mask on one of the frames.
         """
         one = self.object(object_id)
-        changes: list[tuple[Key, Document | None]] = []
+        changes: Changes = []
         for frame in [frames] if isinstance(frames, int) else frames:
             record = self.record(object_id, frame)
             if record is None:
@@ -262,7 +255,7 @@ class MaskEditing(SessionState):
             if one in there and not (one in kept and (kept[one].locked or kept[one].source in ("paint", "prompt")))
         }
         references = self._keep_pixels([mask for mask, _, _ in wanted.values()])
-        changes: list[tuple[Key, Document | None]] = [
+        changes: Changes = [
             (
                 Key(MASK, one, frame),
                 MaskRecord(reference, source, mask.area, predicted_iou=iou, object_score=score).document(),
@@ -319,9 +312,7 @@ class MaskEditing(SessionState):
         self._announce("import labels", done)
         return ids
 
-    def _imported(
-        self, frame: int, image: NDArray[Any], ids: dict[int, int], names: Mapping[int, str]
-    ) -> list[tuple[Key, Document | None]]:
+    def _imported(self, frame: int, image: NDArray[Any], ids: dict[int, int], names: Mapping[int, str]) -> Changes:
         if image.dtype.kind not in "bui":
             raise InvalidTypeError(f"Labels are integers; those of frame {frame} are {image.dtype}.")
         if image.shape != tuple(self.frame_size):
@@ -333,20 +324,20 @@ class MaskEditing(SessionState):
             raise InvalidInputError(f"Labels are 0 or above; those of frame {frame} go down to {image.min()}.")
         values, compact = np.unique(image, return_inverse=True)
         compact = compact.reshape(image.shape)
-        changes: list[tuple[Key, Document | None]] = []
+        changes: Changes = []
         found = []
+        next_id = max(self._free_ids(1)[0], max(ids.values(), default=0) + 1)
         for number, (value, window) in enumerate(zip(values.tolist(), ndimage.find_objects(compact + 1), strict=True)):
             if value == 0:
                 continue
             if value not in ids:
-                reserved = self._journal.get(Key(RESERVED, 0))
-                ids[value] = max(1 if reserved is None else int(reserved["next"]), max(ids.values(), default=0) + 1)
+                ids[value], next_id = next_id, next_id + 1
                 made = SessionObject.new(ids[value], name=names.get(value))
                 changes.append((Key(OBJECT, made.id), made.document()))
             rows, columns = window
             found.append((value, MaskPixels.cut(compact[window] == number, (rows.start, columns.start))))
         if found:
-            changes.append((Key(RESERVED, 0), {"next": max(ids.values()) + 1}))
+            changes += self._reserve(ids.values())
         references = self._keep_pixels([pixels for _, pixels in found])
         for (value, pixels), reference in zip(found, references, strict=True):
             changes.append((Key(MASK, ids[value], frame), MaskRecord(reference, "import", pixels.area).document()))
@@ -372,6 +363,14 @@ class MaskEditing(SessionState):
                 f"{array.tolist()}."
             )
         return tuple((float(x), float(y)) for x, y in array)
+
+
+def _checked_labels(labels: Sequence[int], point_count: int) -> tuple[int, ...]:
+    if len(labels) != point_count or not set(labels) <= {0, 1}:
+        raise InvalidInputError(
+            f"Each point needs a label, 1 on the object or 0 beside it; got {point_count} points and {list(labels)}."
+        )
+    return tuple(int(label) for label in labels)
 
 
 def _between(first: NDArray[np.bool_], last: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:

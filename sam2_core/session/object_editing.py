@@ -10,11 +10,9 @@ from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.session.items import MaskRecord, SessionObject
-from sam2_core.session.journal import Document, Key
+from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels
-from sam2_core.session.session_state import MASK, OBJECT, PROMPT, RESERVED, SessionState
-
-Changes = list[tuple[Key, Document | None]]
+from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState
 
 
 class ObjectEditing(SessionState):
@@ -197,14 +195,6 @@ class ObjectEditing(SessionState):
                 found.add(one)
                 todo += parents.get(one, ())
         return found
-
-    def _free_ids(self, count: int) -> list[int]:
-        reserved = self._journal.get(Key(RESERVED, 0))
-        first = 1 if reserved is None else int(reserved["next"])
-        return list(range(first, first + count))
-
-    def _reserve(self, ids: Sequence[int]) -> Changes:
-        return [(Key(RESERVED, 0), {"next": max(ids) + 1})]
 
     def _without(self, object_id: int) -> Changes:
         """What takes an object away, and its name from those that came from it."""

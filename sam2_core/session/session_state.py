@@ -15,6 +15,7 @@ from sam2_core.session.journal import Document, DocumentChange, Journal, Key, St
 from sam2_core.session.mask_pixels import EMPTY, Box, MaskPixels, union_box
 
 OBJECT, PROMPT, MASK, RESERVED = "object", "prompt", "mask", "reserved"
+Changes: TypeAlias = list[tuple[Key, Document | None]]
 Priority: TypeAlias = Literal["surest", "lower id", "higher id"]
 
 
@@ -215,6 +216,16 @@ class SessionState:
         filled = [mask for mask in masks if mask.area]
         numbers = iter(self._journal.add_blobs(mask.encode() for mask in filled))
         return [MaskReference(mask.box, next(numbers)) if mask.area else MaskReference(EMPTY, None) for mask in masks]
+
+    def _free_ids(self, count: int) -> list[int]:
+        """Ids that no object ever had."""
+        reserved = self._journal.get(Key(RESERVED, 0))
+        first = 1 if reserved is None else int(reserved["next"])
+        return list(range(first, first + count))
+
+    def _reserve(self, ids: Iterable[int]) -> Changes:
+        """What notes that ids are taken, for good."""
+        return [(Key(RESERVED, 0), {"next": max(ids) + 1})]
 
     @staticmethod
     def _checked_id(object_id: int) -> int:
