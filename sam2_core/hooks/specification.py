@@ -12,6 +12,7 @@ from typing import Final
 from sam2_core.hooks.cli_command import CliCommand
 from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.markers import hookspec
+from sam2_core.hooks.prompt_type import PromptType
 from sam2_core.hooks.volume_reader import VolumeReader
 
 
@@ -23,6 +24,10 @@ class Sam2Specification:
         """Add commands to the ``sam2`` command line."""
 
     @hookspec
+    def sam2_prompt_types(self) -> Iterable[PromptType]:  # type: ignore[empty-body]
+        """Add ways of saying which object is meant."""
+
+    @hookspec
     def sam2_volume_readers(self) -> Iterable[VolumeReader]:  # type: ignore[empty-body]
         """Add readers of image formats to ``open_volume`` and all that builds on it."""
 
@@ -30,5 +35,6 @@ class Sam2Specification:
 #: Which hook adds which kind of contribution.
 HOOK_OF_KIND: Final[dict[type[Contribution], str]] = {
     CliCommand: "sam2_cli_commands",
+    PromptType: "sam2_prompt_types",
     VolumeReader: "sam2_volume_readers",
 }
