@@ -283,6 +283,7 @@ class TrackCommand:
             "direction": rules.direction.value,
             "stop_when_empty": rules.stop_when_empty,
             "priority": rules.priority,
+            "filters": str(rules.filters),
             "preset": self.preset.value,
             "embeddings": self.uses_embeddings,
             "labels": str(self.results.labels.resolve()),
