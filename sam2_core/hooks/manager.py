@@ -12,7 +12,7 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -24,10 +24,13 @@ from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.discovery import FoundPlugin, find_plugins
 from sam2_core.hooks.failure import Phase, PluginFailure
 from sam2_core.hooks.markers import PROJECT
+from sam2_core.hooks.options import checked_options
 from sam2_core.hooks.selection import OWN_DISTRIBUTION, STRICT_VARIABLE, Selection, is_yes
 from sam2_core.hooks.specification import HOOK_OF_KIND, Sam2Specification
 
 Kind = TypeVar("Kind", bound=Contribution)
+Returned = TypeVar("Returned")
+Item = TypeVar("Item")
 
 
 class PluginWarning(UserWarning):
@@ -212,6 +215,65 @@ class Plugins:
             except Exception as error:
                 self._switch_off(error, one, "call", hook)
 
+    def call(
+        self,
+        registered: Registered[Any],
+        function: Callable[..., Returned],
+        *arguments: Any,
+        check: Callable[[Returned], None] | None = None,
+        **options: Any,
+    ) -> Returned:
+        """Call what a contribution holds; see :meth:`attributed` for what becomes of an error.
+
+        Parameters
+        ----------
+        registered : Registered
+            The contribution.
+        function : callable
+            What it holds.
+        *arguments, **options
+            For the function. The options are its keyword-only parameters, and are looked at first.
+        check : callable, optional
+            Raises if what the function returned cannot be used, which is the plugin's fault and not its user's.
+
+        Returns
+        -------
+        Any
+            What the function returned.
+
+        Raises
+        ------
+        PluginError
+            It raised something unexpected, or returned what cannot be used.
+        InvalidInputError, InvalidTypeError
+            There is no such option, or its value cannot be used.
+        """
+        chosen = checked_options(function, options)
+        with self.attributed(registered):
+            returned = function(*arguments, **chosen)
+        if check is not None:
+            with self._blaming(registered):
+                check(returned)
+        return returned
+
+    def collect(
+        self,
+        registered: Registered[Any],
+        function: Callable[..., Iterable[Item]],
+        *arguments: Any,
+        check: Callable[[Item], None],
+        **options: Any,
+    ) -> list[Item]:
+        """Call a function that returns several things, or yields them, and look at each; else as :meth:`call`."""
+        chosen = checked_options(function, options)
+        with self.attributed(registered):
+            # a generator runs only here
+            items = list(function(*arguments, **chosen))
+        with self._blaming(registered):
+            for item in items:
+                check(item)
+        return items
+
     @contextmanager
     def attributed(self, registered: Registered[Any]) -> Iterator[None]:
         """Run what a contribution does; an error says whose it is and goes on to the caller.
@@ -231,9 +293,21 @@ class Plugins:
         except Exception as error:
             if _is_out_of_memory(error):
                 raise
-            owner, contribution = registered.plugin, registered.contribution
-            failure = self._record(error, owner.name, owner.distribution, owner.version, "call", contribution.name)
-            raise PluginError(f"The {_words(type(contribution))} {contribution.name!r} failed. {failure}") from error
+            raise self._blamed(error, registered) from error
+
+    @contextmanager
+    def _blaming(self, registered: Registered[Any]) -> Iterator[None]:
+        """Look at what a plugin returned: whatever is wrong with it is the plugin's fault."""
+        try:
+            yield
+        except Exception as error:
+            raise self._blamed(error, registered) from error
+
+    def _blamed(self, error: Exception, registered: Registered[Any]) -> PluginError:
+        """Put an error in what a plugin added on record, and say whose it is."""
+        owner, contribution = registered.plugin, registered.contribution
+        failure = self._record(error, owner.name, owner.distribution, owner.version, "call", contribution.name)
+        return PluginError(f"The {_words(type(contribution))} {contribution.name!r} failed. {failure}")
 
     def _collect(self, kind: type[Kind]) -> dict[str, Registered[Kind]] | None:
         """Ask every plugin once; None if one had to be switched off, so that all is asked anew."""

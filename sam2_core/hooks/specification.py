@@ -12,6 +12,8 @@ from typing import Final
 from sam2_core.hooks.cli_command import CliCommand
 from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.markers import hookspec
+from sam2_core.hooks.prompt_type import PromptType
+from sam2_core.hooks.propagator import Propagator
 from sam2_core.hooks.volume_reader import VolumeReader
 
 
@@ -23,6 +25,14 @@ class Sam2Specification:
         """Add commands to the ``sam2`` command line."""
 
     @hookspec
+    def sam2_prompt_types(self) -> Iterable[PromptType]:  # type: ignore[empty-body]
+        """Add ways of saying which object is meant."""
+
+    @hookspec
+    def sam2_propagators(self) -> Iterable[Propagator]:  # type: ignore[empty-body]
+        """Add ways of carrying objects through a stack."""
+
+    @hookspec
     def sam2_volume_readers(self) -> Iterable[VolumeReader]:  # type: ignore[empty-body]
         """Add readers of image formats to ``open_volume`` and all that builds on it."""
 
@@ -30,5 +40,7 @@ class Sam2Specification:
 #: Which hook adds which kind of contribution.
 HOOK_OF_KIND: Final[dict[type[Contribution], str]] = {
     CliCommand: "sam2_cli_commands",
+    PromptType: "sam2_prompt_types",
+    Propagator: "sam2_propagators",
     VolumeReader: "sam2_volume_readers",
 }
