@@ -211,7 +211,7 @@ class SessionEngine:
 def _found(result: FrameMasks, object_id: object) -> tuple[MaskPixels, float | None, float | None]:
     """An object's mask, predicted IoU and object score."""
     row = result.object_ids.index(object_id)
-    mask = (result.logits[row, 0] > 0).cpu().numpy()
+    window, logits = result.part(row)
     scores = (float(result.predicted_ious[row]), float(result.object_scores[row]))
     known = [None if np.isnan(score) else score for score in scores]
-    return MaskPixels.cut(mask), known[0], known[1]
+    return MaskPixels.cut((logits > 0).cpu().numpy(), (window.top, window.left)), known[0], known[1]
