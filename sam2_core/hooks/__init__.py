@@ -26,6 +26,15 @@ from sam2_core.hooks.model_entry import ModelEntry
 from sam2_core.hooks.options import Option, checked_options, options_of, parsed_options
 from sam2_core.hooks.process import get_plugins, using_plugins
 from sam2_core.hooks.prompt_type import Drawn, Gesture, ObjectPrompt, PromptContext, PromptType
+from sam2_core.hooks.propagator import (
+    Candidate,
+    FrameDone,
+    MemoryChoice,
+    Propagator,
+    Tracking,
+    TrackingDirection,
+    TrackingStep,
+)
 from sam2_core.hooks.recipe import Recipe
 from sam2_core.hooks.selection import Selection
 from sam2_core.hooks.session_event import SessionEvent
@@ -37,11 +46,13 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "SPECIFICATION_VERSION",
     "ArrayContext",
+    "Candidate",
     "CliCommand",
     "Contribution",
     "DatasetKind",
     "Drawn",
     "FilterChain",
+    "FrameDone",
     "FrontEnd",
     "Gesture",
     "Kernel",
@@ -51,6 +62,7 @@ __all__ = [
     "LoadedPlugin",
     "Loss",
     "MaskFilter",
+    "MemoryChoice",
     "Metric",
     "ModelEntry",
     "ObjectPrompt",
@@ -60,10 +72,14 @@ __all__ = [
     "Plugins",
     "PromptContext",
     "PromptType",
+    "Propagator",
     "Recipe",
     "Registered",
     "Selection",
     "SessionEvent",
+    "Tracking",
+    "TrackingDirection",
+    "TrackingStep",
     "TrainerKind",
     "TrainingCallback",
     "TrainingEvent",

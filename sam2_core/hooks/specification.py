@@ -22,6 +22,7 @@ from sam2_core.hooks.mask_filter import MaskFilter
 from sam2_core.hooks.metric import Metric
 from sam2_core.hooks.model_entry import ModelEntry
 from sam2_core.hooks.prompt_type import PromptType
+from sam2_core.hooks.propagator import Propagator
 from sam2_core.hooks.recipe import Recipe
 from sam2_core.hooks.session_event import SessionEvent
 from sam2_core.hooks.trainer_kind import TrainerKind
@@ -73,6 +74,10 @@ class Sam2Specification:
         """Add ways of saying which object is meant."""
 
     @hookspec
+    def sam2_propagators(self) -> Iterable[Propagator]:  # type: ignore[empty-body]
+        """Add ways of carrying objects through a stack."""
+
+    @hookspec
     def sam2_recipes(self) -> Iterable[Recipe]:  # type: ignore[empty-body]
         """Add ways of fine-tuning a model on somebody's own labels."""
 
@@ -109,6 +114,7 @@ HOOK_OF_KIND: Final[dict[type[Contribution], str]] = {
     Metric: "sam2_metrics",
     ModelEntry: "sam2_models",
     PromptType: "sam2_prompt_types",
+    Propagator: "sam2_propagators",
     Recipe: "sam2_recipes",
     TrainerKind: "sam2_trainers",
     TrainingCallback: "sam2_training_callbacks",
