@@ -19,6 +19,7 @@ from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
 from sam2_core.session.prompt_context import SessionPromptContext
 from sam2_core.session.prompt_editing import PromptEditing
+from sam2_core.session.session_news import SessionNews
 from sam2_core.session.worker.link import Hear, InlineLink, Link, ThreadLink
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
         self._model = model
         self._runner = JobRunner(self, self._new_link, is_inline=worker is None)
         self._worker_kind = worker
+        self._news = SessionNews(self)
         #: See :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`; they hold for the next worker.
         self.worker_options: dict[str, Any] = {}
         #: Seconds that a worker process may take for one piece of work; one that takes longer is ended and replaced.
@@ -185,6 +187,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
     def close(self) -> None:
         """Cancel all jobs and let go of the session; everything is written already."""
         self._runner.close()
+        self._news.close()
         self._journal.close()
         if self._file_lock is not None:
             self._file_lock.release()
