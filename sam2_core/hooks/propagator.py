@@ -75,6 +75,32 @@ class MemoryChoice:
     masks: Sequence[int | Candidate | None] = ()
     pointers: Sequence[int | Candidate] | None = None
 
+    @classmethod
+    def of(
+        cls, tracking: Tracking, step: TrackingStep, object_id: Hashable, remembered: Sequence[int | Candidate]
+    ) -> MemoryChoice:
+        """Choose as many as the model can remember, each as far away as it is if there is a place for that.
+
+        Parameters
+        ----------
+        tracking : Tracking
+        step : TrackingStep
+            The frame on which the object is looked for.
+        object_id : hashable
+        remembered : sequence of int or Candidate
+            Frames, or candidates, the latest first.
+        """
+        chosen = remembered[: tracking.mask_memories]
+        places: list[int | Candidate | None] = [None] * tracking.mask_memories
+        place = -1
+        for position, one in enumerate(chosen):
+            distance = abs(step.frame - (one if isinstance(one, int) else one.frame))
+            # older ones move up to the farthest places that leave room for those still to come
+            farthest = tracking.mask_memories - (len(chosen) - position)
+            place = max(place + 1, min(distance - 1, farthest))
+            places[place] = one
+        return cls(object_id, places, remembered[: tracking.pointer_memories])
+
 
 @dataclass(frozen=True, eq=False)
 class TrackingStep:
