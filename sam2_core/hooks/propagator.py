@@ -6,12 +6,17 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from sam2_core.errors import InvalidInputError
 from sam2_core.hooks.contributions import Contribution, require_callable
 from sam2_core.hooks.options import options_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+#: What the call that names a propagator says itself.
+_STACK = ("state", "start", "start_frame", "count", "frame_count", "reverse", "objects", "object_ids")
+_TAKEN = frozenset([*_STACK, "propagator", "keep_corrections", "stop_when_empty", "resume", "already", "should_stop"])
 
 TrackingDirection: TypeAlias = Literal["forward", "backward", "both"]
 
@@ -257,4 +262,9 @@ class Propagator(Contribution):
         """Refuse what cannot be called, and options of which no form can be made."""
         super().check()
         require_callable(self.propagate, self, "propagate")
-        list(options_of(self.propagate))
+        taken = sorted(_TAKEN & {option.name for option in options_of(self.propagate)})
+        if taken:
+            raise InvalidInputError(
+                f"Options of the propagator {self.name!r} must have other names than {', '.join(taken)}: the call that "
+                "names the propagator uses these itself."
+            )
