@@ -19,6 +19,7 @@ from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.track_command import Preset, TrackCommand
 from sam2_core.cli.track_plan import Direction
 from sam2_core.cli.tracking import TrackRules
+from sam2_core.hooks import FilterChain
 from sam2_core.inference.empty_frames import EMPTY_FRAMES_ALONG_Z, empty_frames_allowed
 
 
@@ -67,6 +68,7 @@ def track(
     ] = True,
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
+    filter: options.Filters = None,
     overwrite: options.Overwrite = False,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
@@ -120,6 +122,7 @@ def track(
             direction=direction,
             stop_when_empty=limit,
             priority=priority.value,
+            filters=FilterChain.of(filter or ()),
         )
         command = TrackCommand(
             stack=opened,

@@ -129,7 +129,7 @@ class TrackCommand:
                     messages.print("Going on with the run that was stopped.")
                 else:
                     manifest = self._prompt(predictor, state, manifest)
-                rules = replace(self.rules, group_size=budget.group_size(self.stack.frame_size))
+                rules = replace(self.rules, group_size=budget.group_size(predictor.sam_prompt_encoder.mask_input_size))
                 table = ObjectTable()
                 with self._writer(manifest) as writer:
                     tracking = Tracking(predictor, state, rules, writer, table, lambda: interruption.is_asked)
@@ -283,6 +283,7 @@ class TrackCommand:
             "direction": rules.direction.value,
             "stop_when_empty": rules.stop_when_empty,
             "priority": rules.priority,
+            "filters": str(rules.filters),
             "preset": self.preset.value,
             "embeddings": self.uses_embeddings,
             "labels": str(self.results.labels.resolve()),

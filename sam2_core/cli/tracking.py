@@ -12,6 +12,7 @@ import numpy as np
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.cli.track_plan import Direction, Stretch, plan_stretches
+from sam2_core.hooks import FilterChain
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
 
@@ -39,6 +40,8 @@ class TrackRules:
         Whose a pixel is that several masks hold.
     group_size : int
         How many objects go together.
+    filters : FilterChain
+        Clean the labels.
     """
 
     reach: range
@@ -46,6 +49,7 @@ class TrackRules:
     stop_when_empty: int | None = None
     priority: Priority = "surest"
     group_size: int = 64
+    filters: FilterChain = field(default_factory=FilterChain)
 
     def plan(self, objects: Sequence[tuple[int, int]]) -> list[Stretch]:
         """Plan what is tracked over which frames.
@@ -130,7 +134,7 @@ class Tracking:
             present = self._not_ended(stretch)
             if not present:
                 for index in self._frames(stretch):
-                    self.labels.write(index, self.predictor.labels_on_frame(self.state, index, self.rules.priority))
+                    self._write_labels(index)
                     yield index
                 continue
             for found in self.predictor.propagate(
@@ -148,11 +152,15 @@ class Tracking:
 
     def _write(self, found: FrameMasks) -> None:
         index = found.frame_index
-        # labels of all objects, since others may have been here before
-        self.labels.write(index, self.predictor.labels_on_frame(self.state, index, self.rules.priority))
+        self._write_labels(index)
         ids = [int(str(object_id)) for object_id in found.object_ids]
         scores = [probability(logit) for logit in found.object_scores.tolist()]
         self.table.score(index, ids, found.predicted_ious.tolist(), scores)
+
+    def _write_labels(self, index: int) -> None:
+        # labels of all objects, since others may have been here before
+        labels = self.predictor.labels_on_frame(self.state, index, self.rules.priority)
+        self.labels.write(index, self.rules.filters.apply_to_labels(labels))
 
     def _frames(self, stretch: Stretch) -> range:
         step = -1 if stretch.reverse else 1

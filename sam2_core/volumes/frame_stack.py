@@ -319,7 +319,8 @@ def _as_rgb(shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if channel_count == 3:
         return np.ascontiguousarray(shown)
     if channel_count == 1:
-        return np.repeat(shown, 3, axis=2)
+        # no copy: the model's side sees that it is one channel, and resizes it once
+        return np.broadcast_to(shown, (*shown.shape[:2], 3))
     rgb = np.zeros((*shown.shape[:2], 3), dtype=np.uint8)
     rgb[:, :, :channel_count] = shown
     return rgb

@@ -377,14 +377,15 @@ def failure_of(job: int | None, error: BaseException) -> Failed:
 
 def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
     """The masks of a frame, packed."""
-    masks = (result.logits[:, 0] > 0).cpu().numpy()
     found = []
     for row, object_id in enumerate(result.object_ids):
         iou, score = float(result.predicted_ious[row]), float(result.object_scores[row])
+        window, logits = result.part(row)
+        pixels = MaskPixels.cut((logits > 0).cpu().numpy(), (window.top, window.left))
         found.append(
             FoundMask(
                 int(str(object_id)),
-                MaskData.of(MaskPixels.cut(masks[row])),
+                MaskData.of(pixels),
                 None if np.isnan(iou) else iou,
                 None if np.isnan(score) else score,
             )
