@@ -367,7 +367,9 @@ class Plugins:
         if self.strict:
             raise PluginError(str(failure)) from error
         warnings.warn(
-            f"{failure}. It is switched off; 'sam2 plugins list' shows the traceback.", PluginWarning, stacklevel=2
+            f"{str(failure).rstrip('.')}. It is switched off; 'sam2 plugins list' shows the traceback.",
+            PluginWarning,
+            stacklevel=2,
         )
 
     def _record(

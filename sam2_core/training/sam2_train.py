@@ -33,11 +33,14 @@ class TrackedFrame(Sequence[PromptStep]):
         The points of each round; None where there were none.
     output : FrameOutput
         Of the last round, with memory: what later frames see.
+    is_given : bool
+        The mask was the prompt, and is handed back.
     """
 
     rounds: tuple[PromptStep, ...]
     points: tuple[PointPrompts | None, ...]
     output: FrameOutput
+    is_given: bool = False
 
     @overload
     def __getitem__(self, index: int) -> PromptStep: ...
@@ -264,7 +267,7 @@ class SAM2Train(SAM2Base):
                     features, output.high_res_masks, output.object_score_logits, is_mask_from_points=points is not None
                 )
             )
-        return TrackedFrame(tuple(rounds), tuple(asked), output)
+        return TrackedFrame(tuple(rounds), tuple(asked), output, is_given=fused is None)
 
     def _corrected(self, points: PointPrompts | None, truth: Tensor, output: FrameOutput) -> PointPrompts:
         """Add a click in an error of the last result, or now and then anywhere in the object."""
