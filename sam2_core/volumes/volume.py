@@ -6,12 +6,12 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, InvalidTypeError, Sam2Error
 from sam2_core.volumes.axes import AXES
 from sam2_core.volumes.contrast import Contrast
@@ -28,7 +28,7 @@ READ_BUDGET_BYTES = 120 * 2**20
 COLOURS = ("red", "green", "blue")
 
 
-class Volume(ABC):
+class Volume(Closing, ABC):
     """An image with named axes, which may be far larger than memory: only what is asked for is read.
 
     Parameters
@@ -119,19 +119,11 @@ class Volume(ABC):
     def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read a region (one slice with start < stop for each axis): all axes kept, any byte order."""
 
-    def close(self) -> None:  # noqa: B027  most sources hold nothing open
+    def close(self) -> None:
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
 
-    def refuse_missing(self) -> None:  # noqa: B027  most sources have no pieces that may be missing
+    def refuse_missing(self) -> None:
         """From now on a piece that is missing is an error, where the format would have it read as a fill value."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{axis} {size}" for axis, size in self.sizes.items())
