@@ -6,11 +6,8 @@ checked without loading torch; what a callable gets and returns is written in it
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, get_type_hints
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 
@@ -47,51 +44,6 @@ class Contribution:
                 f"{self.name!r} is no name for a {type(self).__name__}: use lower-case letters, digits and _ . + -, "
                 "beginning with a letter or digit."
             )
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a contribution, as its callable's signature declares it.
-
-    Attributes
-    ----------
-    name : str
-    annotation : Any
-        The type, ``Annotated`` with magicgui's settings where the author gave some.
-    default : Any
-    """
-
-    name: str
-    annotation: Any
-    default: Any
-
-
-def options_of(function: Callable[..., Any]) -> Iterator[Option]:
-    """List the options of a callable: its keyword-only parameters, each with a type and a default.
-
-    magicgui makes a form of the same signature, which is why an option needs both.
-
-    Parameters
-    ----------
-    function : callable
-        With positional parameters for what the host passes, and keyword-only ones for what a person chooses.
-
-    Raises
-    ------
-    InvalidInputError
-        An option without a type or without a default.
-    """
-    hints = get_type_hints(function, include_extras=True)
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
-        name = parameter.name
-        if name not in hints or parameter.default is inspect.Parameter.empty:
-            raise InvalidInputError(
-                f"Option {name!r} of {getattr(function, '__qualname__', function)!s} needs a type and a default, such "
-                f"as `{name}: float = 0.5`, so that forms can be made of it."
-            )
-        yield Option(name, hints[name], parameter.default)
 
 
 def require_callable(value: object, owner: Contribution, attribute: str) -> None:

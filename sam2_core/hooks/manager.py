@@ -12,7 +12,7 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -24,10 +24,13 @@ from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.discovery import FoundPlugin, find_plugins
 from sam2_core.hooks.failure import Phase, PluginFailure
 from sam2_core.hooks.markers import PROJECT
+from sam2_core.hooks.options import checked_options
 from sam2_core.hooks.selection import OWN_DISTRIBUTION, STRICT_VARIABLE, Selection, is_yes
 from sam2_core.hooks.specification import HOOK_OF_KIND, Sam2Specification
 
 Kind = TypeVar("Kind", bound=Contribution)
+Returned = TypeVar("Returned")
+Item = TypeVar("Item")
 
 
 class PluginWarning(UserWarning):
@@ -195,7 +198,9 @@ class Plugins:
         )
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Tell every plugin that something happened; one that raises is switched off and the others still hear of it.
+        """Tell every plugin that something happened.
+
+        One that raises, or returns something, is switched off, and the others still hear of it.
 
         Parameters
         ----------
@@ -204,13 +209,70 @@ class Plugins:
         **arguments
             Those of its specification.
         """
-        for one in self.loaded:
-            if not self._implements(one, hook):
-                continue
+        for one in self.listeners(hook):
             try:
-                self._call_alone(one, hook, **arguments)
+                _require_nothing(self._call_alone(one, hook, **arguments), hook)
             except Exception as error:
                 self._switch_off(error, one, "call", hook)
+
+    def call(
+        self,
+        registered: Registered[Any],
+        function: Callable[..., Returned],
+        *arguments: Any,
+        check: Callable[[Returned], None] | None = None,
+        **options: Any,
+    ) -> Returned:
+        """Call what a contribution holds; see :meth:`attributed` for what becomes of an error.
+
+        Parameters
+        ----------
+        registered : Registered
+            The contribution.
+        function : callable
+            What it holds.
+        *arguments, **options
+            For the function. The options are its keyword-only parameters, and are looked at first.
+        check : callable, optional
+            Raises if what the function returned cannot be used, which is the plugin's fault and not its user's.
+
+        Returns
+        -------
+        Any
+            What the function returned.
+
+        Raises
+        ------
+        PluginError
+            It raised something unexpected, or returned what cannot be used.
+        InvalidInputError, InvalidTypeError
+            There is no such option, or its value cannot be used.
+        """
+        chosen = checked_options(function, options)
+        with self.attributed(registered):
+            returned = function(*arguments, **chosen)
+        if check is not None:
+            with self._blaming(registered):
+                check(returned)
+        return returned
+
+    def collect(
+        self,
+        registered: Registered[Any],
+        function: Callable[..., Iterable[Item]],
+        *arguments: Any,
+        check: Callable[[Item], None],
+        **options: Any,
+    ) -> list[Item]:
+        """Call a function that returns several things, or yields them, and look at each; else as :meth:`call`."""
+        chosen = checked_options(function, options)
+        with self.attributed(registered):
+            # a generator runs only here
+            items = list(function(*arguments, **chosen))
+        with self._blaming(registered):
+            for item in items:
+                check(item)
+        return items
 
     @contextmanager
     def attributed(self, registered: Registered[Any]) -> Iterator[None]:
@@ -231,9 +293,21 @@ class Plugins:
         except Exception as error:
             if _is_out_of_memory(error):
                 raise
-            owner, contribution = registered.plugin, registered.contribution
-            failure = self._record(error, owner.name, owner.distribution, owner.version, "call", contribution.name)
-            raise PluginError(f"The {_words(type(contribution))} {contribution.name!r} failed. {failure}") from error
+            raise self._blamed(error, registered) from error
+
+    @contextmanager
+    def _blaming(self, registered: Registered[Any]) -> Iterator[None]:
+        """Look at what a plugin returned: whatever is wrong with it is the plugin's fault."""
+        try:
+            yield
+        except Exception as error:
+            raise self._blamed(error, registered) from error
+
+    def _blamed(self, error: Exception, registered: Registered[Any]) -> PluginError:
+        """Put an error in what a plugin added on record, and say whose it is."""
+        owner, contribution = registered.plugin, registered.contribution
+        failure = self._record(error, owner.name, owner.distribution, owner.version, "call", contribution.name)
+        return PluginError(f"The {_words(type(contribution))} {contribution.name!r} failed. {failure}")
 
     def _collect(self, kind: type[Kind]) -> dict[str, Registered[Kind]] | None:
         """Ask every plugin once; None if one had to be switched off, so that all is asked anew."""
@@ -247,6 +321,10 @@ class Plugins:
                 self._switch_off(error, one, "collect", hook)
                 return None
         return found
+
+    def listeners(self, hook: str) -> list[LoadedPlugin]:
+        """The plugins that hear of something: of the hook ``"sam2_session_event"``, for instance."""
+        return [one for one in self.loaded if self._implements(one, hook)]
 
     def _implements(self, one: LoadedPlugin, hook: str) -> bool:
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
@@ -326,6 +404,11 @@ def _checked(result: Any, kind: type[Kind], hook: str) -> Iterator[Kind]:
             raise InvalidTypeError(f"{hook} must return a list of {kind.__name__}; an item of it is {item!r}")
         item.check()
         yield item
+
+
+def _require_nothing(result: Any, hook: str) -> None:
+    if result is not None:
+        raise InvalidTypeError(f"{hook} only listens, and must return nothing; got {result!r:.200}")
 
 
 def _words(kind: type[Contribution]) -> str:

@@ -1,13 +1,13 @@
-"""Names and options of contributions."""
+"""Names of contributions."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
-from sam2_core.hooks import CliCommand, Option, options_of
+from sam2_core.hooks import CliCommand
 
 
 @pytest.mark.parametrize("name", ["a", "sam2.1_hiera-tiny+x", "3d"])
@@ -31,25 +31,3 @@ def test_what_must_be_callable() -> None:
     wrong: Any = "print"
     with pytest.raises(InvalidTypeError, match=r"function of the CliCommand 'a' must be callable"):
         CliCommand("a", function=wrong).check()
-
-
-def test_options_are_the_keyword_only_parameters() -> None:
-    def filtered(mask: Any, *, smallest: int = 20, share: Annotated[float, {"max": 1.0}] = 0.5) -> Any:
-        return mask
-
-    assert list(options_of(filtered)) == [
-        Option("smallest", int, 20),
-        Option("share", Annotated[float, {"max": 1.0}], 0.5),
-    ]
-
-
-def test_an_option_without_type_or_default() -> None:
-    def no_type(*, smallest=20):  # type: ignore[no-untyped-def]
-        return smallest
-
-    def no_default(*, smallest: int) -> int:
-        return smallest
-
-    for wrong in (no_type, no_default):
-        with pytest.raises(InvalidInputError, match=r"'smallest'.*needs a type and a default"):
-            list(options_of(wrong))

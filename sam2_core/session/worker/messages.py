@@ -1,0 +1,302 @@
+"""What a session and its worker say to each other.
+
+Plain values only: numbers, text, bytes, tuples, and dictionaries of options. Nothing here knows torch: the other side
+may be a thread, a process, or another machine. A session sends requests and the controls of jobs; the worker sends
+reports. The worker remembers nothing that the session does not know: each request says all there is to say of the
+objects it is about, so that a new worker can take over at any request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from sam2_core.session.mask_pixels import Box, MaskPixels
+
+#: Grows with every change of these classes; both sides must have the same.
+PROTOCOL: Final = 1
+
+
+@dataclass(frozen=True)
+class MaskData:
+    """A mask: its box (x0, y0, x1, y1) and the bits inside, as :meth:`MaskPixels.encode` writes them; empty if none."""
+
+    box: Box
+    bits: bytes
+
+    @classmethod
+    def of(cls, mask: MaskPixels) -> MaskData:
+        """Pack a mask."""
+        return cls(mask.box, mask.encode() if mask.area else b"")
+
+    def mask(self) -> MaskPixels:
+        """Unpack it."""
+        return MaskPixels.decode(self.box, self.bits) if self.bits else MaskPixels.empty()
+
+
+@dataclass(frozen=True)
+class FrameStatement:
+    """What is said of one object on one frame; points are (x, y) in pixels, labels 1 or 0, the box (x0, y0, x1, y1).
+
+    A mask is a prompt, or, where `locked`, the result that stands.
+    """
+
+    frame: int
+    points: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    mask: MaskData | None = None
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectStatement:
+    """All that is said of one object.
+
+    Attributes
+    ----------
+    id : int
+    generation : int
+        Grows whenever the object's masks were changed by anything but the worker's results: what the worker tracked of
+        it is void then.
+    revision : int
+        Grows with each statement of the session: of two statements of an object the later one holds.
+    frames : tuple of FrameStatement
+    """
+
+    id: int
+    generation: int
+    revision: int
+    frames: tuple[FrameStatement, ...] = ()
+
+    def frame_numbers(self) -> set[int]:
+        """The frames on which something is said."""
+        return {one.frame for one in self.frames}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Answer what is said of an object on a frame, by :class:`FrameFound`, unless a later request asks the same."""
+
+    job: int
+    frame: int
+    object: ObjectStatement
+    existing: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Propagate:
+    """Carry objects through the stack with a propagator of this name. `existing`: the ids of all objects there are."""
+
+    job: int
+    objects: tuple[ObjectStatement, ...]
+    existing: tuple[int, ...]
+    propagator: str
+    start: int | None = None
+    count: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Find all objects on a frame; options are those of the mask generator."""
+
+    job: int
+    frame: int
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Encode frames, so that clicks on them are answered at once."""
+
+    job: int
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Tell a frame's features."""
+
+    job: int
+    frame: int
+
+
+Request: TypeAlias = Segment | Propagate | Everything | Encode | Describe
+
+
+@dataclass(frozen=True)
+class LookAt:
+    """A person looks at this frame now: it is encoded next, then its neighbours as far as there is room."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Give a job up."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Leave a job alone until :class:`Resume`."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a job."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End; nothing more is wanted."""
+
+
+@dataclass(frozen=True)
+class StackDescription:
+    """The frames: what they are called and along, how many, height and width. Their pixels are asked for one by one."""
+
+    name: str
+    axis: str
+    length: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """The first message: what to work with.
+
+    Attributes
+    ----------
+    protocol : int
+        See :data:`PROTOCOL`; a worker that speaks another refuses.
+    model : str
+        Name of a model in the catalogue, or path of its weights; or, with `is_pickled`, of a predictor that the session
+        wrote itself.
+    is_pickled : bool
+    stack : StackDescription
+    options : dict
+        Those of :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`.
+    """
+
+    protocol: int
+    model: str
+    is_pickled: bool
+    stack: StackDescription
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FramePixels:
+    """A frame that the worker asked for, (y, x, RGB), uint8, row after row; or why it cannot be had."""
+
+    frame: int
+    pixels: bytes
+    error: str = ""
+
+
+Control: TypeAlias = Open | FramePixels | LookAt | Cancel | Pause | Resume | Stop
+ToWorker: TypeAlias = Request | Control
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model is loaded and the stack open."""
+
+    protocol: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Started:
+    """A job begins; `seconds` is how long it is expected to take, where that is known."""
+
+    job: int
+    total: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class FoundMask:
+    """An object's mask on a frame, the IoU the model expects of it, and the logit of its being there."""
+
+    object: int
+    mask: MaskData
+    predicted_iou: float | None
+    object_score: float | None
+
+
+@dataclass(frozen=True)
+class FrameFound:
+    """Masks of one frame, the part of a job that is done."""
+
+    job: int
+    frame: int
+    masks: tuple[FoundMask, ...]
+
+
+@dataclass(frozen=True)
+class FeatureLevel:
+    """One level of a frame's features: its shape (1, C, y, x), and its values, float32 in the machine's byte order."""
+
+    shape: tuple[int, ...]
+    values: bytes
+
+
+@dataclass(frozen=True)
+class FeaturesFound:
+    """A frame's features, finest level first."""
+
+    job: int
+    frame: int
+    levels: tuple[FeatureLevel, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is."""
+
+    job: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job is done, or has stopped where it was told to."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A job, or with `job` None the worker, failed: the error's class name, its words, and the traceback."""
+
+    job: int | None
+    error: str
+    message: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class NeedFrame:
+    """The worker wants the pixels of a frame: :class:`FramePixels`."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
+class Alive:
+    """Sent now and then by a worker far away: for how many seconds it has been on one piece of work; 0 if it waits."""
+
+    busy_for: float
+
+
+FromWorker: TypeAlias = NeedFrame | Ready | Started | FrameFound | FeaturesFound | Progress | Finished | Failed | Alive
