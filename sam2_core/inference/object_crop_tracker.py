@@ -382,7 +382,8 @@ def _around(prompts: Sequence[PlanePrompt]) -> Window:
 
 def _main_piece(found: ObjectMask, at: tuple[float, float] | None = None) -> Window:
     """Bounding box of the piece of a mask at a position (x, y), or of its largest: specks move no window."""
-    pieces, count = ndimage.label(found.mask)
+    # pieces that meet at a corner are one, as wherever components are looked for
+    pieces, count = ndimage.label(found.mask, structure=np.ones((3, 3)))
     if count == 1:
         return found.window
     number = 0
