@@ -57,3 +57,11 @@ class MissingDependencyError(Sam2Error, ImportError):
 
 class PluginError(Sam2Error, RuntimeError):
     """A plugin failed, or there is none that adds what was asked for."""
+
+
+class WorkerError(Sam2Error, RuntimeError):
+    """The process or thread that computes for a session failed: it crashed, hung, or met something unexpected."""
+
+
+class WaitTimeoutError(Sam2Error, TimeoutError):
+    """Something did not end in the time that was given; it goes on."""

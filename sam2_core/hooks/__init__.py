@@ -17,6 +17,15 @@ from sam2_core.hooks.markers import ENTRY_POINT_GROUP, SPECIFICATION_VERSION, ho
 from sam2_core.hooks.options import Option, checked_options, options_of, parsed_options
 from sam2_core.hooks.process import get_plugins, using_plugins
 from sam2_core.hooks.prompt_type import Drawn, Gesture, ObjectPrompt, PromptContext, PromptType
+from sam2_core.hooks.propagator import (
+    Candidate,
+    FrameDone,
+    MemoryChoice,
+    Propagator,
+    Tracking,
+    TrackingDirection,
+    TrackingStep,
+)
 from sam2_core.hooks.selection import Selection
 from sam2_core.hooks.volume_reader import VolumeReader
 
@@ -24,11 +33,14 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "SPECIFICATION_VERSION",
     "ArrayContext",
+    "Candidate",
     "CliCommand",
     "Contribution",
     "Drawn",
+    "FrameDone",
     "Gesture",
     "LoadedPlugin",
+    "MemoryChoice",
     "ObjectPrompt",
     "Option",
     "PluginFailure",
@@ -36,8 +48,12 @@ __all__ = [
     "Plugins",
     "PromptContext",
     "PromptType",
+    "Propagator",
     "Registered",
     "Selection",
+    "Tracking",
+    "TrackingDirection",
+    "TrackingStep",
     "VolumeReader",
     "checked_options",
     "get_plugins",

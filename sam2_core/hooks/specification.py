@@ -13,6 +13,7 @@ from sam2_core.hooks.cli_command import CliCommand
 from sam2_core.hooks.contributions import Contribution
 from sam2_core.hooks.markers import hookspec
 from sam2_core.hooks.prompt_type import PromptType
+from sam2_core.hooks.propagator import Propagator
 from sam2_core.hooks.volume_reader import VolumeReader
 
 
@@ -28,6 +29,10 @@ class Sam2Specification:
         """Add ways of saying which object is meant."""
 
     @hookspec
+    def sam2_propagators(self) -> Iterable[Propagator]:  # type: ignore[empty-body]
+        """Add ways of carrying objects through a stack."""
+
+    @hookspec
     def sam2_volume_readers(self) -> Iterable[VolumeReader]:  # type: ignore[empty-body]
         """Add readers of image formats to ``open_volume`` and all that builds on it."""
 
@@ -36,5 +41,6 @@ class Sam2Specification:
 HOOK_OF_KIND: Final[dict[type[Contribution], str]] = {
     CliCommand: "sam2_cli_commands",
     PromptType: "sam2_prompt_types",
+    Propagator: "sam2_propagators",
     VolumeReader: "sam2_volume_readers",
 }

@@ -168,6 +168,13 @@ class FrameFeatures:
                 found[index] = self._from_levels(levels)
         return found
 
+    def is_at_hand(self, frame_index: int) -> bool:
+        """Whether a frame's features are in memory, or known to be in the store; the frame is not read."""
+        if frame_index in self._kept:
+            return True
+        known = self._known_key(frame_index)
+        return self._store is not None and known is not None and known in self._store
+
     def is_stored(self, frame_index: int) -> bool:
         """Whether a frame's features are in the store, where they count as used now.
 

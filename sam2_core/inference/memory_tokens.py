@@ -36,14 +36,13 @@ def memory_tokens(model: SAM2Base, state: VideoState, group: Sequence[Reading]) 
     placed = memories * area
     tokens = torch.empty(len(group), placed + pointers * parts, model.mem_dim, dtype=model.dtype, device=model.device)
     for row, reading in enumerate(group):
-        number = reading.tracked.number
         for place, (_, frame) in enumerate(reading.frames):
-            memory = state.memories.get(number, frame)
+            memory = reading.memory(state.memories, frame)
             if memory is None:
                 raise StateError(f"The memory of frame {frame} of object {reading.tracked.object_id!r} is not at hand.")
             tokens[row, place * area : (place + 1) * area].copy_(memory, non_blocking=True)
         if pointers:
-            found = torch.cat([reading.tracked.pointer(frame) for _, frame in reading.pointers])
+            found = torch.cat([reading.pointer(frame) for _, frame in reading.pointers])
             tokens[row, placed:].copy_(found.view(-1, model.mem_dim), non_blocking=True)
     distinct = {(tuple(s for s, _ in reading.frames), tuple(d for d, _ in reading.pointers)) for reading in group}
     # where all objects are equally far from what they remember, one encoding serves them all

@@ -38,6 +38,8 @@ class FrameFlags(IntFlag):
     REVERSE = 16
     #: Its record was made by a prompt.
     FROM_PROMPT = 32
+    #: A propagator chose its mask, or what was remembered for it: tracking it again may give another.
+    CHOSEN = 64
     RECORDED = RECENT | CONDITIONING
 
 
@@ -92,9 +94,9 @@ class RecordIndex:
         return RecordRef(int(entry["facts"]), int(entry["size"]), place, bool(flags & FrameFlags.FROM_PROMPT))
 
     def put(self, frame: int, ref: RecordRef, place: FrameFlags) -> None:
-        """Note a record as the one of a frame, recent or conditioning; what else is known of the frame stays."""
+        """Note a record as the one of a frame, recent (chosen or not) or conditioning; what else is known stays."""
         page, row = self._page(frame), frame % PAGE_FRAMES
-        flags = self.flags(frame) & ~(FrameFlags.RECORDED | FrameFlags.FROM_PROMPT) | place
+        flags = self.flags(frame) & ~(FrameFlags.RECORDED | FrameFlags.FROM_PROMPT | FrameFlags.CHOSEN) | place
         if ref.from_prompt:
             flags |= FrameFlags.FROM_PROMPT
         page[row] = (ref.facts, ref.size, *ref.logits, flags)

@@ -29,6 +29,7 @@ class Place(IntEnum):
     CONDITIONING = 2
     PENDING_RECENT = 3
     PENDING_CONDITIONING = 4
+    CHOSEN = 5
 
 
 class Change(IntEnum):
@@ -208,6 +209,11 @@ class TrackedObject:
         ref = self.latest_ref(frame_index)
         return ref is not None and self._store.has_logits(ref)
 
+    def has_lost_logits(self, frame_index: int) -> bool:
+        """Whether a tracked frame's logits were dropped, and come back when it is tracked again as it was."""
+        flags = self.index.flags(frame_index)
+        return bool(flags & FrameFlags.RECENT) and not flags & FrameFlags.CHOSEN and not self.has_logits(frame_index)
+
     def is_prompted(self, frame_index: int) -> bool:
         """Whether a frame has a prompt."""
         return frame_index in self.point_prompts or frame_index in self.mask_prompts
@@ -314,11 +320,12 @@ class TrackedObject:
             self.index.put(frame_index, ref, FrameFlags.CONDITIONING)
             self._conditioning[frame_index] = None
         else:
-            self.index.put(frame_index, ref, FrameFlags.RECENT)
+            chosen = FrameFlags.CHOSEN if place == Place.CHOSEN else NO_FLAGS
+            self.index.put(frame_index, ref, FrameFlags.RECENT | chosen)
             self._conditioning.pop(frame_index, None)
 
     def _move_logits(self, frame_index: int, ref: RecordRef) -> None:
-        self.index.put(frame_index, ref, self.index.flags(frame_index) & FrameFlags.RECORDED)
+        self.index.put(frame_index, ref, self.index.flags(frame_index) & (FrameFlags.RECORDED | FrameFlags.CHOSEN))
 
     def _change(self, frame_index: int, change: Change) -> None:
         flags, index = self.index.flags(frame_index), self.index

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
+
+from sam2_core.inference.memory_pool import MemoryPool
 from sam2_core.inference.tracked_object import TrackedObject
 from sam2_core.model.memory_selection import read_memory, recent_frame, select_closest_cond_frames
 from sam2_core.model.results import MemoryBank
@@ -121,6 +124,14 @@ class Reading:
     def shape(self) -> tuple[int, int]:
         """Number of mask memories and of pointers."""
         return len(self.frames), len(self.pointers)
+
+    def memory(self, memories: MemoryPool, frame: int) -> torch.Tensor | None:
+        """Return the mask memory (h * w, C) of a frame; None where it is not at hand."""
+        return memories.get(self.tracked.number, frame)
+
+    def pointer(self, frame: int) -> torch.Tensor:
+        """Return the object pointer (1, C) of a frame."""
+        return self.tracked.pointer(frame)
 
 
 def grouped_readings(readings: Iterable[Reading], largest_group: int) -> list[list[Reading]]:

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
+from sam2_core.hooks import Propagator
 from sam2_core.inference.empty_frames import empty_frames_allowed
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.label_view import LabelView, Priority, label_numbers
-from sam2_core.inference.propagation import Direction, Propagation, passes_over
+from sam2_core.inference.propagation import Direction, Propagation
+from sam2_core.inference.propagator_choice import PropagatorChoice
+from sam2_core.inference.propagator_tracking import PropagatorTracking
 from sam2_core.inference.tracked_object import Change, Place, TrackedObject
 from sam2_core.inference.tracking_estimate import Preset, TrackingEstimate, estimate_tracking
 from sam2_core.inference.video_prompts import (
@@ -25,7 +28,7 @@ from sam2_core.inference.video_prompts import (
 )
 from sam2_core.inference.video_state import VideoState
 from sam2_core.inference.video_stream import StreamFrames
-from sam2_core.inference.video_tracker import Cancelled, VideoTracker
+from sam2_core.inference.video_tracker import VideoTracker
 from sam2_core.model import NO_OBJ_SCORE
 from sam2_core.model.results import MemoryBank
 
@@ -207,8 +210,14 @@ class VideoSegmenter(VideoTracker):
         resume: bool = False,
         already: Container[int] = (),
         should_stop: Callable[[], bool] | None = None,
+        propagator: str | Propagator | None = None,
+        **options: Any,
     ) -> Iterator[FrameMasks]:
         """Carry the objects through the stack, frame by frame.
+
+        Every frame is tracked from those before it, unless a propagator is named that does it otherwise: in another
+        order, with another memory, or with masks chosen by more than the model's own opinion. `sam2 plugins list`
+        shows which there are.
 
         Objects may be added, corrected and removed between two frames: those added, or corrected on a frame that is
         still to come, are taken along from the next frame on (see :meth:`recompute` for the frames already passed).
@@ -225,7 +234,7 @@ class VideoSegmenter(VideoTracker):
             left.
         direction : {"forward", "backward", "both"}, optional
             Towards the stack's last frame (the default), its first, or first the one and then, from the frame before
-            ``start_frame``, the other.
+            ``start_frame``, the other. For a propagator that has an option of this name.
         reverse : bool
             Short for ``direction="backward"``.
         objects : sequence of hashable, optional
@@ -245,6 +254,11 @@ class VideoSegmenter(VideoTracker):
         should_stop : callable, optional
             Asked before each frame and each group of objects; once it says True the iteration ends. Of a frame that was
             not completed nothing is handed out, and ``resume`` computes it again.
+        propagator : str or Propagator, optional
+            Name of a propagator, or one that is not registered. It may come back to a frame, whose masks are then
+            handed out again, and hand out some of the objects only.
+        **options
+            Of the propagator.
 
         Returns
         -------
@@ -259,15 +273,12 @@ class VideoSegmenter(VideoTracker):
         InvalidTypeError
             ``start_frame`` or ``frame_count`` is no integer.
         InvalidInputError
-            There is no such frame or direction, or a number is negative. All of these at the call, before the first
-            frame.
+            There is no such frame, direction or option, or a number is negative. All of these at the call, before the
+            first frame.
+        PluginError
+            There is no such propagator; or, later, it failed.
         """
-        chosen = direction or ("backward" if reverse else "forward")
-        if chosen not in ("forward", "backward", "both") or (reverse and chosen != "backward"):
-            raise InvalidInputError(
-                f'direction is "forward", "backward" or "both" (reverse=True means "backward"); got {direction!r}'
-                f"{' with reverse=True' if reverse else ''}."
-            )
+        choice = PropagatorChoice.of(propagator, direction, reverse, options)
         if start_frame is not None:
             start_frame = checked_frame_index(start_frame, state.num_frames)
         if frame_count is not None:
@@ -275,21 +286,16 @@ class VideoSegmenter(VideoTracker):
         limit = empty_frames_allowed(stop_when_empty, state.images.stack.axis)
         wanted = None if objects is None else [state.existing_object(object_id) for object_id in objects]
         self._commit_prompts(state, wanted)
-        tracked = list(state.objects.values()) if wanted is None else wanted
-        if start_frame is None:
-            start_frame = min(frame for each in tracked for frame in each.conditioning)
-        passes = passes_over(start_frame, frame_count, state.num_frames, chosen)
-        run = None
-        if resume:
-            description = {
-                "passes": [[frames.start, frames.stop, frames.step] for frames, _ in passes],
-                "keep": keep_corrections,
-                "stop": limit,
-            }
-            run = [state.begin_run(tracked, description | {"reverse": backwards}) for _, backwards in passes]
-            state.records.flush()
-        propagation = Propagation(keep_corrections, limit, should_stop, already)
-        return self._propagated(state, wanted, passes, run, propagation)
+        tracking = PropagatorTracking(
+            self,
+            state,
+            wanted,
+            Propagation(keep_corrections, limit, should_stop, already),
+            start=start_frame,
+            count=frame_count,
+            run={"keep": keep_corrections, "stop": limit, **choice.description()} if resume else None,
+        )
+        return choice.run(tracking)
 
     @torch.inference_mode()
     def propagate_in_video_preflight(self, inference_state: VideoState) -> None:
@@ -511,41 +517,6 @@ class VideoSegmenter(VideoTracker):
             predicted_iou=record.predicted_iou,
             from_prompt=True,
         )
-
-    def _propagated(
-        self,
-        state: VideoState,
-        wanted: Sequence[TrackedObject] | None,
-        passes: Sequence[tuple[range, bool]],
-        runs: Sequence[tuple[bytes, int | None]] | None,
-        propagation: Propagation,
-    ) -> Iterator[FrameMasks]:
-        for position, (frames, reverse) in enumerate(passes):
-            key, done = (None, None) if runs is None else runs[position]
-            propagation.begin()
-            for frame_index in frames:
-                if propagation.should_stop is not None and propagation.should_stop():
-                    return
-                objects = [
-                    tracked
-                    for tracked in (state.objects.values() if wanted is None else wanted)
-                    if state.objects.get(tracked.object_id) is tracked
-                ]
-                if not objects:
-                    return
-                is_done = done is not None and (frame_index >= done if reverse else frame_index <= done)
-                if is_done and frame_index in propagation.already:
-                    propagation.note(objects, frame_index)
-                    continue
-                # no context manager is open while the caller has the result: its own settings hold there
-                try:
-                    result = self._next_frame(state, objects, frame_index, reverse, is_done, propagation)
-                except Cancelled:
-                    return
-                if key is not None and not is_done:
-                    state.finish_frame(key, frame_index)
-                state.records.flush()
-                yield result
 
     @torch.inference_mode()
     def _next_frame(

@@ -298,17 +298,25 @@ class VideoState:
             kept.update(tracked.index.frames(FrameFlags.LOCKED))
             tracked.index.forget_before(frame_index, frozenset(kept))
 
-    def close(self) -> None:
+    def close(self, *, keep_frames_open: bool = False) -> None:
         """Let go of memories, features and the source of the frames, and close the records.
 
         Records in a folder that was named stay there, and can be opened again; those in a temporary folder are removed.
+
+        Parameters
+        ----------
+        keep_frames_open : bool
+            Leave the source of the frames to whoever opened it.
         """
         self._opened = None
         self.memories.clear()
         self.records.close()
         self.objects.clear()
         self.features.close()
-        self.images.close()
+        if keep_frames_open:
+            self.images.stop_reading_ahead()
+        else:
+            self.images.close()
 
 
 def _official_record(state: VideoState, tracked: TrackedObject, frame: int, record: FrameRecord) -> dict[str, Any]:

@@ -305,19 +305,25 @@ class VideoTracker(SAM2Base):
             chosen = [(tracked, record) for tracked, record in found if record.from_prompt == from_prompt]
             for start in range(0, len(chosen), batch_size):
                 batch = chosen[start : start + batch_size]
-                records = [record for _, record in batch]
-                # tracking encodes masks as the decoder gave them, a prompt's masks as the person saw them
-                logits = self._shown_logits(records) if from_prompt else self._raw_logits(records)
-                masks = functional.interpolate(logits, size=self.input_size, mode="bilinear", align_corners=False)
-                scores = torch.cat([record.object_score_logits for record in records]).to(self.device)
-                with without_autocast(self.device):
-                    memory = self.encode_memory(
-                        self._features(state, frame_index).expand(len(batch)), masks, scores, from_prompt
-                    )
-                if state.memory_position is None:
-                    state.memory_position = memory.position[:1].clone()
-                for (tracked, _), features in zip(batch, memory.features, strict=True):
+                memories = self._encoded(state, frame_index, [record for _, record in batch], from_prompt)
+                for (tracked, _), features in zip(batch, memories, strict=True):
                     state.memories.put(tracked.number, frame_index, features)
+
+    def _encoded(
+        self, state: VideoState, frame_index: int, records: Sequence[FrameRecord], from_prompt: bool
+    ) -> torch.Tensor:
+        """Encode a batch of B records of one frame: (B, C, h, w)."""
+        # tracking encodes masks as the decoder gave them, a prompt's masks as the person saw them
+        logits = self._shown_logits(records) if from_prompt else self._raw_logits(records)
+        masks = functional.interpolate(logits, size=self.input_size, mode="bilinear", align_corners=False)
+        scores = torch.cat([record.object_score_logits for record in records]).to(self.device)
+        with without_autocast(self.device):
+            memory = self.encode_memory(
+                self._features(state, frame_index).expand(len(records)), masks, scores, from_prompt
+            )
+        if state.memory_position is None:
+            state.memory_position = memory.position[:1].clone()
+        return memory.features
 
     def _restore_memories(self, state: VideoState, readings: Iterable[Reading]) -> None:
         """Encode anew what is about to be read and was let go of, tracking again where the logits are gone too."""
@@ -339,7 +345,7 @@ class VideoTracker(SAM2Base):
         It starts as far back as memories are missing, in the direction in which the frame was tracked. Where prompts
         did not change since, this gives the same masks again (up to rounding: the batch may have been another).
         """
-        if frame_index not in tracked.recent or tracked.has_logits(frame_index) or not tracked.conditioning:
+        if not tracked.has_lost_logits(frame_index) or not tracked.conditioning:
             return
         reverse = tracked.tracked.get(frame_index, False)
         start = frame_index
@@ -347,16 +353,14 @@ class VideoTracker(SAM2Base):
             gone = [
                 frame
                 for frame in self._window.memory_frames(start, reverse)
-                if frame in tracked.recent
-                and not tracked.has_logits(frame)
-                and not state.memories.has(tracked.number, frame)
+                if tracked.has_lost_logits(frame) and not state.memories.has(tracked.number, frame)
             ]
             if not gone:
                 break
             start = max(gone) if reverse else min(gone)
         step = -1 if reverse else 1
         for frame in range(start, frame_index + step, step):
-            if frame not in tracked.recent or tracked.has_logits(frame):
+            if not tracked.has_lost_logits(frame):
                 continue
             readings = self._readings(state, [tracked], frame, reverse)
             self._restore_memories(state, readings)

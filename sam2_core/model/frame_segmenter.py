@@ -216,11 +216,19 @@ class FrameSegmenter(nn.Module):
             best_high = high.take_along_dim(best.view(-1, 1, 1, 1), dim=1)
             if decoded.tokens.shape[1] > 1:
                 token = decoded.tokens.take_along_dim(best.view(-1, 1, 1), dim=1)[:, 0]
-        pointer = self.obj_ptr_proj(token)
-        if self.pred_obj_scores and self.use_obj_ptrs_in_encoder:
-            score = decoded.object_score_logits
-            pointer = self._mark_absent(pointer, score.sigmoid() if self.soft_no_obj_ptr else present.to(pointer.dtype))
-        return FrameOutput(low, high, decoded.predicted_ious, best_low, best_high, pointer, decoded.object_score_logits)
+        score = decoded.object_score_logits
+        pointer = self.object_pointer(token, score)
+        return FrameOutput(
+            low, high, decoded.predicted_ious, best_low, best_high, pointer, score, candidate_tokens=decoded.tokens
+        )
+
+    def object_pointer(self, tokens: Tensor, object_score_logits: Tensor) -> Tensor:
+        """Make object pointers (B, C) of output tokens (B, C) of the decoder, given object scores (B, 1)."""
+        pointer = self.obj_ptr_proj(tokens)
+        if not (self.pred_obj_scores and self.use_obj_ptrs_in_encoder):
+            return pointer
+        present = object_score_logits.sigmoid() if self.soft_no_obj_ptr else object_score_logits > 0
+        return self._mark_absent(pointer, present.to(pointer.dtype))
 
     def _mark_absent(self, pointer: Tensor, presence: Tensor) -> Tensor:
         """Replace pointers (B, C), or add to them, in so far as ``presence`` (B, 1) is below 1."""

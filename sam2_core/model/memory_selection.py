@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -78,6 +78,36 @@ def recent_frame(frame_idx: int, distance: int, stride: int, step: int) -> int:
     return start - (distance - 2) * stride * step
 
 
+def pointer_distances(
+    frame_idx: int, frames: Iterable[int], step: int, *, signed: bool, past_only: bool
+) -> list[tuple[int, int]]:
+    """Say how far from a frame the object pointers of others are.
+
+    Parameters
+    ----------
+    frame_idx : int
+    frames : iterable of int
+        The others.
+    step : int
+        1 forward, -1 backward.
+    signed : bool
+        Distances to frames that lie ahead are negative.
+    past_only : bool
+        Leave out frames that lie ahead.
+
+    Returns
+    -------
+    list of (int, int)
+        Distance, and the frame.
+    """
+    distances = [((frame_idx - index) * step, index) for index in frames]
+    return [
+        (distance if signed else abs(distance), index)
+        for distance, index in distances
+        if not (past_only and distance < 0)
+    ]
+
+
 def read_memory(
     frame_idx: int,
     bank: MemoryBank,
@@ -130,12 +160,10 @@ def read_memory(
         if found is not None:
             frames.append((distance - 1, found))
 
-    pointers: list[tuple[int, FrameOutput]] = []
-    for index, out in chosen.items() if max_pointers else ():
-        distance = (frame_idx - index) * step
-        if past_pointers_only and distance < 0:
-            continue
-        pointers.append((distance if signed_distance else abs(distance), out))
+    pointers = []
+    if max_pointers:
+        distances = pointer_distances(frame_idx, chosen, step, signed=signed_distance, past_only=past_pointers_only)
+        pointers = [(distance, chosen[index]) for distance, index in distances]
     for distance in range(1, max_pointers):
         index = frame_idx - distance * step
         if index < 0 or (num_frames is not None and index >= num_frames):

@@ -138,6 +138,9 @@ class FrameOutput:
     object_score_logits : Tensor (B, 1)
     memory : EncodedMemory, optional
         Absent until the memory encoder has run.
+    candidate_tokens : Tensor (B, M or 1, C), optional
+        Output tokens of all candidates, or the one they share, of which
+        :meth:`~sam2_core.model.frame_segmenter.FrameSegmenter.object_pointer` makes pointers.
     """
 
     low_res_multimasks: Tensor
@@ -148,6 +151,7 @@ class FrameOutput:
     object_pointer: Tensor
     object_score_logits: Tensor
     memory: EncodedMemory | None = None
+    candidate_tokens: Tensor | None = None
 
     def with_memory(self, memory: EncodedMemory | None) -> FrameOutput:
         """Return the same output with ``memory`` in place."""

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from filelock import FileLock, Timeout
 
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
-from sam2_core.session.items import MaskRecord
+from sam2_core.session.job_runner import JobRunner
+from sam2_core.session.job_starting import JobStarting, WorkerKind
 from sam2_core.session.journal import Journal
 from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
+from sam2_core.session.worker.link import Hear, InlineLink, Link, ThreadLink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sam2_core.inference.video_predictor import SAM2VideoPredictor
-    from sam2_core.session.engine import SessionEngine
+    from sam2_core.session.worker.inference_worker import InferenceWorker
+    from sam2_core.session.worker.model_choice import ModelChoice
     from sam2_core.volumes.frame_stack import FrameStack
 
 JOURNAL_NAME: Final = "session.db"
 LOCK_NAME: Final = "session.lock"
 
 
-class AnnotationSession(ObjectEditing, MaskEditing):
+class AnnotationSession(ObjectEditing, MaskEditing, JobStarting):
     """Objects in a stack, as a person, a script or a front-end works on them.
 
     Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,
@@ -46,8 +46,10 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         Where it is kept.
     lock : FileLock, optional
         Held as long as the session is open for writing.
-    model : SAM2VideoPredictor, optional
+    model : SAM2VideoPredictor, str or path, optional
         What segments and tracks.
+    worker : {"thread", "process"}, optional
+        Where.
     temporary : bool
         Whether the folder goes when the session is closed.
     """
@@ -59,7 +61,8 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         *,
         folder: Path,
         lock: FileLock | None,
-        model: SAM2VideoPredictor | None = None,
+        model: ModelChoice | None = None,
+        worker: WorkerKind | None = None,
         temporary: bool = False,
     ) -> None:
         super().__init__(journal, frame_count=len(stack), frame_size=stack.frame_size)
@@ -68,11 +71,19 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         self._file_lock = lock
         self._is_temporary = temporary
         self._model = model
-        self._engine: SessionEngine | None = None
+        self._runner = JobRunner(self, self._new_link, is_inline=worker is None)
+        self._worker_kind = worker
+        #: See :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`; they hold for the next worker.
+        self.worker_options: dict[str, Any] = {}
 
     @classmethod
     def create(
-        cls, stack: FrameStack, folder: Path | str | None = None, *, model: SAM2VideoPredictor | None = None
+        cls,
+        stack: FrameStack,
+        folder: Path | str | None = None,
+        *,
+        model: ModelChoice | None = None,
+        worker: WorkerKind | None = None,
     ) -> Self:
         """Begin a session.
 
@@ -82,8 +93,12 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             From :func:`sam2_core.open_frames` or ``volume.stack(...)``.
         folder : path, optional
             Where to keep it, new or empty; by default a temporary folder that goes when the session is closed.
-        model : SAM2VideoPredictor, optional
-            What segments and tracks; without it a session takes prompts and hand-made masks only.
+        model : SAM2VideoPredictor, str or path, optional
+            What segments and tracks: a predictor, a model's name in the catalogue, or its weights. Without one a
+            session takes prompts and hand-made masks only.
+        worker : {"thread", "process"}, optional
+            Where the model works: in a thread, or in a process of its own, beside which the caller goes on; or, by
+            default, in the thread that asks, which waits for it.
 
         Raises
         ------
@@ -107,7 +122,7 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         except BaseException:
             lock.release()
             raise
-        return cls(stack, journal, folder=place, lock=lock, model=model, temporary=is_temporary)
+        return cls(stack, journal, folder=place, lock=lock, model=model, worker=worker, temporary=is_temporary)
 
     @classmethod
     def open(
@@ -115,7 +130,8 @@ class AnnotationSession(ObjectEditing, MaskEditing):
         folder: Path | str,
         stack: FrameStack,
         *,
-        model: SAM2VideoPredictor | None = None,
+        model: ModelChoice | None = None,
+        worker: WorkerKind | None = None,
         read_only: bool = False,
     ) -> Self:
         """Go on with a session.
@@ -126,8 +142,11 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             That of the session.
         stack : FrameStack
             The same frames as before.
-        model : SAM2VideoPredictor, optional
+        model : SAM2VideoPredictor, str or path, optional
             What segments and tracks.
+        worker : {"thread", "process"}, optional
+            Where the model works: in a thread, or in a process of its own, beside which the caller goes on; or, by
+            default, in the thread that asks, which waits for it.
         read_only : bool
             Look at it only; possible while another process works on it.
 
@@ -154,12 +173,11 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             if lock is not None:
                 lock.release()
             raise
-        return cls(stack, journal, folder=place, lock=lock, model=model)
+        return cls(stack, journal, folder=place, lock=lock, model=model, worker=worker)
 
     def close(self) -> None:
-        """Let go of the session; everything is written already."""
-        if self._engine is not None:
-            self._engine.close()
+        """Cancel all jobs and let go of the session; everything is written already."""
+        self._runner.close()
         self._journal.close()
         if self._file_lock is not None:
             self._file_lock.release()
@@ -167,37 +185,31 @@ class AnnotationSession(ObjectEditing, MaskEditing):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
-    def engine(self) -> SessionEngine:
-        """The network at this session's service.
+    def runner(self) -> JobRunner:
+        """What runs the jobs."""
+        return self._runner
 
-        Raises
-        ------
-        StateError
-            The session has no model, or is open for reading only.
-        """
-        if self._engine is None:
-            if self._model is None or self.read_only:
-                raise StateError(
-                    "This session cannot segment: "
-                    + (
-                        "it is open for reading only."
-                        if self.read_only
-                        else "open it with a model, model=load_model(…)."
-                    )
-                )
-            # the network takes seconds to import; who only looks at a session need not wait for it
-            from sam2_core.session.engine import SessionEngine
+    @property
+    def can_segment(self) -> bool:
+        """Whether there is a model, and the session may be changed."""
+        return self._model is not None and not self.read_only
 
-            self._engine = SessionEngine(self, self._model)
-        return self._engine
+    def _whole(self) -> AnnotationSession:
+        return self
 
-    def segment(self, object_id: int, frame: int) -> MaskRecord:
-        """Answer the prompts of an object on a frame; see :meth:`SessionEngine.segment`."""
-        return self.engine.segment(object_id, frame)
+    def _new_link(self, hear: Hear) -> Link:
+        if self._worker_kind is None:
+            return InlineLink(self._new_worker, hear)
+        return ThreadLink(self._new_worker, hear)
 
-    def propagate(self, object_ids: Any = None, **options: Any) -> Iterator[int]:
-        """Carry objects through the stack; see :meth:`SessionEngine.propagate`."""
-        return self.engine.propagate(object_ids, **options)
+    def _new_worker(self, hear: Hear) -> InferenceWorker:
+        # the network takes seconds to import; who only looks at a session need not wait for it
+        from sam2_core.session.worker.inference_worker import InferenceWorker, WorkerOptions
+        from sam2_core.session.worker.model_choice import opened_predictor
+
+        assert self._model is not None
+        options = WorkerOptions(**{"measures": self._worker_kind is not None, **self.worker_options})
+        return InferenceWorker(opened_predictor(self._model), self.stack, hear, options)
 
     def __enter__(self) -> Self:
         return self

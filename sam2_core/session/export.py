@@ -7,13 +7,15 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.session_state import Priority
 from sam2_core.volumes.labels import open_label_writer
+
+if TYPE_CHECKING:
+    from sam2_core.session.annotation_session import AnnotationSession
 
 
 def export_labels(

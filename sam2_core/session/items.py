@@ -184,6 +184,8 @@ class Change:
         For each frame the smallest box around all pixels that may have changed.
     step : str
         What was done, as menus name it.
+    found : bool
+        Whether these are masks that the model found; else a person did it, or an undo.
     """
 
     what: frozenset[str]
@@ -191,3 +193,4 @@ class Change:
     frames: frozenset[int] = frozenset()
     boxes: dict[int, Box] = field(default_factory=dict)
     step: str = ""
+    found: bool = False

@@ -16,7 +16,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,11 @@ class Journal:
     read_only : bool
         Whether nothing may be changed.
 
+    Attributes
+    ----------
+    lock : threading.RLock
+        Held by whoever reads or writes; hold it to read and then change without anybody coming between.
+
     Raises
     ------
     MissingFileError
@@ -100,7 +105,7 @@ class Journal:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = Path(path)
         self.read_only = read_only
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         is_new = not self.path.exists()
         if is_new and read_only:
             raise MissingFileError(f"There is no session file {self.path}.")
@@ -148,12 +153,12 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; everything is written already."""
-        with self._lock:
+        with self.lock:
             self._connection.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self.lock:
             if self.read_only:
                 raise StateError(f"{self.path} is open for reading only; nothing can be changed.")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -168,7 +173,7 @@ class Journal:
 
     def about(self, name: str) -> str | None:
         """Read something that is no part of the history, such as where the data lie."""
-        with self._lock:
+        with self.lock:
             row = self._connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -181,14 +186,14 @@ class Journal:
 
     def get(self, key: Key) -> Document | None:
         """Read a document, if there is one."""
-        with self._lock:
+        with self.lock:
             return self._get(key)
 
     def items(self, kind: str, *, a: int | None = None, b: int | None = None) -> list[tuple[Key, Document]]:
         """List the documents of a kind, in order of `a` and then `b`; only those of one `a` or one `b` if given."""
         query, values = "SELECT a, b, value FROM documents WHERE kind = ?", [kind, a, b]
         query += ("" if a is None else " AND a = ?") + ("" if b is None else " AND b = ?") + " ORDER BY a, b"
-        with self._lock:
+        with self.lock:
             rows = self._connection.execute(query, [value for value in values if value is not None]).fetchall()
         return [(Key(kind, row[0], row[1]), json.loads(row[2])) for row in rows]
 
@@ -196,7 +201,7 @@ class Journal:
         """List the numbers of a kind's documents without reading them."""
         query, values = "SELECT a, b FROM documents WHERE kind = ?", [kind, a]
         query += ("" if a is None else " AND a = ?") + " ORDER BY a, b"
-        with self._lock:
+        with self.lock:
             return self._connection.execute(query, [value for value in values if value is not None]).fetchall()
 
     def _get(self, key: Key) -> Document | None:
@@ -229,7 +234,7 @@ class Journal:
         StateError
             There are none of that number.
         """
-        with self._lock:
+        with self.lock:
             row = self._connection.execute("SELECT data FROM blobs WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise StateError(f"{self.path} has no pixels number {number}; the file is damaged.")
@@ -284,7 +289,12 @@ class Journal:
             return self._apply(step, changes)
 
     def amend(
-        self, key: Key, label: str, changes: Iterable[tuple[Key, Document | None]]
+        self,
+        key: Key,
+        label: str,
+        changes: Iterable[tuple[Key, Document | None]],
+        *,
+        still: Callable[[Document | None], bool] | None = None,
     ) -> tuple[str, list[DocumentChange]]:
         """Add changes to the last step, if it changed a document; else do them as a step of their own.
 
@@ -295,6 +305,8 @@ class Journal:
         label : str
             Name of the step, if it becomes one.
         changes : iterable of (Key, dict or None)
+        still : callable, optional
+            Asked about the document `key`; where it says False nothing is done, since the changes come too late.
 
         Returns
         -------
@@ -303,6 +315,8 @@ class Journal:
         changes : list of DocumentChange
         """
         with self._transaction() as connection:
+            if still is not None and not still(self._get(key)):
+                return label, []
             last = self.next_undo()
             query = "SELECT 1 FROM changes WHERE step = ? AND kind = ? AND a = ? AND b = ?"
             if (
@@ -332,7 +346,7 @@ class Journal:
 
     def steps(self) -> list[StepInfo]:
         """List what was done, oldest first, with what was undone and can be done again after it."""
-        with self._lock:
+        with self.lock:
             rows = self._connection.execute(f"SELECT {_STEP} FROM steps ORDER BY id").fetchall()
         return [_step_info(row) for row in rows]
 
@@ -385,7 +399,7 @@ class Journal:
         return info, changed
 
     def _edge(self, condition: str) -> StepInfo | None:
-        with self._lock:
+        with self.lock:
             row = self._connection.execute(f"SELECT {_STEP} FROM steps WHERE {condition} LIMIT 1").fetchone()
         return None if row is None else _step_info(row)
 

@@ -14,12 +14,13 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt, Source
 from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels, checked_mask
-from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState
+from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState, alone
 
 
 class MaskEditing(SessionState):
     """The part of :class:`AnnotationSession` that takes prompts and hand-made masks."""
 
+    @alone
     def add_points(self, object_id: int, frame: int, points: Any, labels: Sequence[int] | None = None) -> SessionPrompt:
         """Add clicks on a frame.
 
@@ -46,6 +47,7 @@ class MaskEditing(SessionState):
         self._say(f"click on {one.name}", one.id, frame, after)
         return after
 
+    @alone
     def set_points(self, object_id: int, frame: int, points: Any, labels: Sequence[int]) -> SessionPrompt:
         """Replace the clicks on a frame, to move or delete some; arguments as for :meth:`add_points`."""
         one, frame = self.object(object_id), self.checked_frame(frame)
@@ -55,6 +57,7 @@ class MaskEditing(SessionState):
         self._say(f"move clicks on {one.name}", one.id, frame, after)
         return after
 
+    @alone
     def set_box(self, object_id: int, frame: int, box: Sequence[float] | None) -> SessionPrompt:
         """Set the box (x0, y0, x1, y1) around an object on a frame, in pixels; None takes it away.
 
@@ -83,6 +86,7 @@ class MaskEditing(SessionState):
         self._say(f"box around {one.name}", one.id, frame, after)
         return after
 
+    @alone
     def set_mask_prompt(self, object_id: int, frame: int, mask: Any) -> SessionPrompt:
         """Say which pixels an object covers on a frame: (y, x), bool or integers. Replaces points and box there.
 
@@ -102,11 +106,13 @@ class MaskEditing(SessionState):
         self._say(f"mask of {one.name}", one.id, frame, after)
         return after
 
+    @alone
     def clear_prompt(self, object_id: int, frame: int) -> None:
         """Take back everything said of an object on a frame; the mask there stays until it is computed anew."""
         one = self.object(object_id)
         self._do(f"clear prompts of {one.name}", [(Key(PROMPT, object_id, self.checked_frame(frame)), None)])
 
+    @alone
     def paint(self, object_id: int, frame: int, mask: Any, *, lock: bool = True) -> MaskRecord:
         """Set an object's mask on a frame by hand.
 
@@ -132,6 +138,7 @@ class MaskEditing(SessionState):
         self._do(f"paint {one.name}", [(Key(MASK, object_id, frame), record.document())])
         return record
 
+    @alone
     def lock(self, object_id: int, frames: int | Sequence[int], locked: bool = True) -> None:
         """Accept masks as they are, so that nothing but a person's hand changes them; or let them go again.
 
@@ -149,12 +156,14 @@ class MaskEditing(SessionState):
             changes.append((Key(MASK, object_id, frame), replace(record, locked=locked).document()))
         self._do(f"{'lock' if locked else 'unlock'} {one.name}", changes)
 
+    @alone
     def delete_masks(self, object_id: int, frames: Sequence[int] | None = None) -> None:
         """Delete an object's masks on some frames, or on all; locked ones too, since a person asks for it."""
         one = self.object(object_id)
         chosen = self.masked_frames(object_id) if frames is None else [self.checked_frame(frame) for frame in frames]
         self._do(f"delete masks of {one.name}", [(Key(MASK, object_id, frame), None) for frame in chosen])
 
+    @alone
     def interpolate(self, object_id: int, first: int, last: int) -> list[int]:
         """Fill the frames between two masks of an object by a shape that changes evenly from one to the other.
 
@@ -198,34 +207,89 @@ class MaskEditing(SessionState):
         )
         return frames
 
+    @alone
     def answer(
-        self, object_id: int, frame: int, mask: MaskPixels, predicted_iou: float | None, object_score: float | None
-    ) -> None:
+        self,
+        object_id: int,
+        frame: int,
+        prompt: SessionPrompt,
+        mask: MaskPixels,
+        predicted_iou: float | None,
+        object_score: float | None,
+    ) -> MaskRecord | None:
         """Take the mask that answers an object's prompt on a frame; part of the step that gave the prompt.
 
         Parameters
         ----------
         object_id, frame : int
+        prompt : SessionPrompt
+            What was answered.
         mask : MaskPixels
         predicted_iou, object_score : float, optional
             See :class:`~sam2_core.session.items.MaskRecord`.
 
-        Raises
-        ------
-        StateError
-            There is no such object.
+        Returns
+        -------
+        MaskRecord or None
+            None if the answer came too late: the object is gone, or something else is said of it on this frame now.
         """
-        one = self.object(object_id)
+        if not self.has_object(object_id) or self.prompt(object_id, frame) != prompt:
+            return None
         (reference,) = self._keep_pixels([mask])
         record = MaskRecord(reference, "prompt", mask.area, predicted_iou=predicted_iou, object_score=object_score)
-        changes = [(Key(MASK, object_id, frame), record.document())]
-        label, done = self._journal.amend(Key(PROMPT, object_id, frame), f"segment {one.name}", changes)
-        self._announce(label, done)
+        label, done = self._journal.amend(
+            Key(PROMPT, object_id, frame),
+            "segment",
+            [(Key(MASK, object_id, frame), record.document())],
+            still=lambda document: document is not None and SessionPrompt.read(document) == prompt,
+        )
+        self._announce(label, done, found=True)
+        return record if done else None
+
+    @alone
+    def add_found_objects(
+        self, frame: int, masks: Sequence[tuple[MaskPixels, float | None]], *, label: str, most_overlap: float = 0.5
+    ) -> list[int]:
+        """Make an object of every mask that was found on a frame, as one step; its mask is its prompt.
+
+        Parameters
+        ----------
+        frame : int
+        masks : sequence of (MaskPixels, float or None)
+            Masks with the IoU that the model expects.
+        label : str
+            Name of the step.
+        most_overlap : float
+            IoU with an object that is there already above which a mask is left out: it is that object.
+
+        Returns
+        -------
+        list of int
+            The new objects' ids.
+        """
+        frame = self.checked_frame(frame)
+        known = [self.pixels(record.mask) for record in self.records_on(frame).values() if record.area]
+        new = [(mask, iou) for mask, iou in masks if mask.area and all(mask.iou(one) <= most_overlap for one in known)]
+        if not new:
+            return []
+        references = self._keep_pixels([mask for mask, _ in new])
+        ids = self._free_ids(len(new))
+        changes: Changes = [*self._reserve(ids)]
+        for object_id, (mask, iou), reference in zip(ids, new, references, strict=True):
+            made = SessionObject.new(object_id)
+            record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou)
+            changes.append((Key(OBJECT, object_id), made.document()))
+            changes.append((Key(PROMPT, object_id, frame), SessionPrompt(mask=reference).document()))
+            changes.append((Key(MASK, object_id, frame), record.document()))
+        _, done = self._journal.do(label, changes)
+        self._announce(label, done, found=True)
+        return ids
 
     def begin_results(self, label: str) -> int:
         """Begin a step that takes results frame by frame; see :meth:`add_results`."""
         return self._journal.begin(label)
 
+    @alone
     def add_results(
         self,
         step: int,
@@ -263,7 +327,7 @@ class MaskEditing(SessionState):
             for (one, (mask, iou, score)), reference in zip(wanted.items(), references, strict=True)
         ]
         done = self._journal.extend(step, changes)
-        self._announce("track", done)
+        self._announce("track", done, found=True)
 
     def finish_results(self, step: int) -> None:
         """End such a step; one without any result is forgotten."""

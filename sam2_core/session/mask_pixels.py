@@ -40,7 +40,7 @@ class MaskPixels:
         """
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
-            return cls(EMPTY, np.zeros((0, 0), bool))
+            return cls.empty()
         y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         box = (x0 + offset[1], y0 + offset[0], x1 + offset[1], y1 + offset[0])
         return cls(box, np.ascontiguousarray(mask[y0:y1, x0:x1]))
@@ -51,6 +51,11 @@ class MaskPixels:
         height, width = box[3] - box[1], box[2] - box[0]
         bits = np.unpackbits(np.frombuffer(zlib.decompress(data), np.uint8), count=height * width)
         return cls(box, bits.view(bool).reshape(height, width))
+
+    @classmethod
+    def empty(cls) -> MaskPixels:
+        """A mask without a pixel."""
+        return cls(EMPTY, np.zeros((0, 0), bool))
 
     def encode(self) -> bytes:
         """The bits inside the box, row after row, eight to a byte with the first in the highest, deflated."""
@@ -72,6 +77,18 @@ class MaskPixels:
         """Where in the frame the box lies: (rows, columns)."""
         x0, y0, x1, y1 = self.box
         return slice(y0, y1), slice(x0, x1)
+
+    def iou(self, other: MaskPixels) -> float:
+        """Intersection over union with another mask of the same frame; 0 if both are empty."""
+        x0, y0 = max(self.box[0], other.box[0]), max(self.box[1], other.box[1])
+        x1, y1 = min(self.box[2], other.box[2]), min(self.box[3], other.box[3])
+        if x0 >= x1 or y0 >= y1:
+            return 0.0
+        parts = [
+            one.inside[y0 - one.box[1] : y1 - one.box[1], x0 - one.box[0] : x1 - one.box[0]] for one in (self, other)
+        ]
+        both = int(np.count_nonzero(parts[0] & parts[1]))
+        return both / (self.area + other.area - both)
 
     def same_as(self, other: MaskPixels) -> bool:
         """Whether both are the same mask."""

@@ -12,12 +12,13 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.session.items import MaskRecord, SessionObject
 from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels
-from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState
+from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState, alone
 
 
 class ObjectEditing(SessionState):
     """The part of :class:`AnnotationSession` that makes and changes objects."""
 
+    @alone
     def add_object(
         self, name: str | None = None, *, colour: str | None = None, category: str | None = None
     ) -> SessionObject:
@@ -37,6 +38,7 @@ class ObjectEditing(SessionState):
         self._do(f"new {made.name}", [*self._reserve([made.id]), (Key(OBJECT, made.id), made.document())])
         return made
 
+    @alone
     def change_object(
         self, object_id: int, *, name: str | None = None, colour: str | None = None, category: str | None = None
     ) -> SessionObject:
@@ -59,6 +61,7 @@ class ObjectEditing(SessionState):
         self._do(f"change {before.name}", [(Key(OBJECT, object_id), after.document())])
         return after
 
+    @alone
     def delete_objects(self, object_ids: Iterable[int]) -> None:
         """Delete objects with all their prompts and masks; what lay beneath them shows again.
 
@@ -74,6 +77,7 @@ class ObjectEditing(SessionState):
             changes += self._without(one.id)
         self._do(f"delete {names}", changes)
 
+    @alone
     def merge_objects(self, object_ids: Sequence[int]) -> SessionObject:
         """Make one object of several: the first one gets the others' masks and prompts, and the others go.
 
@@ -99,6 +103,7 @@ class ObjectEditing(SessionState):
         self._do(f"merge {len(members)} objects", changes)
         return first
 
+    @alone
     def split_object(self, object_id: int) -> list[SessionObject]:
         """Make an object of every part of an object that touches no other part, over all its frames.
 
@@ -139,6 +144,7 @@ class ObjectEditing(SessionState):
         self._do(f"split {whole.name}", changes)
         return made
 
+    @alone
     def mark_division(self, parent_id: int, daughter_ids: Sequence[int] = (), *, count: int = 2) -> list[SessionObject]:
         """Say that an object divided.
 

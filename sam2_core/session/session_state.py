@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias, get_args
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,21 @@ from sam2_core.session.mask_pixels import EMPTY, Box, MaskPixels, union_box
 OBJECT, PROMPT, MASK, RESERVED = "object", "prompt", "mask", "reserved"
 Changes: TypeAlias = list[tuple[Key, Document | None]]
 Priority: TypeAlias = Literal["surest", "lower id", "higher id"]
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+def alone(
+    method: Callable[Concatenate[Any, Given], Returned],
+) -> Callable[Concatenate[Any, Given], Returned]:
+    """Let a method that reads and then changes go on alone; its events are emitted once others may go on too."""
+
+    @functools.wraps(method)
+    def wrapped(self: SessionState, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
+        with self._alone():
+            return method(self, *args, **kwargs)
+
+    return wrapped
 
 
 class SessionState:
@@ -40,6 +58,7 @@ class SessionState:
         self._journal = journal
         self.frame_count = frame_count
         self.frame_size = frame_size
+        self._waiting = threading.local()
 
     # Reading
 
@@ -47,6 +66,10 @@ class SessionState:
     def objects(self) -> list[SessionObject]:
         """All objects, by id."""
         return [SessionObject.read(key.a, document) for key, document in self._journal.items(OBJECT)]
+
+    def has_object(self, object_id: int) -> bool:
+        """Whether there is an object of that id."""
+        return self._journal.get(Key(OBJECT, self._checked_id(object_id))) is not None
 
     def object(self, object_id: int) -> SessionObject:
         """Find an object.
@@ -89,7 +112,7 @@ class SessionState:
     def pixels(self, reference: MaskReference) -> MaskPixels:
         """The pixels that a record or a prompt refers to."""
         if reference.pixels is None:
-            return MaskPixels(EMPTY, np.zeros((0, 0), bool))
+            return MaskPixels.empty()
         return MaskPixels.decode(reference.box, self._journal.blob(reference.pixels))
 
     def locked_frames(self, object_id: int) -> list[int]:
@@ -164,6 +187,7 @@ class SessionState:
 
     # Changing
 
+    @alone
     def undo(self) -> str:
         """Take back what was done last; returns what it was.
 
@@ -176,6 +200,7 @@ class SessionState:
         self._announce(info.label, changes)
         return info.label
 
+    @alone
     def redo(self) -> str:
         """Do again what was undone last; returns what it was.
 
@@ -192,7 +217,7 @@ class SessionState:
         _, done = self._journal.do(label, changes)
         self._announce(label, done)
 
-    def _announce(self, label: str, changes: Sequence[DocumentChange]) -> None:
+    def _announce(self, label: str, changes: Sequence[DocumentChange], *, found: bool = False) -> None:
         if not changes:
             return
         boxes: dict[int, Box] = {}
@@ -201,15 +226,35 @@ class SessionState:
                 touched = [MaskReference.read(one).box for one in (change.before, change.after) if one is not None]
                 boxes[change.key.b] = union_box(boxes.get(change.key.b, EMPTY), *touched)
         what = frozenset(change.key.kind for change in changes) - {RESERVED}
-        self.changed.emit(
-            Change(
-                what=what,
-                objects=frozenset(change.key.a for change in changes if change.key.kind != RESERVED),
-                frames=frozenset(change.key.b for change in changes if change.key.kind in (PROMPT, MASK)),
-                boxes=boxes,
-                step=label,
-            )
+        event = Change(
+            what=what,
+            objects=frozenset(change.key.a for change in changes if change.key.kind != RESERVED),
+            frames=frozenset(change.key.b for change in changes if change.key.kind in (PROMPT, MASK)),
+            boxes=boxes,
+            step=label,
+            found=found,
         )
+        waiting: list[Change] | None = getattr(self._waiting, "events", None)
+        if waiting is None:
+            self.changed.emit(event)
+        else:
+            waiting.append(event)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads from changing anything meanwhile; events wait until they may again."""
+        if getattr(self._waiting, "events", None) is not None:
+            yield
+            return
+        events: list[Change] = []
+        self._waiting.events = events
+        try:
+            with self._journal.lock:
+                yield
+        finally:
+            self._waiting.events = None
+            for event in events:
+                self.changed.emit(event)
 
     def _keep_pixels(self, masks: Sequence[MaskPixels]) -> list[MaskReference]:
         """Write pixels, and say where they are."""

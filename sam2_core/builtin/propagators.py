@@ -1,0 +1,97 @@
+"""The built-in propagators."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from sam2_core.errors import StateError
+from sam2_core.hooks import FrameDone, Propagator, Tracking, hookimpl
+
+
+def forward(tracking: Tracking) -> Iterator[FrameDone]:
+    """Track towards the last frame."""
+    for frames in tracking.passes("forward"):
+        yield from tracking.sweep(frames)
+
+
+def backward(tracking: Tracking) -> Iterator[FrameDone]:
+    """Track towards the first frame."""
+    for frames in tracking.passes("backward"):
+        yield from tracking.sweep(frames)
+
+
+def both(tracking: Tracking) -> Iterator[FrameDone]:
+    """Track towards the last frame, and from where that began towards the first."""
+    for frames in tracking.passes("both"):
+        yield from tracking.sweep(frames)
+
+
+def between_corrections(tracking: Tracking) -> Iterator[FrameDone]:
+    """Track only between prompted or locked frames, each frame from the nearer one.
+
+    With a start, that is the frame that was corrected: only as far as the next such frames on both sides of it.
+
+    Raises
+    ------
+    StateError
+        No object has two such frames, with frames between them.
+    """
+    ahead: list[tuple[int, int, Hashable]] = []
+    behind: list[tuple[int, int, Hashable]] = []
+    for object_id in tracking.objects:
+        for first, last in _gaps(tracking, object_id):
+            # from the nearer mask of a person's; the one in the middle from the earlier
+            middle = (first + last) // 2 + 1
+            ahead.append((*_within_reach(tracking, first + 1, middle), object_id))
+            behind.append((*_within_reach(tracking, middle, last), object_id))
+    together = _shared(ahead), _shared(behind)
+    if not any(together):
+        raise StateError(
+            "There is nothing between corrections: no object has prompted or locked frames on both sides of a frame "
+            "that is to be tracked. Correct or lock another frame, or choose another propagator."
+        )
+    for start, stop, objects in together[0]:
+        yield from tracking.sweep(range(start, stop), objects)
+    for start, stop, objects in reversed(together[1]):
+        yield from tracking.sweep(range(stop - 1, start - 1, -1), objects)
+
+
+def _gaps(tracking: Tracking, object_id: Hashable) -> list[tuple[int, int]]:
+    """Neighbouring frames of an object with a mask of a person's; round the start, where there is one."""
+    gaps = list(pairwise(tracking.fixed_frames(object_id)))
+    if tracking.start is None:
+        return gaps
+    return [(first, last) for first, last in gaps if first <= tracking.start <= last]
+
+
+def _within_reach(tracking: Tracking, start: int, stop: int) -> tuple[int, int]:
+    """Leave out frames that are farther from the start than was asked for."""
+    if tracking.start is None or tracking.count is None:
+        return start, stop
+    return max(start, tracking.start - tracking.count + 1), min(stop, tracking.start + tracking.count)
+
+
+def _shared(spans: Sequence[tuple[int, int, Hashable]]) -> list[tuple[int, int, list[Hashable]]]:
+    """Cut spans of single objects into spans in which the same objects go together, so that frames are read once."""
+    borders = sorted({border for start, stop, _ in spans if start < stop for border in (start, stop)})
+    shared = [
+        (start, stop, [object_id for first, last, object_id in spans if first <= start and stop <= last])
+        for start, stop in pairwise(borders)
+    ]
+    return [span for span in shared if span[2]]
+
+
+@hookimpl
+def sam2_propagators() -> Iterable[Propagator]:
+    """List them in the order in which they are offered."""
+    return [
+        Propagator("both", "forward, and from the start backward", propagate=both),
+        Propagator("forward", "towards the last frame", propagate=forward),
+        Propagator("backward", "towards the first frame", propagate=backward),
+        Propagator(
+            "between-corrections",
+            "only between prompted or locked frames, each frame from the nearer one",
+            propagate=between_corrections,
+        ),
+    ]

@@ -1,0 +1,209 @@
+"""What the jobs of the inference worker ask for, and how their results come into the session."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sam2_core.session.items import MaskRecord, SessionPrompt
+from sam2_core.session.job import JobKind
+from sam2_core.session.worker.messages import (
+    Encode,
+    Everything,
+    FrameFound,
+    FrameStatement,
+    MaskData,
+    ObjectStatement,
+    Propagate,
+    Request,
+    Segment,
+)
+
+if TYPE_CHECKING:
+    from sam2_core.session.annotation_session import AnnotationSession
+
+
+class Statements:
+    """Says to a worker what is known of objects.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    """
+
+    def __init__(self, session: AnnotationSession) -> None:
+        self._session = session
+        self._generations: dict[int, int] = {}
+        self._numbers = itertools.count(1)
+
+    def outdate(self, object_ids: frozenset[int]) -> None:
+        """Note that objects' masks were changed by anything but the worker's results."""
+        for object_id in object_ids:
+            self._generations[object_id] = next(self._numbers)
+
+    def existing(self) -> tuple[int, ...]:
+        """The ids of all objects."""
+        return tuple(one.id for one in self._session.objects)
+
+    def of(self, object_id: int) -> ObjectStatement:
+        """All that is said of an object."""
+        revision = next(self._numbers)
+        return ObjectStatement(object_id, self._generations.get(object_id, 0), revision, tuple(self._frames(object_id)))
+
+    def _frames(self, object_id: int) -> Iterator[FrameStatement]:
+        session = self._session
+        for frame in session.prompted_frames(object_id):
+            prompt = session.prompt(object_id, frame)
+            mask = None if prompt.mask is None else MaskData.of(session.pixels(prompt.mask))
+            yield FrameStatement(frame, prompt.points, prompt.labels, prompt.box, mask)
+        for frame, record in session.records(object_id).items():
+            # an empty mask says that the object is not there, which the network cannot be told
+            if record.locked and record.area:
+                yield FrameStatement(frame, mask=MaskData.of(session.pixels(record.mask)), locked=True)
+
+
+class InferenceJob(ABC):
+    """A job of the inference worker: its request, and what becomes of its results.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    """
+
+    kind: JobKind
+    label: str
+
+    def __init__(self, session: AnnotationSession) -> None:
+        self.session = session
+
+    def begin(self) -> None:  # noqa: B027  most have nothing to begin
+        """Begin, at the moment the job is started."""
+
+    @abstractmethod
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """What to ask the worker; asked again if the worker had to be replaced."""
+
+    def apply(self, found: FrameFound) -> None:  # noqa: B027  most have none
+        """Take masks into the session."""
+
+    def finish(self) -> Any:
+        """End, however far it came; returns the job's result."""
+        return None
+
+
+class SegmentJob(InferenceJob):
+    """Answers the prompts of an object on a frame; its result is the mask's record."""
+
+    kind = "segment"
+
+    def __init__(self, session: AnnotationSession, object_id: int, frame: int, prompt: SessionPrompt) -> None:
+        super().__init__(session)
+        self.label = f"segment {session.object(object_id).name}"
+        self._object_id, self._frame, self._prompt = object_id, frame, prompt
+        self._result: MaskRecord | None = None
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Segment(job_id, self._frame, statements.of(self._object_id), statements.existing())
+
+    def apply(self, found: FrameFound) -> None:
+        """See :class:`InferenceJob`."""
+        for one in found.masks:
+            if one.object == self._object_id:
+                self._result = self.session.answer(
+                    self._object_id, self._frame, self._prompt, one.mask.mask(), one.predicted_iou, one.object_score
+                )
+
+    def finish(self) -> MaskRecord | None:
+        """See :class:`InferenceJob`."""
+        return self._result
+
+
+class PropagateJob(InferenceJob):
+    """Carries objects through the stack; its result are the frames that have masks now, in the order they came."""
+
+    kind = "propagate"
+
+    def __init__(
+        self,
+        session: AnnotationSession,
+        object_ids: Sequence[int],
+        *,
+        propagator: str,
+        start: int | None,
+        count: int | None,
+        options: dict[str, Any],
+    ) -> None:
+        super().__init__(session)
+        self.label = f"track {len(object_ids)} objects" if len(object_ids) > 1 else "track an object"
+        self._object_ids = tuple(object_ids)
+        self._propagator, self._start, self._count, self._options = propagator, start, count, options
+        self._step: int | None = None
+        self.frames: list[int] = []
+
+    def begin(self) -> None:
+        """See :class:`InferenceJob`."""
+        self._step = self.session.begin_results(self.label)
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        existing = statements.existing()
+        objects = tuple(statements.of(one) for one in self._object_ids if one in existing)
+        return Propagate(job_id, objects, existing, self._propagator, self._start, self._count, self._options)
+
+    def apply(self, found: FrameFound) -> None:
+        """See :class:`InferenceJob`."""
+        if self._step is not None:
+            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in found.masks}
+            self.session.add_results(self._step, found.frame, results, "track")
+            self.frames.append(found.frame)
+
+    def finish(self) -> list[int]:
+        """See :class:`InferenceJob`."""
+        if self._step is not None:
+            self.session.finish_results(self._step)
+            self._step = None
+        return self.frames
+
+
+class EverythingJob(InferenceJob):
+    """Finds all objects on a frame; its result are the ids of the new ones."""
+
+    kind = "everything"
+
+    def __init__(self, session: AnnotationSession, frame: int, options: dict[str, Any]) -> None:
+        super().__init__(session)
+        self.label = f"segment everything on frame {frame}"
+        self._frame, self._options = frame, options
+        self._ids: list[int] = []
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Everything(job_id, self._frame, self._options)
+
+    def apply(self, found: FrameFound) -> None:
+        """See :class:`InferenceJob`."""
+        self._ids = self.session.add_found_objects(
+            self._frame, [(one.mask.mask(), one.predicted_iou) for one in found.masks], label=self.label
+        )
+
+    def finish(self) -> list[int]:
+        """See :class:`InferenceJob`."""
+        return self._ids
+
+
+class EncodeJob(InferenceJob):
+    """Encodes frames, so that clicks on them are answered at once."""
+
+    kind = "encode"
+
+    def __init__(self, session: AnnotationSession, frames: Sequence[int]) -> None:
+        super().__init__(session)
+        self.label = f"encode {len(frames)} frames" if frames else "encode frames"
+        self._frames = tuple(frames)
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Encode(job_id, self._frames)

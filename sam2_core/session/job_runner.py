@@ -1,0 +1,253 @@
+"""Runs a session's jobs: sends them to the worker, and takes in what comes back, in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from sam2_core.errors import StateError
+from sam2_core.session.inference_jobs import InferenceJob, PropagateJob, Statements
+from sam2_core.session.items import Change
+from sam2_core.session.job import ENDED, Job, JobKind, JobList
+from sam2_core.session.local_jobs import LocalLane, Work
+from sam2_core.session.worker.failures import error_from
+from sam2_core.session.worker.link import Hear, Link
+from sam2_core.session.worker.messages import (
+    Cancel,
+    Failed,
+    Finished,
+    FrameFound,
+    FromWorker,
+    LookAt,
+    Pause,
+    Progress,
+    Resume,
+    Started,
+)
+
+if TYPE_CHECKING:
+    from sam2_core.session.annotation_session import AnnotationSession
+
+#: Seconds to wait, when a session is closed, for a piece of local work to end.
+PATIENCE = 10.0
+#: Seconds between two looks at a caller's `should_stop` while a worker computes.
+POLL_SECONDS = 0.05
+
+
+class JobRunner:
+    """Between a session and its worker.
+
+    Everything that comes from the worker is taken in under one lock, so that a job that was cancelled changes nothing
+    more, and results are applied in the order in which they were found.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    make_link : callable
+        Makes the way to a new worker; called when the first job is started, and after a worker has failed.
+    is_inline : bool
+        Whether work is done in the thread that waits for it.
+    """
+
+    def __init__(self, session: AnnotationSession, make_link: Callable[[Hear], Link], *, is_inline: bool) -> None:
+        self.jobs = JobList()
+        self._session = session
+        self._make_link = make_link
+        self._is_inline = is_inline
+        self._link: Link | None = None
+        self._local = LocalLane(self._hear_local, is_inline)
+        self._work: dict[int, tuple[Job, InferenceJob]] = {}
+        self._statements = Statements(session)
+        self._lock = threading.RLock()
+        self._applying = threading.local()
+        session.changed.connect(self._note)
+
+    def start(self, work: InferenceJob) -> Job:
+        """Start a job of the inference worker."""
+        with self._lock:
+            link = self._opened_link()
+            job = self._new_job(work.kind, work.label)
+            work.begin()
+            self._work[job.id] = (job, work)
+            link.send(work.request(job.id, self._statements))
+        return job
+
+    def start_local(self, kind: JobKind, label: str, work: Work) -> Job:
+        """Start a job that needs no inference worker."""
+        with self._lock:
+            job = self._new_job(kind, label)
+            self._local.start(job, work)
+        return job
+
+    def look_at(self, frame: int) -> None:
+        """Tell the worker which frame a person looks at, if it has a thread of its own in which to do something."""
+        if not self._is_inline:
+            with self._lock:
+                self._opened_link().send(LookAt(frame))
+
+    def frames_of(self, work: PropagateJob, should_stop: Callable[[], bool] | None = None) -> Iterator[int]:
+        """Start a propagation, and yield its frames, each once its masks are in the session.
+
+        Leaving the loop cancels the job, and so does `should_stop`, which is asked before each frame.
+        """
+        job = self.start(work)
+        arrived = threading.Event()
+        job.changed.connect(lambda _: arrived.set())
+        given = 0
+        try:
+            while True:
+                is_active = job.is_active
+                if given < len(work.frames):
+                    given += 1
+                    yield work.frames[given - 1]
+                elif not is_active:
+                    break
+                elif should_stop is not None and should_stop():
+                    job.cancel()
+                elif not self._is_inline:
+                    arrived.wait(None if should_stop is None else POLL_SECONDS)
+                    arrived.clear()
+                elif not self._pump():
+                    arrived.wait()
+        finally:
+            job.cancel()
+        job.wait()
+
+    def finish_here(self, job: Job) -> None:
+        """Do a job in this thread, where there is no other; not within an event that it has caused itself."""
+        if self._is_inline and not self._is_applying:
+            while job.is_active and job.state != "paused" and self._pump():
+                pass
+
+    def close(self) -> None:
+        """Cancel all jobs and end the worker."""
+        self.jobs.cancel_all()
+        self._session.changed.disconnect(self._note)
+        self._local.close(PATIENCE)
+        with self._lock:
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    # From the worker
+
+    def hear(self, report: FromWorker) -> None:
+        """Take in what the worker says; in the thread it comes in."""
+        with self._lock, self._taking_in():
+            if isinstance(report, Failed) and report.job is None:
+                self._lose_worker(error_from(report))
+                return
+            job_id = getattr(report, "job", None)
+            if job_id not in self._work:
+                # cancelled meanwhile
+                return
+            job, work = self._work[job_id]
+            if isinstance(report, Started):
+                job._begin(report.total, report.seconds)
+            elif isinstance(report, FrameFound):
+                work.apply(report)
+            elif isinstance(report, Progress):
+                job._advance(report.done, report.total)
+            elif isinstance(report, Finished):
+                self._end(job, work, None)
+            elif isinstance(report, Failed):
+                self._end(job, work, error_from(report))
+
+    def _hear_local(self, job: Job, progress: tuple[int, int] | None, result: Any, error: Exception | None) -> None:
+        with self._lock, self._taking_in():
+            if not job.is_active:
+                return
+            if progress is not None:
+                if job.state == "waiting":
+                    job._begin(progress[1], None)
+                job._advance(*progress)
+                return
+            job.result = result
+            job._set_state("failed" if error is not None else "done", error)
+
+    def _end(self, job: Job, work: InferenceJob, error: Exception | None) -> None:
+        del self._work[job.id]
+        result = work.finish()
+        job.result = result if error is None else None
+        if error is None and job.total:
+            job.done = job.total
+        job._set_state("done" if error is None else "failed", error)
+
+    def _lose_worker(self, error: Exception) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        for job, work in list(self._work.values()):
+            self._end(job, work, error)
+
+    # For jobs
+
+    def _new_job(self, kind: JobKind, label: str) -> Job:
+        job = self.jobs._new(kind, label)
+        job._control, job._wait = self._control, self._wait_for
+        return job
+
+    def _control(self, job: Job, what: Literal["cancel", "pause", "resume"]) -> None:
+        with self._lock:
+            if not job.is_active or (what == "pause" and job.state == "paused"):
+                return
+            if what == "resume" and job.state != "paused":
+                return
+            known = self._work.get(job.id)
+            if known is None:
+                self._local.control(job, what)
+            elif self._link is not None:
+                self._link.send({"cancel": Cancel, "pause": Pause, "resume": Resume}[what](job.id))
+            if what == "cancel":
+                if known is not None:
+                    del self._work[job.id]
+                    with self._taking_in():
+                        job.result = known[1].finish()
+                job._set_state("cancelled")
+            else:
+                job._set_state("paused" if what == "pause" else "running" if job.total else "waiting")
+
+    def _wait_for(self, job: Job, timeout: float | None) -> bool:
+        if job.state in ENDED:
+            return True
+        if self._is_applying:
+            raise StateError(
+                f"{job.label!r} cannot be waited for by what listens to this session's events: the work waits for the "
+                "listener. Start it and listen for its end."
+            )
+        if not self._is_inline:
+            return job._ended.wait(timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        while job.is_active and (end is None or time.monotonic() < end):
+            if job.state == "paused" or not self._pump():
+                return job._ended.wait(timeout)
+        return not job.is_active
+
+    def _pump(self) -> bool:
+        """Do a piece of work in this thread."""
+        link = self._link
+        return (link is not None and link.pump()) or self._local.pump()
+
+    def _opened_link(self) -> Link:
+        if self._link is None:
+            self._link = self._make_link(self.hear)
+        return self._link
+
+    @property
+    def _is_applying(self) -> bool:
+        return bool(getattr(self._applying, "now", False))
+
+    @contextmanager
+    def _taking_in(self) -> Iterator[None]:
+        before, self._applying.now = self._is_applying, True
+        try:
+            yield
+        finally:
+            self._applying.now = before
+
+    def _note(self, change: Change) -> None:
+        if not change.found and "mask" in change.what:
+            self._statements.outdate(change.objects)

@@ -1,0 +1,379 @@
+"""The worker itself: it takes requests, works on them piece by piece, the most urgent first, and reports."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sam2_core.session.mask_pixels import MaskPixels
+from sam2_core.session.worker.features_ahead import FeaturesAhead
+from sam2_core.session.worker.messages import (
+    PROTOCOL,
+    Cancel,
+    Encode,
+    Everything,
+    Failed,
+    Finished,
+    FoundMask,
+    FrameFound,
+    FromWorker,
+    LookAt,
+    MaskData,
+    Pause,
+    Progress,
+    Propagate,
+    Ready,
+    Request,
+    Resume,
+    Segment,
+    Started,
+    Stop,
+    ToWorker,
+)
+from sam2_core.session.worker.task_queue import Task, TaskQueue, Urgency
+from sam2_core.session.worker.told_objects import ToldObjects
+from sam2_core.volumes.embedding_store_key import feature_bytes
+
+if TYPE_CHECKING:
+    from sam2_core.inference.frame_masks import FrameMasks
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.volumes.embedding_store import EmbeddingStore
+    from sam2_core.volumes.frame_stack import FrameStack
+
+#: Features of frames that are kept in memory, so that clicks on them are answered at once.
+FEATURE_MEMORY_BYTES = 512 * 2**20
+#: A step is measured before a propagation of at least so many frames, to tell how long it will take.
+MEASURED_FROM = 8
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker works.
+
+    Attributes
+    ----------
+    feature_memory_bytes : int
+        Size of the features that are kept in memory.
+    embeddings : str, optional
+        Folder of an embedding store, where features are looked for and kept.
+    encodes_ahead : bool
+        Whether frames round the one that is looked at are encoded while there is nothing else to do.
+    measures : bool
+        Whether to measure a step before a long propagation, to tell how long it will take.
+    """
+
+    feature_memory_bytes: int = FEATURE_MEMORY_BYTES
+    embeddings: str | None = None
+    encodes_ahead: bool = True
+    measures: bool = True
+
+
+class InferenceWorker:
+    """Holds the model and a stack, and works for a session.
+
+    :meth:`receive` may be called from any thread; all else belongs to the one thread that works.
+
+    Parameters
+    ----------
+    predictor : SAM2VideoPredictor
+        Its weights on the device it shall run on.
+    stack : FrameStack
+    send : callable
+        Takes each report.
+    options : WorkerOptions, optional
+    """
+
+    def __init__(
+        self,
+        predictor: SAM2VideoPredictor,
+        stack: FrameStack,
+        send: Callable[[FromWorker], object],
+        options: WorkerOptions | None = None,
+    ) -> None:
+        self.options = options or WorkerOptions()
+        self._predictor = predictor
+        self._stack = stack
+        self._send = send
+        store = _opened_store(self.options.embeddings)
+        room = max(1, self.options.feature_memory_bytes // feature_bytes(predictor, predictor.dtype.itemsize))
+        self._state = predictor.init_state(
+            stack, feature_memory_bytes=self.options.feature_memory_bytes, embedding_store=store
+        )
+        self._features = FeaturesAhead(
+            self._state.features,
+            len(stack),
+            room=room,
+            is_stored=store is not None,
+            works_ahead=self.options.encodes_ahead,
+        )
+        self._told = ToldObjects(predictor, self._state)
+        self._inbox: deque[ToWorker] = deque()
+        self._has_mail = Event()
+        self._tasks = TaskQueue()
+        self._running: Task | None = None
+        self._step_seconds: tuple[float, float] | None = None
+        self.is_stopped = False
+        #: When the worker came by last between two pieces of work, and the job it is on, for whoever watches over it.
+        self.last_seen = time.monotonic()
+        send(Ready(PROTOCOL, str(predictor.device)))
+
+    @property
+    def running_job(self) -> int | None:
+        """The job being worked on."""
+        return None if self._running is None else self._running.job
+
+    def receive(self, message: ToWorker) -> None:
+        """Take a message; from any thread."""
+        self._inbox.append(message)
+        self._has_mail.set()
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        try:
+            while not self.is_stopped:
+                if not self.step() and not self.is_stopped and not self._work_ahead():
+                    self._has_mail.wait()
+        finally:
+            self.close()
+
+    def step(self) -> bool:
+        """Do one piece of the most urgent work; False if there is none."""
+        self._take_in()
+        task = self._tasks.most_urgent()
+        if task is None or self.is_stopped:
+            return False
+        self._advance(task)
+        return True
+
+    def close(self) -> None:
+        """Let go of the network's memory of the objects; the stack stays open, it belongs to the session."""
+        self._told.close()
+        self._state.close(keep_frames_open=True)
+
+    def _take_in(self) -> None:
+        self.last_seen = time.monotonic()
+        self._has_mail.clear()
+        while self._inbox:
+            message = self._inbox.popleft()
+            if isinstance(message, Stop):
+                self.is_stopped = True
+            elif isinstance(message, LookAt):
+                self._features.look_at(message.frame)
+            elif isinstance(message, Cancel | Pause | Resume):
+                self._control(message)
+            else:
+                self._accept(message)
+
+    def _control(self, message: Cancel | Pause | Resume) -> None:
+        task = self._tasks.find(message.job)
+        if task is None:
+            return
+        task.is_paused = isinstance(message, Pause)
+        if isinstance(message, Cancel):
+            task.is_cancelled = True
+            if task is not self._running:
+                self._end(task)
+
+    def _accept(self, request: Request) -> None:
+        if isinstance(request, Segment):
+            self._told.hear([request.object])
+            asks = (request.object.id, request.frame)
+            self._tasks.add(Task(request.job, Urgency.CLICK, self._segment(request), asks))
+        elif isinstance(request, Propagate):
+            self._told.hear(request.objects)
+            task = Task(request.job, Urgency.PROPAGATION, iter(()))
+            task.pieces = self._propagate(request, task)
+            self._tasks.add(task)
+        elif isinstance(request, Everything):
+            task = Task(request.job, Urgency.PROPAGATION, iter(()))
+            task.pieces = self._everything(request, task)
+            self._tasks.add(task)
+        else:
+            self._tasks.add(Task(request.job, Urgency.BACKGROUND, self._encode(request)))
+
+    def _advance(self, task: Task) -> None:
+        outer, self._running = self._running, task
+        try:
+            if task.is_cancelled or self._tasks.is_superfluous(task):
+                self._end(task)
+            else:
+                next(task.pieces)
+        except StopIteration:
+            self._end(task)
+        except Exception as error:  # whatever goes wrong in one job, the others go on
+            self._tasks.remove(task)
+            self._send(failure_of(task.job, error))
+            self._free_memory(error)
+        finally:
+            self._running = outer
+
+    def _end(self, task: Task) -> None:
+        self._tasks.remove(task)
+        close = getattr(task.pieces, "close", None)
+        if close is not None:
+            close()
+        self._send(Finished(task.job))
+
+    def _should_stop(self, task: Task) -> bool:
+        """Between two groups of objects: let what is more urgent go first, and say whether the task was cancelled."""
+        self._take_in()
+        while (urgent := self._tasks.most_urgent(task.urgency)) is not None and self._can_interrupt(urgent):
+            self._advance(urgent)
+        if self._features.wants_current:
+            self._work_ahead()
+        return task.is_cancelled or self.is_stopped
+
+    def _can_interrupt(self, urgent: Task) -> bool:
+        # an object that is forgotten in the middle of a frame would be tracked on from memories that are gone
+        return urgent.asks is not None and not self._told.must_forget(urgent.asks[0])
+
+    def _work_ahead(self) -> bool:
+        try:
+            return self._features.encode_one()
+        except Exception as error:  # nobody asked for it; who asks for that frame will be told
+            self._features.forget()
+            self._free_memory(error)
+            return False
+
+    # Requests
+
+    def _segment(self, request: Segment) -> Iterator[None]:
+        self._told.keep_only(request.existing)
+        if request.object.id not in request.existing:
+            return
+        self._send(Started(request.job, 1))
+        result = self._told.answer(request.object.id, request.frame)
+        if result is not None:
+            self._send(FrameFound(request.job, request.frame, _found(result)))
+        self._features.expect_work_round(request.frame)
+        return
+        yield
+
+    def _propagate(self, request: Propagate, task: Task) -> Iterator[None]:
+        self._told.keep_only(request.existing)
+        chosen = [one.id for one in request.objects if one.id in request.existing]
+        for object_id in chosen:
+            self._told.bring_up_to_date([object_id])
+            yield
+        chosen = [one for one in chosen if self._told.knows(one)]
+        if not chosen:
+            return
+        total = self._frames_ahead(request, chosen)
+        self._send(Started(request.job, total, self._expected_seconds(total, len(chosen))))
+        yield
+        steps = self._predictor.propagate(
+            self._state,
+            request.start,
+            request.count,
+            direction=request.propagator,  # type: ignore[arg-type]  # checked there
+            objects=chosen,
+            should_stop=lambda: self._should_stop(task),
+            **request.options,
+        )
+        began = time.perf_counter()
+        for done, result in enumerate(steps, start=1):
+            self._send(FrameFound(request.job, result.frame_index, _found(result)))
+            self._send(Progress(request.job, done, total))
+            yield
+        if request.count is None and total >= MEASURED_FROM:
+            self._note_seconds((time.perf_counter() - began) / total, len(chosen))
+
+    def _everything(self, request: Everything, task: Task) -> Iterator[None]:
+        from sam2_core.inference.mask_generator import GenerationCancelledError, SAM2AutomaticMaskGenerator
+
+        generator = SAM2AutomaticMaskGenerator(self._predictor, **request.options)
+        self._send(Started(request.job, 1))
+        try:
+            found = generator.generate(
+                self._stack.read(request.frame),
+                progress=lambda done, total: self._send(Progress(request.job, done, total)),
+                cancelled=lambda: self._should_stop(task),
+            )
+        except GenerationCancelledError:
+            return
+        masks = tuple(
+            FoundMask(number, MaskData.of(MaskPixels.cut(one["segmentation"])), float(one["predicted_iou"]), None)
+            for number, one in enumerate(found)
+        )
+        self._send(FrameFound(request.job, request.frame, masks))
+        yield
+
+    def _encode(self, request: Encode) -> Iterator[None]:
+        frames = request.frames or self._features.frames_with_room()
+        self._send(Started(request.job, len(frames)))
+        for done, frame in enumerate(frames, start=1):
+            self._features.encode(frame)
+            self._send(Progress(request.job, done, len(frames)))
+            yield
+
+    # What it takes
+
+    def _frames_ahead(self, request: Propagate, chosen: list[int]) -> int:
+        from sam2_core.inference.propagation import passes_over
+
+        start = request.start
+        if start is None:
+            start = min(frame for one in request.objects if one.id in chosen for frame in one.frame_numbers())
+        direction: Any = request.propagator if request.propagator in ("forward", "backward") else "both"
+        return sum(len(frames) for frames, _ in passes_over(start, request.count, len(self._stack), direction))
+
+    def _expected_seconds(self, frames: int, objects: int) -> float | None:
+        if self._step_seconds is None and self.options.measures and frames >= MEASURED_FROM:
+            estimate = self._predictor.estimate(self._state, frames=1, objects=1)
+            self._step_seconds = (estimate.seconds_per_frame, estimate.seconds_per_object)
+        if self._step_seconds is None:
+            return None
+        return frames * (self._step_seconds[0] + objects * self._step_seconds[1])
+
+    def _note_seconds(self, seconds_per_frame: float, objects: int) -> None:
+        """Learn from what a propagation took: the measured shares, scaled to it."""
+        if self._step_seconds is not None and objects:
+            expected = self._step_seconds[0] + objects * self._step_seconds[1]
+            factor = seconds_per_frame / expected
+            self._step_seconds = (self._step_seconds[0] * factor, self._step_seconds[1] * factor)
+
+    def _free_memory(self, error: Exception) -> None:
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            import torch
+
+            self._state.forget_memories()
+            self._features.forget()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def failure_of(job: int | None, error: BaseException) -> Failed:
+    """Put an error into words for the other side."""
+    return Failed(job, type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+
+
+def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
+    """The masks of a frame, packed."""
+    masks = (result.logits[:, 0] > 0).cpu().numpy()
+    found = []
+    for row, object_id in enumerate(result.object_ids):
+        iou, score = float(result.predicted_ious[row]), float(result.object_scores[row])
+        found.append(
+            FoundMask(
+                int(str(object_id)),
+                MaskData.of(MaskPixels.cut(masks[row])),
+                None if np.isnan(iou) else iou,
+                None if np.isnan(score) else score,
+            )
+        )
+    return tuple(found)
+
+
+def _opened_store(folder: str | None) -> EmbeddingStore | None:
+    if folder is None:
+        return None
+    from sam2_core.volumes.embedding_store import EmbeddingStore
+
+    return EmbeddingStore(folder)

@@ -1,0 +1,294 @@
+"""Jobs in a thread: at once there, more urgent ones first, cancelled for good, late results dropped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam2_core.errors import StateError, WaitTimeoutError, WorkerError
+from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.items import Change
+from sam2_core.session.job import Job
+from tests.inference.video_scene import small_predictor
+from tests.session.job_scene import PATIENCE, Gate, new_session, until
+
+FRAMES = 6
+
+
+class Scene:
+    """A session whose worker can be held up before each image."""
+
+    def __init__(self, worker: Any = "thread") -> None:
+        predictor = small_predictor()
+        self.gate = Gate(predictor)
+        self.session = new_session(model=predictor, worker=worker, count=FRAMES)
+        # what is encoded ahead would come between
+        self.session.worker_options = {"encodes_ahead": False, "measures": False, "feature_memory_bytes": 0}
+
+    def clicked(self, x: float = 30, y: float = 20, frame: int = 0) -> int:
+        one = self.session.add_object()
+        self.session.add_points(one.id, frame, (x, y))
+        return one.id
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene()
+    yield made
+    made.gate.open()
+    made.session.close()
+
+
+def test_a_job_is_there_at_once_and_tells_how_far_it_is(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    heard: list[tuple[str, int, int]] = []
+    scene.gate.close()
+    job = session.start_propagate([one])
+    job.changed.connect(lambda job: heard.append((job.state, job.done, job.total)))
+
+    assert (job.kind, job.label, job.is_active) == ("propagate", "track an object", True)
+    assert session.jobs.active == [job]
+    scene.gate.open()
+    assert sorted(job.wait(PATIENCE)) == list(range(FRAMES))
+
+    assert job.state == "done"
+    assert heard[-1] == ("done", FRAMES, FRAMES)
+    assert ("running", 3, FRAMES) in heard
+    assert session.jobs.active == []
+    assert list(session.jobs) == [job]
+    assert session.masked_frames(one) == list(range(FRAMES))
+    assert [step.label for step in session.history][-1] == "track an object"
+
+
+def test_a_click_goes_before_a_propagation(scene: Scene) -> None:
+    session, one, two = scene.session, scene.clicked(), scene.clicked(60, 40, 2)
+    ended: list[Job] = []
+    scene.gate.close()
+    tracking = session.start_propagate([one])
+    scene.gate.wait_for_arrival()
+    click = session.start_segment(two, 2)
+    for job in (tracking, click):
+        job.changed.connect(lambda job: ended.append(job) if not job.is_active else None)
+    scene.gate.open()
+    tracking.wait(PATIENCE)
+    click.wait(PATIENCE)
+
+    assert ended == [click, tracking]
+    assert session.record(two, 2) is not None
+
+
+def test_nothing_is_applied_once_a_job_is_cancelled(scene: Scene) -> None:
+    """Also while the network computes a long block: what comes late is dropped."""
+    session, one = scene.session, scene.clicked()
+    scene.gate.close()
+    job = session.start_propagate([one])
+    scene.gate.wait_for_arrival()
+    heard: list[Change] = []
+
+    job.cancel()  # does not wait for the network, which is held up
+    session.changed.connect(heard.append)
+
+    assert job.state == "cancelled"
+    scene.gate.open()
+    session.start_segment(one, 0).wait(PATIENCE)
+    assert session.masked_frames(one) == [0]
+    assert [change.step for change in heard] == ["click on object 1"]
+    assert all(step.is_finished for step in session.history)
+
+
+def test_what_is_there_when_a_job_is_cancelled_stays(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    job = session.start_propagate([one])
+    job.changed.connect(lambda job: job.cancel() if job.done == 3 else None)
+    until(lambda: not job.is_active)
+
+    assert job.state == "cancelled"
+    assert session.masked_frames(one) == [0, 1, 2]
+    session.undo()
+    assert session.masked_frames(one) == []
+
+
+def test_pause_and_resume(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    job = session.start_propagate([one])
+    job.changed.connect(lambda job: job.pause() if job.done == 2 and job.state == "running" else None)
+    until(lambda: job.state == "paused")
+    with pytest.raises(WaitTimeoutError, match="has not ended"):
+        job.wait(0.3)
+    assert session.masked_frames(one) == [0, 1]
+    session.start_segment(one, 0).wait(PATIENCE)
+
+    job.changed.disconnect()
+    job.resume()
+
+    assert job.wait(PATIENCE) is not None
+    assert session.masked_frames(one) == list(range(FRAMES))
+
+
+def test_an_answer_that_comes_too_late_is_dropped(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    scene.gate.close()
+    first = session.start_segment(one, 0)
+    scene.gate.wait_for_arrival()
+    session.add_points(one, 0, (50, 50), [0])
+    scene.gate.open()
+    assert first.wait(PATIENCE) is None
+    assert session.record(one, 0) is None
+
+    second = session.start_segment(one, 0)
+
+    assert second.wait(PATIENCE) == session.record(one, 0)
+
+
+def test_of_several_clicks_that_wait_only_the_last_is_answered(scene: Scene) -> None:
+    session, one, other = scene.session, scene.clicked(), scene.clicked(60, 40, 3)
+    scene.gate.close()
+    held = session.start_segment(other, 3)
+    scene.gate.wait_for_arrival()
+    jobs = [session.start_segment(one, 0)]
+    for x in (31, 32):
+        session.add_points(one, 0, (x, 20))
+        jobs.append(session.start_segment(one, 0))
+    before = scene.gate.encoded
+    scene.gate.open()
+
+    results = [job.wait(PATIENCE) for job in (held, *jobs)]
+
+    assert [result is not None for result in results] == [True, False, False, True]
+    assert scene.gate.encoded - before == 2  # that of the object held up, and one
+    assert [job.state for job in jobs] == ["done"] * 3
+
+
+def test_an_object_deleted_meanwhile_stays_deleted(scene: Scene) -> None:
+    session, one, two = scene.session, scene.clicked(), scene.clicked(60, 40)
+    scene.gate.close()
+    job = session.start_propagate()
+    scene.gate.wait_for_arrival()
+    session.delete_objects([two])
+    scene.gate.open()
+    job.wait(PATIENCE)
+
+    assert [each.id for each in session.objects] == [one]
+    assert session.masked_frames(one) == list(range(FRAMES))
+
+
+def test_a_failing_job_is_told_and_the_next_one_works(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    with pytest.raises(WorkerError, match=r"TypeError.*no_such_option") as caught:
+        session.start_propagate([one], no_such_option=1).wait(PATIENCE)
+    assert "In the worker" in caught.value.__notes__[0]
+    assert session.jobs[-1].state == "failed"
+    assert all(step.is_finished for step in session.history)
+
+    assert session.start_propagate([one]).wait(PATIENCE)
+
+
+def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    with new_session(model=str(tmp_path / "none.pt"), worker="thread") as session:
+        one = session.add_object()
+        session.add_points(one.id, 0, (30, 20))
+        with pytest.raises(FileNotFoundError):
+            session.start_segment(one.id, 0).wait(PATIENCE)
+
+
+def test_everything_is_one_step_and_can_be_tracked(scene: Scene) -> None:
+    session = scene.session
+    options = {"points_per_side": 4, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+    ids = session.start_everything(1, **options).wait(PATIENCE)
+
+    assert ids
+    assert [one.id for one in session.objects] == ids
+    assert all(session.record(one, 1).source == "prompt" for one in ids)  # type: ignore[union-attr]
+    assert [step.label for step in session.history] == ["segment everything on frame 1"]
+    again = session.start_everything(1, **options).wait(PATIENCE)
+    assert again == []
+    assert session.start_propagate(ids[:1], count=2).wait(PATIENCE)
+    session.undo()
+    session.undo()
+    assert session.objects == []
+
+
+def test_export_and_training_run_beside_the_worker(scene: Scene, tmp_path: Path) -> None:
+    session, one = scene.session, scene.clicked()
+    session.start_propagate([one]).wait(PATIENCE)
+    path = session.start_export(tmp_path / "labels.tif").wait(PATIENCE)
+    assert path.exists()
+    assert session.jobs[-1].total == FRAMES
+
+    begun = threading.Event()
+
+    def recipe(session: AnnotationSession, *, progress: Any, steps: int) -> str:
+        for step in range(steps):
+            begun.set()
+            progress(step, steps)
+            time.sleep(0.001)
+        return f"{len(session.objects)} objects"
+
+    assert session.start_train(recipe, steps=3).wait(PATIENCE) == "1 objects"
+    job = session.start_train(recipe, steps=10**6)
+    assert begun.wait(PATIENCE)
+    job.cancel()
+    assert job.state == "cancelled"
+    assert job.wait() is None
+
+
+def test_waiting_for_a_job_in_what_listens_to_it_is_refused(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    caught: list[BaseException] = []
+
+    def listen(_: Change) -> None:
+        session.changed.disconnect(listen)
+        try:
+            session.segment(one, 0)
+        except StateError as error:
+            caught.append(error)
+
+    session.changed.connect(listen)
+    session.start_propagate([one], count=1).wait(PATIENCE)
+
+    assert "cannot be waited for" in str(caught[0])
+
+
+def test_closing_cancels(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    scene.gate.close()
+    job = session.start_propagate([one])
+    scene.gate.wait_for_arrival()
+    threading.Timer(0.2, scene.gate.open).start()
+    session.close()
+
+    assert job.state == "cancelled"
+
+
+def test_frames_round_the_one_that_is_looked_at_are_encoded_first() -> None:
+    predictor = small_predictor()
+    gate = Gate(predictor)
+    order: list[int] = []
+    with new_session(model=predictor, worker="thread", count=FRAMES) as session:
+        read = session.stack.read
+        session.stack.read = lambda index: (order.append(index), read(index))[1]  # type: ignore[method-assign]
+        session.current_frame = 3
+        until(lambda: gate.encoded >= FRAMES)
+
+    first = order.index(3)  # another one may be read to learn what frames look like
+    assert order[first : first + 5] == [3, 4, 2, 5, 1]
+
+
+def test_the_same_with_and_without_a_thread() -> None:
+    found = []
+    for worker in (None, "thread"):
+        with new_session(worker=worker, count=FRAMES) as session:
+            for x, y, frame in ((30, 20, 0), (60, 40, 2)):
+                one = session.add_object()
+                session.add_points(one.id, frame, (x, y))
+                session.segment(one.id, frame)
+            assert sorted(set(session.propagate())) == list(range(FRAMES))
+            found.append(np.stack([session.labels(frame) for frame in range(FRAMES)]))
+
+    assert np.array_equal(*found)
