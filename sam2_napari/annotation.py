@@ -13,6 +13,7 @@ from sam2_core.hooks import Drawn, PromptType
 from sam2_core.session.items import Change
 from sam2_core.session.mask_pixels import union_box
 from sam2_napari.drawing import Drawing
+from sam2_napari.drawn_prompts import add_drawn
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.gui_thread import Gathered, GuiThread, OrderedWork
 from sam2_napari.label_layer import colour, new_label_layer, show_box
@@ -159,7 +160,7 @@ class Annotation(QObject):
         is_answered, choice = self.answers_at_once, self._choice
 
         def work() -> list[int]:
-            told = self.session.add_drawn(prompt_type.name, drawn, self._target, **options)
+            told = add_drawn(self.session, prompt_type.name, drawn, self._target, **options)
             if told:
                 self._target = told[-1]
             if is_answered and self.session.can_segment:

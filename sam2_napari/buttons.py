@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 
 def button(text: str, pressed: Callable[[], object], tip: str = "", parent: QWidget | None = None) -> QPushButton:
@@ -17,12 +17,10 @@ def button(text: str, pressed: Callable[[], object], tip: str = "", parent: QWid
     return made
 
 
-def tool_button(text: str, tip: str = "", parent: QWidget | None = None) -> QToolButton:
+def toggle(text: str, tip: str = "", parent: QWidget | None = None) -> QPushButton:
     """A button that stays down."""
-    made = QToolButton(parent)
-    made.setText(text)
+    made = QPushButton(text, parent)
     made.setToolTip(tip)
     made.setCheckable(True)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
     return made

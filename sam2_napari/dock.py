@@ -87,7 +87,7 @@ class AnnotateDock(QWidget):
         layout.addLayout(foot)
         # napari 0.9 gives a dock no more height than it asks for
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setMinimumWidth(330)
+        self.setMinimumWidth(400)
         # the viewer may be closed in the middle of anything: what is open is closed without it
         self._open_sessions: list[Annotation] = []
         self.destroyed.connect(partial(_let_go, self._open_sessions, self._work))

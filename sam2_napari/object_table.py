@@ -78,7 +78,7 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.CheckStateRole and column in (SHOWN, LOCKED):
             is_on = row.id not in self._annotation.hidden if column == SHOWN else row.is_locked
             return Qt.CheckState.Checked if is_on else Qt.CheckState.Unchecked
-        if role == Qt.ItemDataRole.BackgroundRole and column == COLOUR:
+        if role == Qt.ItemDataRole.DecorationRole and column == COLOUR:
             return QColor(row.colour)
         if role == Qt.ItemDataRole.ToolTipRole and row.parents:
             return f"comes from {', '.join(f'object {parent}' for parent in row.parents)}"

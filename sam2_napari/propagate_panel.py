@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
 from sam2_core.hooks import Propagator, get_plugins
@@ -37,7 +38,7 @@ class PropagatePanel(QWidget):
         self.forms: dict[str, OptionForm] = {}
         for name, registered in known.items():
             self.how.addItem(in_words(name), name)
-            self.how.setItemData(self.how.count() - 1, registered.contribution.summary, 3)
+            self.how.setItemData(self.how.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole)
             self.forms[name] = OptionForm(registered.contribution.propagate)
             self._forms.addWidget(self.forms[name])
         both = self.how.findData("both")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from sam2_core.volumes.labels import FORMATS
@@ -32,7 +33,8 @@ class SavePanel(QWidget):
         kept.setWordWrap(True)
         self.format = QComboBox()
         for name, one in FORMATS.items():
-            self.format.addItem(f"{name}: {one.destination}", name)
+            self.format.addItem(name, name)
+            self.format.setItemData(self.format.count() - 1, one.destination, Qt.ItemDataRole.ToolTipRole)
         self.export = button("Export labels…", self._ask_labels, "Write the objects as labels.")
         self.measure = button("Export measurements…", self._ask_measurements, "One line an object and frame, as CSV.")
         self.name = QLineEdit("sam2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -126,7 +127,7 @@ class StartPanel(QWidget):
         self.model.clear()
         for one in listed:
             self.model.addItem(one.label, one.entry.name)
-            self.model.setItemData(self.model.count() - 1, one.details, 3)  # as tool tip
+            self.model.setItemData(self.model.count() - 1, one.details, Qt.ItemDataRole.ToolTipRole)
         self.model.addItem(OTHER, OTHER)
         wanted = before or first_choice(listed, str(setting("model", "name")))
         self.model.setCurrentIndex(max(0, self.model.findData(wanted)))

@@ -12,15 +12,15 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from sam2_core.hooks import PromptType, get_plugins
 from sam2_napari.annotation import Annotation
-from sam2_napari.buttons import button, tool_button
+from sam2_napari.buttons import button, toggle
 from sam2_napari.keys import key_of, with_key
 from sam2_napari.option_form import OptionForm, in_words
 from sam2_napari.settings import setting
@@ -43,18 +43,18 @@ class ToolPanel(QWidget):
         self.prompt_types: dict[str, PromptType] = {
             name: registered.contribution for name, registered in get_plugins().contributions(PromptType).items()
         }
-        self.buttons: dict[str, QToolButton] = {}
+        self.buttons: dict[str, QPushButton] = {}
         self.forms: dict[str, OptionForm] = {}
         self._group = QButtonGroup(self)
         self._forms = QStackedWidget()
         self._forms.addWidget(QWidget())
         tools = QGridLayout()
         tools.setSpacing(4)
-        self.move = tool_button(with_key("Move", key_of("no_tool")), "Move the picture, as napari does without a tool.")
+        self.move = toggle(with_key("Move", key_of("no_tool")), "Move the picture, as napari does without a tool.")
         self._group.addButton(self.move)
         tools.addWidget(self.move, 0, 0)
         for number, (name, prompt_type) in enumerate(self.prompt_types.items(), start=1):
-            made = tool_button(with_key(in_words(name), self.key(prompt_type)), in_words(prompt_type.summary) + ".")
+            made = toggle(with_key(in_words(name), self.key(prompt_type)), in_words(prompt_type.summary) + ".")
             made.clicked.connect(lambda _=False, chosen=prompt_type: annotation.choose_tool(chosen))
             self._group.addButton(made)
             tools.addWidget(made, number // COLUMNS, number % COLUMNS)
@@ -62,12 +62,10 @@ class ToolPanel(QWidget):
             self.forms[name] = OptionForm(prompt_type.to_prompts)
             self._forms.addWidget(self.forms[name])
         self.move.clicked.connect(lambda: annotation.choose_tool(None))
-        for made in (self.move, *self.buttons.values()):
-            made.setSizePolicy(made.sizePolicy().Policy.Expanding, made.sizePolicy().Policy.Fixed)
 
         sign_key = key_of("toggle_sign")
-        self.add = tool_button(with_key("+ Add", sign_key), "What is drawn belongs to the object.")
-        self.remove = tool_button(
+        self.add = toggle(with_key("+ Add", sign_key), "What is drawn belongs to the object.")
+        self.remove = toggle(
             with_key("− Remove", sign_key), "What is drawn does not belong to it; so does the right mouse button."
         )
         signs = QButtonGroup(self)
@@ -83,7 +81,6 @@ class ToolPanel(QWidget):
         self._brush_label = QLabel("Brush")
         sign_row = QHBoxLayout()
         for widget in (self.add, self.remove):
-            widget.setSizePolicy(widget.sizePolicy().Policy.Expanding, widget.sizePolicy().Policy.Fixed)
             sign_row.addWidget(widget)
         sign_row.addWidget(self._brush_label)
         sign_row.addWidget(self.brush)
