@@ -266,7 +266,7 @@ class Journal:
         """
         wanted = list(changes)
         with self._transaction():
-            if all(self._get(key) == value for key, value in wanted):
+            if all(self._get(key) == _as_kept(value) for key, value in wanted):
                 return None, []
             step = self._new_step(label, finished=True)
             return step, self._apply(step, wanted)
@@ -413,8 +413,8 @@ class Journal:
 
     def _apply(self, step: int, changes: Iterable[tuple[Key, Document | None]]) -> list[DocumentChange]:
         done = []
-        for key, value in changes:
-            before = self._get(key)
+        for key, given in changes:
+            before, value = self._get(key), _as_kept(given)
             if before == value or self._was_changed_later(step, key):
                 continue
             after = None if value is None else _text(value)
@@ -436,6 +436,11 @@ class Journal:
         query = "SELECT kind, a, b, before, after FROM changes WHERE step = ?"
         rows = self._connection.execute(query, (step,)).fetchall()
         return [(Key(row[0], row[1], row[2]), row[3], row[4]) for row in rows]
+
+
+def _as_kept(value: Document | None) -> Document | None:
+    """A document as it is when it is read again, so that both can be compared: lists where there were tuples."""
+    return None if value is None else json.loads(_text(value))
 
 
 def _text(value: Document) -> str:
