@@ -24,10 +24,12 @@ from sam2_core.errors import Sam2Error
 from sam2_napari import model_list
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.companion import Companion
 from sam2_napari.everything_panel import EverythingPanel
 from sam2_napari.gui_thread import GuiThread, OrderedWork
 from sam2_napari.job_list import JobList
 from sam2_napari.keys import BoundKeys, key_of, with_key
+from sam2_napari.lineage import Lineage
 from sam2_napari.object_table import ObjectTable
 from sam2_napari.propagate_panel import PropagatePanel
 from sam2_napari.review_panel import ReviewPanel
@@ -139,6 +141,8 @@ class AnnotateDock(QWidget):
         self._open_sessions.append(self.annotation)
         self.annotation.said.connect(self.say)
         self.annotation.closed.connect(self._closed)
+        self.companion = Companion(self.annotation, request.image)
+        self.lineage = Lineage(self.annotation, request.image)
         self.workspace = Workspace(self.annotation)
         self.start.hide()
         self._inner.insertWidget(0, self.workspace, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_napari.annotation import Annotation
@@ -34,13 +34,13 @@ class PropagatePanel(QWidget):
         self.objects = QComboBox()
         self.objects.addItems([ALL, SELECTED])
         self.how = QComboBox()
-        self._forms = QStackedWidget()
+        forms = QVBoxLayout()
         self.forms: dict[str, OptionForm] = {}
         for name, registered in known.items():
             self.how.addItem(in_words(name), name)
             self.how.setItemData(self.how.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole)
             self.forms[name] = OptionForm(registered.contribution.propagate)
-            self._forms.addWidget(self.forms[name])
+            forms.addWidget(self.forms[name])
         both = self.how.findData("both")
         self.how.currentIndexChanged.connect(self._choose)
         self.begin = QComboBox()
@@ -63,7 +63,7 @@ class PropagatePanel(QWidget):
         row.addWidget(self.start)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addWidget(self._forms)
+        layout.addLayout(forms)
         layout.addLayout(row)
         layout.addStretch(1)
         self.how.setCurrentIndex(max(0, both))
@@ -84,7 +84,6 @@ class PropagatePanel(QWidget):
         )
 
     def _choose(self) -> None:
-        form = self.forms.get(self.how.currentData())
-        if form is not None:
-            self._forms.setCurrentWidget(form)
-            self._forms.setVisible(not form.is_empty)
+        chosen = self.forms.get(self.how.currentData())
+        for form in self.forms.values():
+            form.setVisible(form is chosen and not form.is_empty)

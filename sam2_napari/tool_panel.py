@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -46,8 +45,7 @@ class ToolPanel(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         self.forms: dict[str, OptionForm] = {}
         self._group = QButtonGroup(self)
-        self._forms = QStackedWidget()
-        self._forms.addWidget(QWidget())
+        self._forms = QVBoxLayout()
         tools = QGridLayout()
         tools.setSpacing(4)
         self.move = toggle(with_key("Move", key_of("no_tool")), "Move the picture, as napari does without a tool.")
@@ -131,8 +129,8 @@ class ToolPanel(QWidget):
         (self.move if chosen is None else self.buttons[chosen.name]).setChecked(True)
         (self.add if drawing.positive else self.remove).setChecked(True)
         form = None if chosen is None else self.forms[chosen.name]
-        self._forms.setCurrentWidget(form if form is not None else self._forms.widget(0))
-        self._forms.setVisible(form is not None and not form.is_empty)
+        for one in self.forms.values():
+            one.setVisible(one is form and not one.is_empty)
         is_brush = chosen is not None and chosen.gesture == "brush"
         self.brush.setVisible(is_brush)
         self._brush_label.setVisible(is_brush)
