@@ -17,6 +17,7 @@ from sam2_napari.drawn_prompts import add_drawn
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.gui_thread import Gathered, GuiThread, OrderedWork
 from sam2_napari.label_layer import colour, new_label_layer, show_box
+from sam2_napari.layer_removal import remove_layers
 from sam2_napari.object_actions import ObjectActions
 from sam2_napari.object_rows import ObjectRow, ObjectRows
 from sam2_napari.prompt_layers import Clicks, PromptLayers
@@ -183,9 +184,7 @@ class Annotation(ObjectActions):
         self.let_go()
         self.viewer.layers.events.removed.disconnect(self._layer_removed)
         self.viewer.dims.events.current_step.disconnect(self._frame_soon.ask)
-        for layer in self.layers:
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        remove_layers(self.viewer, self.layers)
         self.closed.emit(reason)
 
     def let_go(self) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_napari.label_layer import colour, like
+from sam2_napari.layer_removal import remove_layers
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -127,9 +128,8 @@ class Companion:
             self._shown.append(copy)
 
     def _clear(self) -> None:
-        for layer in self._shown:
-            if layer in self._annotation.viewer.layers:
-                self._annotation.viewer.layers.remove(layer)
+        if self._shown:
+            remove_layers(self._annotation.viewer, self._shown)
         for layer in self._hidden:
             layer.visible = True
         self._shown, self._hidden = [], []

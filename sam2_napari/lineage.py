@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sam2_napari.gui_thread import Gathered
 from sam2_napari.label_layer import like
+from sam2_napari.layer_removal import remove_layers
 
 if TYPE_CHECKING:
     from napari.layers import Layer, Tracks
@@ -84,8 +85,8 @@ class Lineage:
         tracks, graph = found
         viewer = self._annotation.viewer
         if not tracks:
-            if self.layer is not None and self.layer in viewer.layers:
-                viewer.layers.remove(self.layer)
+            if self.layer is not None:
+                remove_layers(viewer, [self.layer])
             self.layer = None
             return
         data = np.concatenate(tracks)
@@ -103,5 +104,5 @@ class Lineage:
 
     def _let_go(self, _: str = "") -> None:
         self._annotation.session.changed.disconnect(self._note, missing_ok=True)
-        if self.layer is not None and self.layer in self._annotation.viewer.layers:
-            self._annotation.viewer.layers.remove(self.layer)
+        if self.layer is not None:
+            remove_layers(self._annotation.viewer, [self.layer])
