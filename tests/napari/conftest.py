@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +19,23 @@ pytest.importorskip("pytestqt", reason="needs pytest-qt: uv pip install --group 
 MANIFEST = Path(__file__).parents[2] / "sam2_napari" / "napari.yaml"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a display where there is none."""
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        skip = pytest.mark.skip(reason="needs a display: run under `xvfb-run -a` (scripts/install-system-packages.sh)")
-        for item in items:
-            if "napari" in Path(item.path).parts and "viewer" in getattr(item, "fixturenames", ()):
-                item.add_marker(skip)
+@pytest.fixture(scope="session")
+def display() -> Iterator[None]:
+    """A screen; a virtual one on Linux where there is none."""
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
+        yield
+        return
+    server = shutil.which("Xvfb")
+    if server is None:
+        pytest.skip("needs a screen, or Xvfb: scripts/install-system-packages.sh")
+    reading, writing = os.pipe()
+    command = [server, "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL) as process:
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            os.environ["DISPLAY"] = f":{pipe.readline().strip()}"
+        yield
+        process.terminate()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,7 +71,7 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def viewer(qapp: Any) -> Iterator[Any]:
+def viewer(display: None, qapp: Any) -> Iterator[Any]:
     """A viewer with a window; the tests of a module share it."""
     import napari
 
