@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,8 @@ def filled(corners: Points, frame_size: tuple[int, int]) -> Mask:
     from skimage.draw import polygon
 
     mask = np.zeros(frame_size, bool)
-    rows, columns = polygon(corners[:, 1], corners[:, 0], shape=frame_size)
+    draw: Any = polygon  # untyped
+    rows, columns = draw(corners[:, 1], corners[:, 0], shape=frame_size)
     mask[rows, columns] = True
     return mask
 

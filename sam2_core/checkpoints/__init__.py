@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         load_weights,
     )
     from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, verify_file
-    from sam2_core.checkpoints.catalogue import CATALOGUE, ModelEntry, find_entry, get_entry
+    from sam2_core.checkpoints.catalogue import CATALOGUE, find_entry, get_entry, known_models
     from sam2_core.checkpoints.config import config_names, instantiate_model, load_config
     from sam2_core.checkpoints.fetch import download_model
     from sam2_core.checkpoints.huggingface import from_hugging_face, to_hugging_face
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sam2_core.checkpoints.load import Checkpoint, read_checkpoint, save_checkpoint
     from sam2_core.checkpoints.precision import resolve_device, resolve_precision
     from sam2_core.checkpoints.targets import allow_target
+    from sam2_core.hooks import ModelEntry
 
 __all__ = [
     "CATALOGUE",
@@ -45,6 +46,7 @@ __all__ = [
     "get_entry",
     "infer_config",
     "instantiate_model",
+    "known_models",
     "load_config",
     "load_model",
     "load_weights",
@@ -69,7 +71,7 @@ _HOMES = {
             "load_weights",
         ),
         "cache": ("cache_folder", "cached_checkpoint", "verify_file"),
-        "catalogue": ("CATALOGUE", "ModelEntry", "find_entry", "get_entry"),
+        "catalogue": ("CATALOGUE", "ModelEntry", "find_entry", "get_entry", "known_models"),
         "config": ("config_names", "instantiate_model", "load_config"),
         "fetch": ("download_model",),
         "huggingface": ("from_hugging_face", "to_hugging_face"),

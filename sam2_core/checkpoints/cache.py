@@ -14,8 +14,8 @@ from pathlib import Path
 
 import platformdirs
 
-from sam2_core.checkpoints.catalogue import ModelEntry
 from sam2_core.errors import CheckpointError
+from sam2_core.hooks import ModelEntry
 
 _BLOCK = 4 * 1024 * 1024
 _TRUE = frozenset({"1", "true", "yes", "on"})

@@ -9,64 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from sam2_core.errors import UnknownModelError
+from sam2_core.hooks import ModelEntry, get_plugins
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One model of the catalogue.
-
-    Attributes
-    ----------
-    name : str
-        Name in the catalogue, ``sam2.1_hiera_tiny``.
-    config : str
-        Name of its configuration.
-    file_name : str
-        Name of its weights file.
-    description : str
-        One line for lists.
-    parameters : int
-        Number of parameters; 0 where it is not recorded.
-    url : str or None
-        Where the weights are downloaded; None for a model that ships in this package.
-    size_bytes : int or None
-        Size of the file, where known.
-    sha256 : str or None
-        Checksum of the file in lower-case hexadecimal, where known.
-    hf_id : str or None
-        Repository on the Hugging Face hub that holds a file of the same name.
-    licence : str
-        SPDX identifier of the weights' licence.
-    """
-
-    name: str
-    config: str
-    file_name: str
-    description: str
-    parameters: int = 0
-    url: str | None = None
-    size_bytes: int | None = None
-    sha256: str | None = None
-    hf_id: str | None = None
-    licence: str = "Apache-2.0"
-
-    @property
-    def shipped(self) -> bool:
-        """Whether the weights are part of this package."""
-        return self.url is None
-
-    @property
-    def shipped_path(self) -> Path:
-        """Where the weights of a shipped model are."""
-        return _WEIGHTS_FOLDER / self.file_name
 
 
 # version, folder on Meta's server, then per size: letter of the config, bytes, parameters, sha256
@@ -107,7 +57,7 @@ def _official_entries() -> list[ModelEntry]:
                     name=name,
                     config=f"configs/{family}/{family}_hiera_{letter}.yaml",
                     file_name=f"{name}.pt",
-                    description=f"SAM {version}, {size.replace('_', ' ')}, by Meta",
+                    summary=f"SAM {version}, {size.replace('_', ' ')}, by Meta",
                     parameters=parameters,
                     url=f"{_META}/{folder}/{name}.pt",
                     size_bytes=size_bytes,
@@ -122,12 +72,18 @@ _MICRO = ModelEntry(
     name="sam2.1_hiera_micro",
     config="configs/sam2.1/sam2.1_hiera_micro.yaml",
     file_name="sam2.1_hiera_micro.safetensors",
-    description="a small SAM 2.1 trained by this project on drawn microscopy; part of the package",
+    folder=_WEIGHTS_FOLDER,
+    summary="a small SAM 2.1 trained by this project on drawn microscopy; part of the package",
     parameters=5_371_042,
 )
 
 CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in [_MICRO, *_official_entries()]})
-"""Every model by its name; the shipped one first, then the official ones."""
+"""The built-in models, which ``sam2_core.builtin.models`` registers; the shipped one first, then the official ones."""
+
+
+def known_models() -> Mapping[str, ModelEntry]:
+    """Every model by its name: the built-in ones, then those of plugins."""
+    return {name: one.contribution for name, one in get_plugins().contributions(ModelEntry).items()}
 
 
 def find_entry(name: str) -> ModelEntry | None:
@@ -143,9 +99,10 @@ def find_entry(name: str) -> ModelEntry | None:
     ModelEntry or None
         None when no model is known by that name.
     """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    return next((entry for entry in CATALOGUE.values() if name in (entry.hf_id, entry.file_name)), None)
+    models = known_models()
+    if name in models:
+        return models[name]
+    return next((entry for entry in models.values() if name in (entry.hf_id, entry.file_name)), None)
 
 
 def get_entry(name: str) -> ModelEntry:
@@ -168,8 +125,9 @@ def get_entry(name: str) -> ModelEntry:
     """
     entry = find_entry(name)
     if entry is None:
-        known = [known for one in CATALOGUE.values() for known in (one.name, one.hf_id) if known]
+        models = known_models()
+        known = [known for one in models.values() for known in (one.name, one.hf_id) if known]
         near = difflib.get_close_matches(str(name), known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownModelError(f"no model named {name!r}.{hint} Known models: {', '.join(CATALOGUE)}")
+        raise UnknownModelError(f"no model named {name!r}.{hint} Known models: {', '.join(models)}")
     return entry

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, is_offline
-from sam2_core.checkpoints.catalogue import CATALOGUE, ModelEntry, find_entry, get_entry
+from sam2_core.checkpoints.catalogue import find_entry, get_entry, known_models
 from sam2_core.checkpoints.download import Progress, download_file
 from sam2_core.errors import DownloadError, MissingDependencyError, MissingFileError, Sam2Error, UnknownModelError
+from sam2_core.hooks import ModelEntry
 
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
 
@@ -138,8 +139,8 @@ def fetch_pretrained(
     repository = entry.hf_id if entry is not None and entry.hf_id else model_id
     if repository.count("/") != 1:
         raise UnknownModelError(
-            f"no model named {model_id!r}: expected one of {', '.join(CATALOGUE)} or the id of a repository on the "
-            "Hugging Face hub, such as facebook/sam2.1-hiera-tiny"
+            f"no model named {model_id!r}: expected one of {', '.join(known_models())} or the id of a repository on "
+            "the Hugging Face hub, such as facebook/sam2.1-hiera-tiny"
         )
     return entry, _from_hub(repository, file_name, revision)
 
@@ -179,5 +180,6 @@ def _choose_file(repository: str, files: Sequence[str]) -> str:
 
 def _shipped_file_is_missing(entry: ModelEntry) -> MissingFileError:
     return MissingFileError(
-        f"{entry.shipped_path} is part of this package and is not there; reinstall sam2-lab, or take another model"
+        f"{entry.shipped_path} comes with the package that lists the model, and is not there; reinstall that "
+        "package, or take another model"
     )

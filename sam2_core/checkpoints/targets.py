@@ -14,6 +14,7 @@ from types import MappingProxyType
 from sam2_core.errors import ConfigError
 
 _MODEL = "sam2_core.model"
+_TRAINING = "sam2_core.training"
 _PREDICTOR = "sam2_core.inference.video_predictor"
 
 _allowed: dict[str, str] = {
@@ -30,6 +31,7 @@ _allowed: dict[str, str] = {
     "sam2.modeling.memory_encoder.MaskDownSampler": f"{_MODEL}.memory_encoder.MaskDownSampler",
     "sam2.modeling.memory_encoder.Fuser": f"{_MODEL}.memory_encoder.Fuser",
     "sam2.modeling.memory_encoder.CXBlock": f"{_MODEL}.memory_encoder.CXBlock",
+    "training.model.sam2.SAM2Train": f"{_TRAINING}.sam2_train.SAM2Train",
     "sam2.sam2_video_predictor.SAM2VideoPredictor": f"{_PREDICTOR}.SAM2VideoPredictor",
     "sam2.sam2_video_predictor.SAM2VideoPredictorVOS": f"{_PREDICTOR}.SAM2VideoPredictorVOS",
     "sam2.sam2_video_predictor_legacy.SAM2VideoPredictor": f"{_PREDICTOR}.SAM2VideoPredictorLegacy",

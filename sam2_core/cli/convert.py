@@ -19,7 +19,7 @@ def convert(
     ],
     format: options.LabelFormatOption = None,
     source_format: Annotated[
-        options.LabelFormatName | None, typer.Option(help="Format of the source, where its name does not say it.")
+        str | None, typer.Option(metavar="NAME", help="Format of the source, where its name does not say it.")
     ] = None,
     frames: options.Frames = None,
     axis: options.Axis = None,

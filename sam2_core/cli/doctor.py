@@ -139,12 +139,14 @@ def _kernels() -> Iterator[Finding]:
 
 def _cache() -> Iterator[Finding]:
     from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, is_offline
-    from sam2_core.checkpoints.catalogue import CATALOGUE
+    from sam2_core.checkpoints.catalogue import known_models
 
     folder = cache_folder()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     writable = os.access(existing, os.W_OK)
-    here = [entry.name for entry in CATALOGUE.values() if not entry.shipped and cached_checkpoint(entry) is not None]
+    here = [
+        entry.name for entry in known_models().values() if not entry.shipped and cached_checkpoint(entry) is not None
+    ]
     yield Finding(
         "ok" if writable else "wrong",
         "checkpoint cache",

@@ -14,12 +14,14 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.plane_labels import ObjectScores, SparseLabels
 from sam2_core.cli.results import Results
 from sam2_core.cli.stack_choice import StackChoice
+from sam2_core.hooks import FilterChain
 
 
 def everything(
     image: options.ImageSource,
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
+    filter: options.Filters = None,
     overwrite: options.Overwrite = False,
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
     points_per_side: options.PointsPerSide = Thresholds.points_per_side,
@@ -59,6 +61,7 @@ def everything(
         contrast=contrast,
     )
     results = Results.at(output_folder, format)
+    filters = FilterChain.of(filter or ())
     with choice.open(image) as stack:
         options.require_frame(frame, stack)
         results.require_free(overwrite)
@@ -72,7 +75,7 @@ def everything(
             stack.frame_size,
             [ObjectScores(one.object_id, one.predicted_iou, float("nan")) for one in found],
             [(one.object_id, one.mask) for one in found],
-        )
+        ).filtered(filters)
         results.write_plane(stack, frame, labels, ObjectTable(), at=choice.on_frame(stack, frame), overwrite=overwrite)
     output.print(f"{len(found)} objects")
     results.announce([results.labels, results.overlay, results.objects])

@@ -8,7 +8,7 @@ from sam2_core.cli.byte_count import show_bytes
 from sam2_core.errors import InvalidInputError
 
 DEFAULT_BUDGET = 2 * 10**9
-#: Full-size masks that exist at once for each object of a group: logits, their change, what they are compared with.
+#: Low-resolution logits that exist at once for each object of a group: new ones, those shown, those replaced.
 _MASKS_AT_ONCE = 3
 
 
@@ -25,7 +25,7 @@ class MemoryBudget:
     tracker : int
         The objects' mask memories and the working space of a step, half.
     masks : int
-        Masks at the size of the frame, a quarter; decides how many objects go together.
+        Masks of the objects of a frame, a quarter; decides how many go together.
     """
 
     total: int
@@ -58,6 +58,6 @@ class MemoryBudget:
         quarter = total // 4
         return cls(total, features=quarter, tracker=total - 2 * quarter, masks=quarter)
 
-    def group_size(self, frame_size: tuple[int, int]) -> int:
-        """How many objects go together, so that their masks at the size of the frame have room; at least one."""
-        return max(1, self.masks // (frame_size[0] * frame_size[1] * 4 * _MASKS_AT_ONCE))
+    def group_size(self, mask_size: tuple[int, int]) -> int:
+        """How many objects go together, so that their logits of `mask_size` (height, width) have room; at least one."""
+        return max(1, self.masks // (mask_size[0] * mask_size[1] * 4 * _MASKS_AT_ONCE))

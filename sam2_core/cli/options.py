@@ -131,19 +131,23 @@ Scale = Annotated[
 ]
 
 
-class LabelFormatName(StrEnum):
-    """The formats that labels are written in."""
-
-    TIFF = "tiff"
-    OME_ZARR = "ome-zarr"
-    PNG = "png"
-    CTC = "ctc"
-    COCO = "coco"
-    IMAGEJ_ROI = "imagej-roi"
-
-
 LabelFormatOption = Annotated[
-    LabelFormatName | None, typer.Option("--format", help="Format of the labels; by the destination's name by default.")
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="Format of the labels: tiff, ome-zarr, png, ctc, coco, imagej-roi or a plugin's; by the destination's "
+        "name by default.",
+    ),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="NAME[:OPTION=VALUE,…]",
+        help="Clean the masks: fill-holes, remove-small:min_area=50, …; again for more. 'sam2 plugins list' shows "
+        "which there are.",
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
@@ -205,6 +209,17 @@ def parse_positions(texts: Sequence[str] | None) -> Mapping[str, int]:
             raise InvalidInputError(f"Cannot understand --at {text!r}. Expected AXIS=N, such as t=3.")
         positions[axis] = int(number)
     return positions
+
+
+def parse_pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Read what came after an option that takes ``NAME=VALUE``, once or more."""
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.strip().isidentifier() and equals):
+            raise InvalidInputError(f"Cannot understand {option} {text!r}. Expected NAME=VALUE.")
+        pairs[name.strip()] = value.strip()
+    return pairs
 
 
 def require_frame(frame: int, stack: FrameStack) -> None:

@@ -99,7 +99,7 @@ class PlaneTracking:
             for object_id, one in self._bottom_first(ids, found)
             if one.mask.any()
         ]
-        labels = SparseLabels(self.stack.frame_size, (), masks)
+        labels = SparseLabels(self.stack.frame_size, (), masks).filtered(self.rules.filters)
         for top, bottom in bands(self.stack.frame_size):
             self.labels.write_window(index, labels.rows(top, bottom), top, 0, complete=bottom == height)
 

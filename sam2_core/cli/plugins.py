@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sam2_core.cli.console import output
 from sam2_core.hooks import SPECIFICATION_VERSION, Plugins, get_plugins
-from sam2_core.hooks.specification import HOOK_OF_KIND
+from sam2_core.hooks.specification import HOOK_OF_KIND, NOTIFICATIONS
 
 
 class Action(StrEnum):
@@ -53,6 +53,7 @@ def describe(known: Plugins) -> dict[str, Any]:
                 "distribution": one.distribution,
                 "version": one.version,
                 "adds": adds.get(one.name, {}),
+                "listens": [hook for hook in NOTIFICATIONS if one in known.listeners(hook)],
             }
             for one in known.loaded
         ],
@@ -67,7 +68,9 @@ def describe(known: Plugins) -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     table = Table("plugin", "from", "adds", box=None, pad_edge=False)
     for one in report["plugins"]:
-        added = "; ".join(f"{hook.removeprefix('sam2_')}: {', '.join(names)}" for hook, names in one["adds"].items())
+        parts = [f"{_words(hook)}: {', '.join(names)}" for hook, names in one["adds"].items()]
+        heard = [f"listens: {', '.join(_words(hook) for hook in one['listens'])}"] if one["listens"] else []
+        added = "; ".join([*parts, *heard])
         table.add_row(one["name"], f"{one['distribution']} {one['version']}".strip() or "this process", added or "-")
     output.print(table)
     for one in report["left_out"]:
@@ -78,3 +81,7 @@ def _print(report: dict[str, Any]) -> None:
             f"\nfailed: {one['plugin']}{source} in phase {one['phase']}, {one['where']}", style="red", markup=False
         )
         output.print(one["traceback"].rstrip(), markup=False)
+
+
+def _words(hook: str) -> str:
+    return hook.removeprefix("sam2_").replace("_", " ")

@@ -18,19 +18,11 @@ from sam2_core.cli.plane_labels import PlaneLabels, bands
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
-from sam2_core.volumes.labels import FORMATS, LabelWriter, open_label_writer
+from sam2_core.volumes.labels import LabelWriter, open_label_writer
+from sam2_core.volumes.labels.formats import claimed_by, format_named
 
 #: Planes larger than this are reduced for the overlay before they are drawn.
 LARGEST_OVERLAY = 3200
-#: What labels are called in a folder of results.
-NAMES = {
-    "tiff": "labels.tif",
-    "ome-zarr": "labels.zarr",
-    "png": "labels",
-    "ctc": "01_RES",
-    "coco": "labels.json",
-    "imagej-roi": "labels.zip",
-}
 
 
 @dataclass(frozen=True)
@@ -67,12 +59,15 @@ class Results:
         Raises
         ------
         InvalidInputError
-            The name means another format than the one asked for, or a file is where a folder has to be.
+            There is no such format, the name means another than the one asked for, or a file is where a folder has to
+            be.
         """
-        named = next((one.name for one in FORMATS.values() if one.claims(str(output_path))), None)
+        wanted = None if format is None else format_named(format).contribution
+        claimed = claimed_by(str(output_path))
+        named = None if claimed is None else claimed.contribution.name
         if named is None:
-            chosen = format or "tiff"
-            results = cls(output_path, output_path / NAMES[chosen], chosen)
+            chosen = wanted or format_named("tiff").contribution
+            results = cls(output_path, output_path / chosen.file_name, chosen.name)
         elif format not in (None, named):
             raise InvalidInputError(
                 f"-o {output_path} means {named}, and --format says {format}. Leave one of them out."
@@ -149,7 +144,7 @@ class Results:
         largest_id : int
             Of the objects; decides the dtype where the format's own is too narrow.
         """
-        kind = FORMATS[self.format]
+        kind = format_named(self.format).contribution
         in_image = self.format == "ome-zarr" and self.labels.parent.name == "labels"
         of_volume = self.format == "ctc" and stack.axis == "z"
         place = {axis: position for axis, position in (at or {}).items() if axis != "c"}

@@ -16,6 +16,7 @@ from sam2_core.cli.prompts.label_image import LabelPrompt
 from sam2_core.cli.results import Results, prompts_on
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.errors import InvalidInputError
+from sam2_core.hooks import FilterChain
 from sam2_core.volumes.frame_stack import FrameStack
 
 
@@ -30,6 +31,7 @@ def segment(
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
+    filter: options.Filters = None,
     overwrite: options.Overwrite = False,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
@@ -72,6 +74,7 @@ def segment(
         contrast=contrast,
     )
     results = Results.at(output_folder, format)
+    filters = FilterChain.of(filter or ())
     with choice.open(image) as stack:
         options.require_frame(frame, stack)
         objects = sources.known(stack, default_frame=frame)
@@ -82,7 +85,7 @@ def segment(
         from sam2_core.cli.segmentation import segment_frame
 
         model = load_predictor(checkpoint, device, precision, image_size)
-        plane_labels = segment_frame(model, stack, index, prompts_on(objects, index))
+        plane_labels = segment_frame(model, stack, index, prompts_on(objects, index)).filtered(filters)
         table = ObjectTable()
         results.write_plane(
             stack, index, plane_labels, table, objects, at=choice.on_frame(stack, index), overwrite=overwrite

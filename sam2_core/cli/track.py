@@ -14,11 +14,13 @@ from sam2_core.cli.finding import Thresholds
 from sam2_core.cli.memory_budget import DEFAULT_BUDGET
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts.label_image import LabelPrompt
+from sam2_core.cli.propagator_option import PropagatorOption
 from sam2_core.cli.results import Results
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.track_command import Preset, TrackCommand
 from sam2_core.cli.track_plan import Direction
 from sam2_core.cli.tracking import TrackRules
+from sam2_core.hooks import FilterChain
 from sam2_core.inference.empty_frames import EMPTY_FRAMES_ALONG_Z, empty_frames_allowed
 
 
@@ -41,6 +43,13 @@ def track(
     max_area: options.MaxArea = Thresholds.max_area,
     frames: options.Frames = None,
     direction: Annotated[Direction, typer.Option(help="Which way from the first prompted frame.")] = Direction.BOTH,
+    propagator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How objects are carried on; 'sam2 plugins list' shows the propagators."),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the propagator. May be repeated.")
+    ] = None,
     stop_when_empty: Annotated[
         int | None,
         typer.Option(
@@ -67,6 +76,7 @@ def track(
     ] = True,
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
+    filter: options.Filters = None,
     overwrite: options.Overwrite = False,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
@@ -111,6 +121,7 @@ def track(
         scale=scale,
         contrast=contrast,
     )
+    carried_on, direction = PropagatorOption.parsed(propagator, option or (), direction)
     results = Results.at(output_folder, format)
     budget_bytes = DEFAULT_BUDGET if budget is None else parse_bytes(budget, "--budget")
     with choice.open(stack) as opened:
@@ -120,6 +131,8 @@ def track(
             direction=direction,
             stop_when_empty=limit,
             priority=priority.value,
+            filters=FilterChain.of(filter or ()),
+            propagator=carried_on,
         )
         command = TrackCommand(
             stack=opened,

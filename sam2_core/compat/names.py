@@ -11,6 +11,7 @@ from types import MappingProxyType
 _COMPAT = "sam2_core.compat"
 _INFERENCE = "sam2_core.inference"
 _MODEL = "sam2_core.model"
+_TRAINING = "sam2_core.training"
 
 
 def _all_from(home: str, *names: str) -> dict[str, str]:
@@ -75,7 +76,7 @@ _MODULES: dict[str, dict[str, str]] = {
         **_all_from(f"{_MODEL}.memory_selection", "select_closest_cond_frames"),
         **_all_from(f"{_MODEL}.position_encoding", "get_1d_sine_pe"),
         **_all_from(
-            f"{_COMPAT}.sampling",
+            f"{_TRAINING}.prompt_sampling",
             "get_next_point",
             "sample_box_points",
             "sample_one_point_from_error_center",
@@ -103,9 +104,8 @@ _MODULES: dict[str, dict[str, str]] = {
         **_all_from("sam2_core.kernels.mask_cleaning", "remove_small_regions"),
     },
     "sam2.utils.misc": {
-        **_all_from(
-            f"{_COMPAT}.masks", "concat_points", "get_connected_components", "get_sdpa_settings", "mask_to_box"
-        ),
+        **_all_from(f"{_COMPAT}.masks", "concat_points", "get_connected_components", "get_sdpa_settings"),
+        **_all_from(f"{_TRAINING}.prompt_sampling", "mask_to_box"),
         **_all_from(
             f"{_COMPAT}.video_frames",
             "AsyncVideoFrameLoader",

@@ -5,8 +5,14 @@ from __future__ import annotations
 from sam2_core.hooks.array_context import ArrayContext
 from sam2_core.hooks.cli_command import CliCommand
 from sam2_core.hooks.contributions import Contribution
+from sam2_core.hooks.dataset_kind import DatasetKind, TrainingVideo
 from sam2_core.hooks.drawn_prompts import prompts_of
 from sam2_core.hooks.failure import PluginFailure
+from sam2_core.hooks.filter_chain import FilterChain
+from sam2_core.hooks.front_end import FrontEnd
+from sam2_core.hooks.kernel import Kernel
+from sam2_core.hooks.label_format import LabelFormat, LabelReading, LabelWriting
+from sam2_core.hooks.loss import Loss
 from sam2_core.hooks.manager import (
     LoadedPlugin,
     Plugins,
@@ -14,6 +20,9 @@ from sam2_core.hooks.manager import (
     Registered,
 )
 from sam2_core.hooks.markers import ENTRY_POINT_GROUP, SPECIFICATION_VERSION, hookimpl
+from sam2_core.hooks.mask_filter import MaskFilter
+from sam2_core.hooks.metric import Metric
+from sam2_core.hooks.model_entry import ModelEntry
 from sam2_core.hooks.options import Option, checked_options, options_of, parsed_options
 from sam2_core.hooks.process import get_plugins, using_plugins
 from sam2_core.hooks.prompt_type import Drawn, Gesture, ObjectPrompt, PromptContext, PromptType
@@ -26,7 +35,11 @@ from sam2_core.hooks.propagator import (
     TrackingDirection,
     TrackingStep,
 )
+from sam2_core.hooks.recipe import Recipe
 from sam2_core.hooks.selection import Selection
+from sam2_core.hooks.session_event import SessionEvent
+from sam2_core.hooks.trainer_kind import TrainerKind
+from sam2_core.hooks.training_event import TrainingCallback, TrainingEvent, TrainingRun
 from sam2_core.hooks.volume_reader import VolumeReader
 
 __all__ = [
@@ -36,11 +49,22 @@ __all__ = [
     "Candidate",
     "CliCommand",
     "Contribution",
+    "DatasetKind",
     "Drawn",
+    "FilterChain",
     "FrameDone",
+    "FrontEnd",
     "Gesture",
+    "Kernel",
+    "LabelFormat",
+    "LabelReading",
+    "LabelWriting",
     "LoadedPlugin",
+    "Loss",
+    "MaskFilter",
     "MemoryChoice",
+    "Metric",
+    "ModelEntry",
     "ObjectPrompt",
     "Option",
     "PluginFailure",
@@ -49,11 +73,18 @@ __all__ = [
     "PromptContext",
     "PromptType",
     "Propagator",
+    "Recipe",
     "Registered",
     "Selection",
+    "SessionEvent",
     "Tracking",
     "TrackingDirection",
     "TrackingStep",
+    "TrainerKind",
+    "TrainingCallback",
+    "TrainingEvent",
+    "TrainingRun",
+    "TrainingVideo",
     "VolumeReader",
     "checked_options",
     "get_plugins",

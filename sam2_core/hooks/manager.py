@@ -198,7 +198,9 @@ class Plugins:
         )
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Tell every plugin that something happened; one that raises is switched off and the others still hear of it.
+        """Tell every plugin that something happened.
+
+        One that raises, or returns something, is switched off, and the others still hear of it.
 
         Parameters
         ----------
@@ -207,11 +209,9 @@ class Plugins:
         **arguments
             Those of its specification.
         """
-        for one in self.loaded:
-            if not self._implements(one, hook):
-                continue
+        for one in self.listeners(hook):
             try:
-                self._call_alone(one, hook, **arguments)
+                _require_nothing(self._call_alone(one, hook, **arguments), hook)
             except Exception as error:
                 self._switch_off(error, one, "call", hook)
 
@@ -322,6 +322,10 @@ class Plugins:
                 return None
         return found
 
+    def listeners(self, hook: str) -> list[LoadedPlugin]:
+        """The plugins that hear of something: of the hook ``"sam2_session_event"``, for instance."""
+        return [one for one in self.loaded if self._implements(one, hook)]
+
     def _implements(self, one: LoadedPlugin, hook: str) -> bool:
         implementations = getattr(self._manager.hook, hook).get_hookimpls()
         return any(implementation.plugin is one.plugin for implementation in implementations)
@@ -400,6 +404,11 @@ def _checked(result: Any, kind: type[Kind], hook: str) -> Iterator[Kind]:
             raise InvalidTypeError(f"{hook} must return a list of {kind.__name__}; an item of it is {item!r}")
         item.check()
         yield item
+
+
+def _require_nothing(result: Any, hook: str) -> None:
+    if result is not None:
+        raise InvalidTypeError(f"{hook} only listens, and must return nothing; got {result!r:.200}")
 
 
 def _words(kind: type[Contribution]) -> str:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from sam2_core.hooks.manager import Plugins
 
 _plugins: Plugins | None = None
-_lock = threading.Lock()
+# reentrant: a plugin may ask for the plugins while it is loaded, and then sees those before it
+_lock = threading.RLock()
 
 
 def get_plugins() -> Plugins:
@@ -25,9 +26,12 @@ def get_plugins() -> Plugins:
     global _plugins
     with _lock:
         if _plugins is None:
-            plugins = Plugins()
-            plugins.load_installed()
-            _plugins = plugins
+            plugins = _plugins = Plugins()
+            try:
+                plugins.load_installed()
+            except BaseException:
+                _plugins = None
+                raise
         return _plugins
 
 

@@ -61,15 +61,18 @@ class Drawn:
                 f"A mask is drawn with the gesture brush, and only there; got {self.gesture} "
                 f"{'without' if self.mask is None else 'with'} one."
             )
-        if self.mask is not None and (self.mask.ndim != 2 or self.mask.dtype != np.bool_):
-            raise InvalidTypeError(f"A mask is (y, x) bool; got {self.mask.dtype} of shape {self.mask.shape}.")
+        # whatever the types say: what is drawn may come from anybody's front-end
+        mask: Any = self.mask
+        if mask is not None and (mask.ndim != 2 or mask.dtype != np.bool_):
+            raise InvalidTypeError(f"A mask is (y, x) bool; got {mask.dtype} of shape {mask.shape}.")
         fewest, most = _POINTS.get(self.gesture, (0, 0))
-        count = 0 if self.points is None else len(self.points)
+        points: Any = self.points
+        count = 0 if points is None else len(points)
         if count < fewest or (most is not None and count > most):
             wanted = f"{fewest}" if most == fewest else f"at least {fewest}"
             raise InvalidInputError(f"The gesture {self.gesture} comes with {wanted} points; got {count}.")
-        if self.points is not None and (self.points.shape != (count, 2) or not np.isfinite(self.points).all()):
-            raise InvalidInputError(f"Points are (n, 2) finite numbers, (x, y) each; got shape {self.points.shape}.")
+        if points is not None and (points.shape != (count, 2) or not np.isfinite(points).all()):
+            raise InvalidInputError(f"Points are (n, 2) finite numbers, (x, y) each; got shape {points.shape}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,17 +131,19 @@ class ObjectPrompt:
             )
         if set(labels) - {0, 1}:
             raise InvalidInputError(f"Labels are 1 (on the object) and 0 (beside it); got {labels}.")
-        if not np.isfinite(points).all() or (self.box is not None and not np.isfinite(self.box).all()):
+        box: Any = self.box  # whatever the types say: prompts come from anybody's plugin
+        if not np.isfinite(points).all() or (box is not None and not np.isfinite(box).all()):
             raise InvalidInputError("The coordinates of a prompt must be finite.")
-        if self.box is not None and (len(self.box) != 4 or self.box[0] > self.box[2] or self.box[1] > self.box[3]):
-            raise InvalidInputError(f"A box is (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1; got {self.box}.")
+        if box is not None and (len(box) != 4 or box[0] > box[2] or box[1] > box[3]):
+            raise InvalidInputError(f"A box is (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1; got {box}.")
         if self.mask is None and self.box is None and not labels:
             raise InvalidInputError("A prompt needs points, a box or a mask; leave it out where there is nothing.")
         if self.mask is not None:
             if self.box is not None or labels:
                 raise InvalidInputError("A mask is a prompt by itself, not beside points or a box.")
-            if not isinstance(self.mask, np.ndarray) or self.mask.dtype != np.bool_:
-                raise InvalidTypeError(f"A mask is an array (y, x) of bool; got {self.mask!r:.80}.")
+            mask: Any = self.mask
+            if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+                raise InvalidTypeError(f"A mask is an array (y, x) of bool; got {mask!r:.80}.")
             if self.mask.shape != tuple(frame_size):
                 raise InvalidInputError(f"The mask has shape {self.mask.shape}; the frame {tuple(frame_size)}.")
         if self.frame is not None and not 0 <= self.frame < frame_count:
@@ -214,5 +219,5 @@ class PromptType(Contribution):
             )
         require_callable(self.to_prompts, self, "to_prompts")
         list(options_of(self.to_prompts))
-        if self.key is not None and not (isinstance(self.key, str) and self.key):
+        if self.key is not None and not str(self.key):
             raise InvalidInputError(f"The key of the prompt type {self.name!r} must be a key's name; got {self.key!r}.")

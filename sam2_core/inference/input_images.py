@@ -52,7 +52,8 @@ def image_pixels(image: ImageLike) -> npt.NDArray[np.generic]:
             "convert it, for example with numpy.asarray(image)"
         )
     _check_dimensions(image.shape)
-    if image.ndim == 3 and image.shape[2] == 1:
+    if image.ndim == 3 and (image.shape[2] == 1 or image.strides[2] == 0):
+        # one channel, or one that is shown three times
         image = image[:, :, 0]
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)

@@ -69,16 +69,17 @@ class LabelView:
 
     def add(self, masks: FrameMasks) -> None:
         """Add the masks of some objects."""
-        # object by object: hundreds of masks at full size are compared without being held together
-        for object_id, logits in zip(masks.object_ids, masks.logits[:, 0], strict=True):
+        for row, object_id in enumerate(masks.object_ids):
+            window, logits = masks.part(row)
+            best, labels = self._best[window.rows, window.columns], self._labels[window.rows, window.columns]
             if self._weights is None:
-                wins = logits > self._best
-                self._best = torch.where(wins, logits, self._best)
+                wins = logits > best
+                best.copy_(torch.where(wins, logits, best))
             else:
                 weight = self._weights[object_id]
-                wins = (logits > 0) & (self._best < weight)
-                self._best.masked_fill_(wins, weight)
-            self._labels.masked_fill_(wins, self._numbers[object_id])
+                wins = (logits > 0) & (best < weight)
+                best.masked_fill_(wins, weight)
+            labels.masked_fill_(wins, self._numbers[object_id])
 
     @property
     def labels(self) -> np.ndarray[Any, np.dtype[np.int32]]:
@@ -113,6 +114,6 @@ def labels_of(
         No such priority, or a list that does not name all objects.
     """
     numbers = label_numbers(masks.object_ids) if numbers is None else numbers
-    view = LabelView((masks.logits.shape[-2], masks.logits.shape[-1]), numbers, priority, masks.logits.device)
+    view = LabelView(masks.frame_size, numbers, priority, masks.low_res_logits.device)
     view.add(masks)
     return view.labels

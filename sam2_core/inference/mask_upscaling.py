@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.linear_axis import LinearAxis
 from sam2_core.inference.run_length import Counts, RunBounds, bounding_box, column_run_bounds, counts_from_bounds
 
 # Pixels scaled up at once; a strip of float32 logits and its neighbours take a few times 4 bytes for each.
@@ -97,8 +98,8 @@ class MaskUpscaler:
         self.origin_x, self.origin_y = crop_box[0], crop_box[1]
         self.image_height, self.image_width = int(image_size[0]), int(image_size[1])
         self.threshold, self.offset = threshold, offset
-        self._rows = _Axis(int(low_size[0]), crop_box[3] - crop_box[1])
-        self._columns = _Axis(int(low_size[1]), crop_box[2] - crop_box[0])
+        self._rows = LinearAxis(int(low_size[0]), crop_box[3] - crop_box[1])
+        self._columns = LinearAxis(int(low_size[1]), crop_box[2] - crop_box[0])
 
     def stability_bounds(self, logits: Tensor) -> Tensor:
         """Give the highest stability each mask can have at full resolution.
@@ -184,8 +185,8 @@ class MaskUpscaler:
         MaskWindow
         """
         above = logits > self.threshold - self.offset
-        rows = self._rows.reach(above.any(dim=1))
-        columns = self._columns.reach(above.any(dim=0))
+        rows = self._rows.reach(above.any(dim=1).cpu().numpy())
+        columns = self._columns.reach(above.any(dim=0).cpu().numpy())
         used_rows, used_columns = self._rows.used(*rows), self._columns.used(*columns)
         return MaskWindow(logits[used_rows, used_columns].clone(), used_rows.start, used_columns.start, rows, columns)
 
@@ -237,50 +238,3 @@ def _both_neighbours(flags: Tensor) -> Tensor:
     tall = wide.clone()
     tall[:, :-1] &= wide[:, 1:]
     return tall
-
-
-class _Axis:
-    """Bilinear interpolation along one axis, pixel centres at halves, ends repeated (``align_corners=False``)."""
-
-    def __init__(self, low_length: int, length: int) -> None:
-        self.low_length, self.length = low_length, length
-        # In float32 and in this order, as torch's interpolation computes it.
-        scale = np.float32(low_length) / np.float32(length)
-        source = scale * (np.arange(length, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
-        source = np.maximum(source, np.float32(0.0))
-        lower = np.minimum(source.astype(np.int64), low_length - 1)
-        self._lower_index = lower
-        self._lower = torch.from_numpy(lower)
-        self._upper = torch.from_numpy(np.minimum(lower + 1, low_length - 1))
-        self._weight = torch.from_numpy(source - lower.astype(np.float32))[:, None]
-
-    def pixels_per_interval(self, device: torch.device) -> Tensor:
-        """How many pixels lie between each logit and the next: (low_length,) float32."""
-        return torch.bincount(self._lower, minlength=self.low_length).float().to(device)
-
-    def reach(self, flagged: Tensor) -> tuple[int, int]:
-        """Pixels that any of the flagged logits (low_length,) takes part in: first, and one past the last."""
-        positions = np.flatnonzero(flagged.cpu().numpy())
-        if not len(positions):
-            return 0, 0
-        first, last = np.searchsorted(self._lower_index, [positions[0] - 1, positions[-1] + 1])
-        return int(first), int(last)
-
-    def used(self, start: int, stop: int) -> slice:
-        """Logits that pixels from `start` up to `stop` are made of."""
-        if start >= stop:
-            return slice(0, 0)
-        return slice(int(self._lower_index[start]), int(self._upper[stop - 1]) + 1)
-
-    def first_pixel(self, interval: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """First pixel between a logit and the next, for an array of logits."""
-        return np.searchsorted(self._lower_index, interval, side="left")
-
-    def last_pixel(self, interval: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Last pixel between a logit and the next, for an array of logits."""
-        return np.searchsorted(self._lower_index, interval, side="right") - 1
-
-    def interpolate(self, values: Tensor, origin: int, start: int, stop: int) -> Tensor:
-        """Interpolate (n, m), which are the logits from `origin` on, for pixels from `start` up to `stop`."""
-        lower, upper, weight = (part[start:stop].to(values.device) for part in (self._lower, self._upper, self._weight))
-        return torch.lerp(values.index_select(0, lower - origin), values.index_select(0, upper - origin), weight)

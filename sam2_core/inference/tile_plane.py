@@ -236,13 +236,17 @@ class PlaneTracker(ABC, Generic[State]):
 def _found(result: FrameMasks, object_id: Hashable, window: Window, frame_size: tuple[int, int]) -> ObjectMask:
     """One object's mask out of a place's results, in pixels of the plane and inside it."""
     row = result.object_ids.index(object_id)
-    logits = result.logits[row : row + 1]
-    if tuple(logits.shape[-2:]) != window.size:
-        logits = functional.interpolate(logits, size=window.size, mode="bilinear", align_corners=False)
+    top, left = window.top, window.left
+    if result.frame_size == window.size:
+        shown, logits = result.part(row)
+        top, left = top + shown.top, left + shown.left
+    else:
+        whole = result.logits[row : row + 1]
+        logits = functional.interpolate(whole, size=window.size, mode="bilinear", align_corners=False)[0, 0]
     found = ObjectMask.from_pixels(
         object_id,
-        (logits[0, 0] > 0).cpu().numpy(),
-        (window.top, window.left),
+        (logits > 0).cpu().numpy(),
+        (top, left),
         float(result.predicted_ious[row]),
         float(result.object_scores[row]),
     )

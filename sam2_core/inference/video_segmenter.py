@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,8 +33,8 @@ from sam2_core.inference.video_tracker import VideoTracker
 from sam2_core.model import NO_OBJ_SCORE
 from sam2_core.model.results import MemoryBank
 
-#: Masks at full size that are held at once to make labels of.
-VIEW_BYTES = 256 * 2**20
+#: Low-resolution logits that are held at once to make labels of.
+VIEW_BYTES = 64 * 2**20
 #: Frames of a stream of which records can still be looked up.
 STREAM_RECORDS = 4096
 
@@ -263,8 +264,8 @@ class VideoSegmenter(VideoTracker):
         Returns
         -------
         iterator of FrameMasks
-            For each frame, computed when it is asked for, all N objects: logits (N, 1, H, W) at the frame's size, and
-            scores (N,). Pick what is needed and let the rest go, since masks at full size are large.
+            For each frame, computed when it is asked for, all N objects: logits (N, 1, H, W) at the frame's size,
+            which are large and made when asked for, and scores (N,).
 
         Raises
         ------
@@ -379,9 +380,9 @@ class VideoSegmenter(VideoTracker):
         frame_index = checked_frame_index(frame_index, state.num_frames)
         numbers = label_numbers(list(state.objects))
         view = LabelView(state.images.frame_size, numbers, priority, self.device)
-        # masks at full size are large, and most of hundreds of objects may not be here at all
+        # most of hundreds of objects may not be here at all
         present = [tracked for tracked in state.objects.values() if tracked.latest_ref(frame_index) is not None]
-        height, width = state.images.frame_size
+        height, width = self.sam_prompt_encoder.mask_input_size
         # objects that constrain each other are looked at together
         portion = len(present) if self.non_overlap_masks else max(1, VIEW_BYTES // (height * width * 4))
         for start in range(0, len(present), max(1, portion)):
@@ -552,6 +553,6 @@ class VideoSegmenter(VideoTracker):
         """Add rows for objects that were not tracked to a frame, with what is on record for them."""
         complete = self._results(state, result.frame_index, objects)
         rows = {object_id: row for row, object_id in enumerate(complete.object_ids)}
-        for row, object_id in enumerate(result.object_ids):
-            complete.boxes[rows[object_id]] = result.boxes[row]
-        return complete
+        return replace(
+            complete, replaced={rows[result.object_ids[row]]: before for row, before in result.replaced.items()}
+        )

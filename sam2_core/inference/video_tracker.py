@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as functional
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.inference.frame_masks import FrameMasks, box_around
+from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.frame_record import FrameRecord
 from sam2_core.inference.memory_tokens import memory_tokens
 from sam2_core.inference.model_autocast_off import without_autocast
@@ -393,15 +393,6 @@ class VideoTracker(SAM2Base):
         logits = self._raw_logits(records)
         return fill_holes_in_mask_scores(logits, self.fill_hole_area) if self.fill_hole_area > 0 else logits
 
-    def _scaled(self, state: VideoState, low_res: torch.Tensor) -> torch.Tensor:
-        """Bring (N, 1, h, w) logits to the size of the frames."""
-        frame_size = state.images.frame_size
-        if not len(low_res):
-            return low_res.new_empty(0, 1, *frame_size)
-        if tuple(low_res.shape[-2:]) == tuple(frame_size):
-            return low_res
-        return functional.interpolate(low_res, size=frame_size, mode="bilinear", align_corners=False)
-
     def _results(
         self,
         state: VideoState,
@@ -427,31 +418,21 @@ class VideoTracker(SAM2Base):
             predicted_ious[rows] = torch.cat([record.predicted_iou for record in records]).to(self.device)
             scores = torch.cat([record.object_score_logits for record in records])
             object_scores[rows] = scores[:, 0].float().to(self.device)
-        logits = self._scaled(state, low_res)
-        boxes = torch.zeros(len(objects), 4, dtype=torch.int64)
+        replaced: dict[int, torch.Tensor | None] = {}
         for row, tracked in enumerate(objects):
             if before is not None and tracked.number in before:
                 old = before[tracked.number]
-                changed = self._changed(state, logits[row : row + 1], None if old is None else state.records.read(old))
-                boxes[row] = torch.tensor(box_around(changed))
-        if self.non_overlap_masks:
-            logits = self.apply_non_overlapping_constraints(logits)
+                replaced[row] = None if old is None else self._shown_logits([state.records.read(old)])
         return FrameMasks(
             frame_index=frame_index,
             object_ids=[tracked.object_id for tracked in objects],
-            logits=logits,
+            frame_size=state.images.frame_size,
             low_res_logits=low_res,
             predicted_ious=predicted_ious,
             object_scores=object_scores,
-            boxes=boxes,
+            replaced=replaced,
+            constraint=self.apply_non_overlapping_constraints if self.non_overlap_masks else None,
         )
-
-    def _changed(self, state: VideoState, logits: torch.Tensor, old: FrameRecord | None) -> torch.Tensor:
-        """(H, W) bool: where an object's mask differs from the one of an earlier record."""
-        mask = logits[0, 0] > 0
-        if old is None:
-            return mask
-        return mask ^ (self._scaled(state, self._shown_logits([old]))[0, 0] > 0)
 
     def _weights_fingerprint(self) -> int:
         """A number that differs, all but certainly, where the weights do: records are of use with their own only."""

@@ -6,6 +6,7 @@ On a CUDA device it runs connected_components.cu, on any other the library conne
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingDependencyError
+from sam2_core.kernels.choice import run_kernel
 from sam2_core.kernels.cuda_module import CudaModule, cuda_module
 
+OPERATOR = "connected_components"
 SOURCE_NAME = "connected_components.cu"
 # Areas and labels are int32; the margin keeps the kernel's own index arithmetic inside it as well.
 MOST_PIXELS = 2**31 - 2**16
@@ -83,9 +86,8 @@ def _check(masks: Tensor) -> None:
         )
 
 
-def _label_anywhere(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Label on the CPU, wherever `masks` is; CUDA has a kernel of its own below."""
-    _check(masks)
+def label_anywhere(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Label on the CPU, wherever `masks` is; the built-in kernel of all devices but CUDA."""
     labels, areas = (torch.empty(masks.shape, dtype=torch.int32) for _ in range(2))
     if masks.numel():
         for mask, label_map, area_map in zip((masks != 0).cpu(), labels, areas, strict=True):
@@ -97,13 +99,13 @@ def _label_anywhere(masks: Tensor) -> tuple[Tensor, Tensor]:
     return labels.to(masks.device), areas.to(masks.device)
 
 
-def _label_cuda(masks: Tensor) -> tuple[Tensor, Tensor]:
-    _check(masks)
+def label_on_cuda(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Label on a CUDA device; its built-in kernel."""
     try:
         module = cuda_module(SOURCE_NAME, masks.get_device())
     except MissingDependencyError as error:
         warnings.warn(f"connected components run on the CPU: {error}", RuntimeWarning, stacklevel=2)
-        return _label_anywhere(masks)
+        return label_anywhere(masks)
     with torch.cuda.device(masks.device):
         return _launch(module, masks)
 
@@ -114,11 +116,30 @@ def _label_nothing(masks: Tensor) -> tuple[Tensor, Tensor]:
     return _like(masks), _like(masks)
 
 
+def _label(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Label with the kernel that is chosen for the device."""
+    _check(masks)
+    built_in = label_on_cuda if masks.is_cuda else label_anywhere
+    labels, areas = run_kernel(
+        OPERATOR, masks.device.type, built_in, masks, check=lambda found: _require_labels(found, masks)
+    )
+    return labels, areas
+
+
+def _require_labels(found: Any, masks: Tensor) -> None:
+    """Refuse what a plugin's kernel returned if it cannot be labels and areas."""
+    wanted = (masks.shape, torch.int32, masks.device)
+    if len(found) != 2 or any((one.shape, one.dtype, one.device) != wanted for one in found):
+        raise InvalidTypeError(
+            f"a kernel of {OPERATOR} returns labels and areas, int32 of shape {tuple(masks.shape)} on {masks.device}; "
+            f"got {[(str(one.dtype), tuple(one.shape), str(one.device)) for one in found]}"
+        )
+
+
 # Not torch.library.custom_op: that imports torch's compiler at the first call, seconds before the first mask.
 _library = torch.library.Library("sam2", "FRAGMENT")
 _library.define("connected_components(Tensor masks) -> (Tensor, Tensor)", tags=(torch.Tag.pt2_compliant_tag,))
-_library.impl("connected_components", _label_anywhere, "CompositeExplicitAutograd")
-_library.impl("connected_components", _label_cuda, "CUDA")
+_library.impl(OPERATOR, _label, "CompositeExplicitAutograd")
 torch.library.register_fake("sam2::connected_components", _label_nothing, lib=_library)
 
 

@@ -17,9 +17,15 @@ from sam2_core.session.job_starting import JobStarting, WorkerKind
 from sam2_core.session.journal import Journal
 from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
+from sam2_core.session.prompt_context import SessionPromptContext
+from sam2_core.session.prompt_editing import PromptEditing
+from sam2_core.session.session_news import SessionNews
 from sam2_core.session.worker.link import Hear, InlineLink, Link, ThreadLink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sam2_core.errors import WorkerError
     from sam2_core.session.worker.inference_worker import InferenceWorker
     from sam2_core.session.worker.model_choice import ModelChoice
     from sam2_core.volumes.frame_stack import FrameStack
@@ -28,7 +34,7 @@ JOURNAL_NAME: Final = "session.db"
 LOCK_NAME: Final = "session.lock"
 
 
-class AnnotationSession(ObjectEditing, MaskEditing, JobStarting):
+class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
     """Objects in a stack, as a person, a script or a front-end works on them.
 
     Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,
@@ -73,8 +79,11 @@ class AnnotationSession(ObjectEditing, MaskEditing, JobStarting):
         self._model = model
         self._runner = JobRunner(self, self._new_link, is_inline=worker is None)
         self._worker_kind = worker
+        self._news = SessionNews(self)
         #: See :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`; they hold for the next worker.
         self.worker_options: dict[str, Any] = {}
+        #: Seconds that a worker process may take for one piece of work; one that takes longer is ended and replaced.
+        self.worker_patience = 120.0
 
     @classmethod
     def create(
@@ -178,6 +187,7 @@ class AnnotationSession(ObjectEditing, MaskEditing, JobStarting):
     def close(self) -> None:
         """Cancel all jobs and let go of the session; everything is written already."""
         self._runner.close()
+        self._news.close()
         self._journal.close()
         if self._file_lock is not None:
             self._file_lock.release()
@@ -197,10 +207,18 @@ class AnnotationSession(ObjectEditing, MaskEditing, JobStarting):
     def _whole(self) -> AnnotationSession:
         return self
 
-    def _new_link(self, hear: Hear) -> Link:
-        if self._worker_kind is None:
-            return InlineLink(self._new_worker, hear)
-        return ThreadLink(self._new_worker, hear)
+    def _prompt_context(self, object_id: int | None, frame: int) -> SessionPromptContext:
+        return SessionPromptContext(self, object_id, frame)
+
+    def _new_link(self, hear: Hear, lost: Callable[[WorkerError, bool], None]) -> Link:
+        if self._worker_kind == "process":
+            from sam2_core.session.worker.process_link import ProcessLink
+
+            assert self._model is not None
+            return ProcessLink(
+                self._model, self.stack, hear, lost, options=self.worker_options, patience=self.worker_patience
+            )
+        return (InlineLink if self._worker_kind is None else ThreadLink)(self._new_worker, hear)
 
     def _new_worker(self, hear: Hear) -> InferenceWorker:
         # the network takes seconds to import; who only looks at a session need not wait for it

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sam2_core.hooks import FilterChain
 from sam2_core.session.session_state import Priority
 from sam2_core.volumes.labels import open_label_writer
 
@@ -25,6 +26,7 @@ def export_labels(
     format: str | None = None,
     priority: Priority | Sequence[int] = "surest",
     frames: Iterable[int] | None = None,
+    filters: Iterable[str] = (),
     overwrite: bool = False,
 ) -> Iterator[int]:
     """Write a session's objects as labels, frame by frame.
@@ -40,6 +42,9 @@ def export_labels(
         Who gets a pixel that several objects cover, see :meth:`AnnotationSession.labels`.
     frames : iterable of int, optional
         Only these; the others stay background.
+    filters : iterable of str
+        Names of mask filters, with options as in ``"remove-small:min_area=50"``; the session's own masks stay as they
+        are.
     overwrite : bool
         Replace what is there.
 
@@ -53,6 +58,7 @@ def export_labels(
     DestinationExistsError, InvalidInputError, WriteError
         As for :func:`open_label_writer`.
     """
+    chain = FilterChain.of(filters)
     objects = session.objects
     stack = session.stack
     metadata: dict[str, Any] = {
@@ -76,7 +82,8 @@ def export_labels(
     )
     with writer:
         for frame in range(session.frame_count) if frames is None else frames:
-            writer.write(session.checked_frame(frame), session.labels(frame, priority=priority))
+            labels = session.labels(frame, priority=priority)
+            writer.write(session.checked_frame(frame), chain.apply_to_labels(labels))
             yield frame
 
 

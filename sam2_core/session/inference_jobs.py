@@ -7,11 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.session.items import MaskRecord, SessionPrompt
 from sam2_core.session.job import JobKind
 from sam2_core.session.worker.messages import (
+    Describe,
     Encode,
     Everything,
+    FeatureLevel,
+    FeaturesFound,
+    FoundMask,
     FrameFound,
     FrameStatement,
     MaskData,
@@ -77,16 +82,25 @@ class InferenceJob(ABC):
 
     def __init__(self, session: AnnotationSession) -> None:
         self.session = session
+        #: How often a worker has crashed over it.
+        self.attempts = 0
 
     def begin(self) -> None:  # noqa: B027  most have nothing to begin
         """Begin, at the moment the job is started."""
+
+    def begin_again(self) -> None:  # noqa: B027  most have nothing to begin
+        """Begin again with a new worker."""
+
+    def by_whom(self) -> str:
+        """Whose code does it, where that is not this project's; for messages."""
+        return ""
 
     @abstractmethod
     def request(self, job_id: int, statements: Statements) -> Request:
         """What to ask the worker; asked again if the worker had to be replaced."""
 
-    def apply(self, found: FrameFound) -> None:  # noqa: B027  most have none
-        """Take masks into the session."""
+    def apply(self, found: FrameFound | FeaturesFound) -> None:  # noqa: B027  most have none
+        """Take results into the session."""
 
     def finish(self) -> Any:
         """End, however far it came; returns the job's result."""
@@ -108,9 +122,9 @@ class SegmentJob(InferenceJob):
         """See :class:`InferenceJob`."""
         return Segment(job_id, self._frame, statements.of(self._object_id), statements.existing())
 
-    def apply(self, found: FrameFound) -> None:
+    def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
-        for one in found.masks:
+        for one in _masks(found):
             if one.object == self._object_id:
                 self._result = self.session.answer(
                     self._object_id, self._frame, self._prompt, one.mask.mask(), one.predicted_iou, one.object_score
@@ -142,6 +156,7 @@ class PropagateJob(InferenceJob):
         self._propagator, self._start, self._count, self._options = propagator, start, count, options
         self._step: int | None = None
         self.frames: list[int] = []
+        self._found_before: frozenset[int] = frozenset()
 
     def begin(self) -> None:
         """See :class:`InferenceJob`."""
@@ -153,12 +168,23 @@ class PropagateJob(InferenceJob):
         objects = tuple(statements.of(one) for one in self._object_ids if one in existing)
         return Propagate(job_id, objects, existing, self._propagator, self._start, self._count, self._options)
 
-    def apply(self, found: FrameFound) -> None:
+    def begin_again(self) -> None:
+        """See :class:`InferenceJob`."""
+        self._found_before = frozenset(self.frames)
+
+    def by_whom(self) -> str:
+        """See :class:`InferenceJob`."""
+        registered = get_plugins().find(Propagator, self._propagator)
+        owner = registered.plugin
+        return f" with the propagator {self._propagator!r} of plugin {owner.name} {owner.version}".rstrip()
+
+    def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
         if self._step is not None:
-            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in found.masks}
+            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)}
             self.session.add_results(self._step, found.frame, results, "track")
-            self.frames.append(found.frame)
+            if found.frame not in self._found_before:
+                self.frames.append(found.frame)
 
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
@@ -183,10 +209,10 @@ class EverythingJob(InferenceJob):
         """See :class:`InferenceJob`."""
         return Everything(job_id, self._frame, self._options)
 
-    def apply(self, found: FrameFound) -> None:
+    def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
         self._ids = self.session.add_found_objects(
-            self._frame, [(one.mask.mask(), one.predicted_iou) for one in found.masks], label=self.label
+            self._frame, [(one.mask.mask(), one.predicted_iou) for one in _masks(found)], label=self.label
         )
 
     def finish(self) -> list[int]:
@@ -207,3 +233,32 @@ class EncodeJob(InferenceJob):
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
         return Encode(job_id, self._frames)
+
+
+class FeaturesJob(InferenceJob):
+    """Tells a frame's features; its result are their levels."""
+
+    kind = "encode"
+
+    def __init__(self, session: AnnotationSession, frame: int) -> None:
+        super().__init__(session)
+        self.label = f"features of frame {frame}"
+        self._frame = frame
+        self._levels: tuple[FeatureLevel, ...] = ()
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Describe(job_id, self._frame)
+
+    def apply(self, found: FrameFound | FeaturesFound) -> None:
+        """See :class:`InferenceJob`."""
+        if isinstance(found, FeaturesFound):
+            self._levels = found.levels
+
+    def finish(self) -> tuple[FeatureLevel, ...]:
+        """See :class:`InferenceJob`."""
+        return self._levels
+
+
+def _masks(found: FrameFound | FeaturesFound) -> tuple[FoundMask, ...]:
+    return found.masks if isinstance(found, FrameFound) else ()

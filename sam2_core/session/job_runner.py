@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sam2_core.errors import StateError
+from sam2_core.errors import StateError, WorkerError
 from sam2_core.session.inference_jobs import InferenceJob, PropagateJob, Statements
 from sam2_core.session.items import Change
 from sam2_core.session.job import ENDED, Job, JobKind, JobList
@@ -18,6 +19,7 @@ from sam2_core.session.worker.link import Hear, Link
 from sam2_core.session.worker.messages import (
     Cancel,
     Failed,
+    FeaturesFound,
     Finished,
     FrameFound,
     FromWorker,
@@ -31,6 +33,8 @@ from sam2_core.session.worker.messages import (
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
 
+#: Makes the way to a new worker: told where reports go, and where to say that the worker is lost, and whether it hung.
+MakeLink: TypeAlias = Callable[[Hear, Callable[[WorkerError, bool], None]], Link]
 #: Seconds to wait, when a session is closed, for a piece of local work to end.
 PATIENCE = 10.0
 #: Seconds between two looks at a caller's `should_stop` while a worker computes.
@@ -52,12 +56,14 @@ class JobRunner:
         Whether work is done in the thread that waits for it.
     """
 
-    def __init__(self, session: AnnotationSession, make_link: Callable[[Hear], Link], *, is_inline: bool) -> None:
+    def __init__(self, session: AnnotationSession, make_link: MakeLink, *, is_inline: bool) -> None:
         self.jobs = JobList()
         self._session = session
         self._make_link = make_link
         self._is_inline = is_inline
         self._link: Link | None = None
+        self._link_number = 0
+        self._current_frame: int | None = None
         self._local = LocalLane(self._hear_local, is_inline)
         self._work: dict[int, tuple[Job, InferenceJob]] = {}
         self._statements = Statements(session)
@@ -86,6 +92,7 @@ class JobRunner:
         """Tell the worker which frame a person looks at, if it has a thread of its own in which to do something."""
         if not self._is_inline:
             with self._lock:
+                self._current_frame = frame
                 self._opened_link().send(LookAt(frame))
 
     def frames_of(self, work: PropagateJob, should_stop: Callable[[], bool] | None = None) -> Iterator[int]:
@@ -134,11 +141,14 @@ class JobRunner:
 
     # From the worker
 
-    def hear(self, report: FromWorker) -> None:
-        """Take in what the worker says; in the thread it comes in."""
+    def hear(self, number: int, report: FromWorker) -> None:
+        """Take in what the worker of that number says; in the thread it comes in."""
         with self._lock, self._taking_in():
+            if number != self._link_number:
+                # another one is in its place
+                return
             if isinstance(report, Failed) and report.job is None:
-                self._lose_worker(error_from(report))
+                self._fail_all(error_from(report))
                 return
             job_id = getattr(report, "job", None)
             if job_id not in self._work:
@@ -147,7 +157,7 @@ class JobRunner:
             job, work = self._work[job_id]
             if isinstance(report, Started):
                 job._begin(report.total, report.seconds)
-            elif isinstance(report, FrameFound):
+            elif isinstance(report, FrameFound | FeaturesFound):
                 work.apply(report)
             elif isinstance(report, Progress):
                 job._advance(report.done, report.total)
@@ -176,12 +186,41 @@ class JobRunner:
             job.done = job.total
         job._set_state("done" if error is None else "failed", error)
 
-    def _lose_worker(self, error: Exception) -> None:
+    def lose(self, number: int, error: WorkerError, hung: bool) -> None:
+        """Put a new worker in the place of one that crashed or hung, and tell it what the old one was to do.
+
+        A job that was being worked on is begun once more after a crash, which may have been nobody's fault; a second
+        crash, or a hang, is its end.
+        """
+        with self._lock, self._taking_in():
+            if number != self._link_number or self._link is None:
+                return
+            self._link = None
+            retried = []
+            for job, work in list(self._work.values()):
+                if job.state == "running":
+                    if hung or work.attempts:
+                        self._end(job, work, _blamed(error, job, work))
+                        continue
+                    work.attempts += 1
+                retried.append((job, work))
+            if retried:
+                link = self._opened_link()
+                if self._current_frame is not None:
+                    link.send(LookAt(self._current_frame))
+                for job, work in retried:
+                    work.begin_again()
+                    link.send(work.request(job.id, self._statements))
+                    if job.state == "paused":
+                        link.send(Pause(job.id))
+
+    def _fail_all(self, error: Exception) -> None:
+        """The worker could not begin: no model, no memory."""
         link, self._link = self._link, None
-        if link is not None:
-            link.close()
         for job, work in list(self._work.values()):
             self._end(job, work, error)
+        if link is not None:
+            link.close()
 
     # For jobs
 
@@ -233,7 +272,8 @@ class JobRunner:
 
     def _opened_link(self) -> Link:
         if self._link is None:
-            self._link = self._make_link(self.hear)
+            self._link_number += 1
+            self._link = self._make_link(partial(self.hear, self._link_number), partial(self.lose, self._link_number))
         return self._link
 
     @property
@@ -251,3 +291,11 @@ class JobRunner:
     def _note(self, change: Change) -> None:
         if not change.found and "mask" in change.what:
             self._statements.outdate(change.objects)
+
+
+def _blamed(error: WorkerError, job: Job, work: InferenceJob) -> WorkerError:
+    """The error of a job that the worker was on when it was lost."""
+    blamed = WorkerError(f"{error} It was to {job.label}{work.by_whom()}. All that was found before is kept.")
+    for note in getattr(error, "__notes__", ()):
+        blamed.add_note(note)
+    return blamed

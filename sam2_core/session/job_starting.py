@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sam2_core.errors import InvalidInputError, StateError
-from sam2_core.session.inference_jobs import EncodeJob, EverythingJob, PropagateJob, SegmentJob
+from sam2_core.hooks import Propagator, get_plugins
+from sam2_core.hooks.options import checked_options
+from sam2_core.session.inference_jobs import EncodeJob, EverythingJob, FeaturesJob, PropagateJob, SegmentJob
 from sam2_core.session.items import MaskRecord
 from sam2_core.session.job import Job, JobList
 from sam2_core.session.session_state import SessionState
@@ -102,7 +104,7 @@ class JobStarting(SessionState):
         object_ids : sequence of int, optional
             All that have a prompt or a locked mask by default.
         propagator : str
-            "both", "forward" or "backward".
+            A registered one's name: "both", "forward", "backward", "between-corrections", or a plugin's.
         start, count : int, optional
             First frame, the earliest prompt by default; and how many in each direction, all by default.
         **options
@@ -117,8 +119,10 @@ class JobStarting(SessionState):
         ------
         StateError
             There is no such object, none has a prompt or a locked mask, or the session cannot segment.
-        InvalidInputError
-            There is no such propagator or frame.
+        PluginError
+            There is no such propagator.
+        InvalidInputError, InvalidTypeError
+            There is no such frame or option.
         """
         work = self._propagation(object_ids, propagator, start, count, options)
         return self._started(self.runner.start(work))
@@ -153,6 +157,17 @@ class JobStarting(SessionState):
                 "Name at least one frame to encode, or none to encode as many as there is room for."
             )
         return self._started(self.runner.start(EncodeJob(self._session(), checked)))
+
+    def start_features(self, frame: int) -> Job:
+        """Have a frame's features told.
+
+        Returns
+        -------
+        Job
+            Its result are the levels, finest first: each a
+            :class:`~sam2_core.session.worker.messages.FeatureLevel` of float32 values (1, C, y, x).
+        """
+        return self._started(self.runner.start(FeaturesJob(self._session(), self.checked_frame(frame))))
 
     def start_export(self, path: Path | str, format: str | None = None, **options: Any) -> Job:
         """Write the objects as labels; see :func:`~sam2_core.session.export.export_labels` for formats and options.
@@ -232,8 +247,8 @@ class JobStarting(SessionState):
         options: dict[str, Any],
     ) -> PropagateJob:
         session = self._session()
-        if propagator not in ("both", "forward", "backward"):
-            raise InvalidInputError(f'propagator is "both", "forward" or "backward"; got {propagator!r}.')
+        # looked at here too, so that what is wrong is told before a step begins
+        checked_options(get_plugins().find(Propagator, propagator).contribution.propagate, options)
         chosen = self._trackable(object_ids)
         first = None if start is None else self.checked_frame(start)
         return PropagateJob(session, chosen, propagator=propagator, start=first, count=count, options=options)

@@ -1,4 +1,4 @@
-"""Prompts, and masks as a person gives them: painted, erased, imported, interpolated, locked."""
+"""Masks as a person gives them (painted, erased, imported, interpolated, locked), and as the model finds them."""
 
 from __future__ import annotations
 
@@ -18,99 +18,7 @@ from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, Sessi
 
 
 class MaskEditing(SessionState):
-    """The part of :class:`AnnotationSession` that takes prompts and hand-made masks."""
-
-    @alone
-    def add_points(self, object_id: int, frame: int, points: Any, labels: Sequence[int] | None = None) -> SessionPrompt:
-        """Add clicks on a frame.
-
-        Parameters
-        ----------
-        object_id, frame : int
-        points : array_like
-            (P, 2) or (2,): (x, y) in pixels of the frame, x first.
-        labels : sequence of int, optional
-            One a point: 1 on the object, which is the default, 0 beside it.
-
-        Raises
-        ------
-        StateError
-            There is no such object.
-        InvalidInputError, InvalidTypeError
-            Points that are not numbers, outside the frame, or not as many as labels; labels other than 0 and 1.
-        """
-        one, frame = self.object(object_id), self.checked_frame(frame)
-        added = self._checked_points(points)
-        given = _checked_labels((1,) * len(added) if labels is None else labels, len(added))
-        before = self.prompt(object_id, frame)
-        after = replace(before, points=before.points + added, labels=before.labels + given, mask=None)
-        self._say(f"click on {one.name}", one.id, frame, after)
-        return after
-
-    @alone
-    def set_points(self, object_id: int, frame: int, points: Any, labels: Sequence[int]) -> SessionPrompt:
-        """Replace the clicks on a frame, to move or delete some; arguments as for :meth:`add_points`."""
-        one, frame = self.object(object_id), self.checked_frame(frame)
-        new = self._checked_points(points)
-        given = _checked_labels(labels, len(new))
-        after = replace(self.prompt(object_id, frame), points=new, labels=given)
-        self._say(f"move clicks on {one.name}", one.id, frame, after)
-        return after
-
-    @alone
-    def set_box(self, object_id: int, frame: int, box: Sequence[float] | None) -> SessionPrompt:
-        """Set the box (x0, y0, x1, y1) around an object on a frame, in pixels; None takes it away.
-
-        Raises
-        ------
-        StateError
-            There is no such object.
-        InvalidInputError
-            An inverted or empty box, or one that does not touch the frame.
-        """
-        one, frame = self.object(object_id), self.checked_frame(frame)
-        checked = None
-        if box is not None:
-            values = np.asarray(box, dtype=float)
-            if values.shape != (4,) or not np.isfinite(values).all():
-                raise InvalidInputError(f"A box is four numbers (x0, y0, x1, y1); got {box!r}.")
-            x0, y0, x1, y1 = (float(value) for value in values)
-            height, width = self.frame_size
-            if x0 >= x1 or y0 >= y1 or x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-                raise InvalidInputError(
-                    f"A box needs x0 < x1, y0 < y1 and a part inside the frame, which is {width} wide and {height} "
-                    f"high; got {x0:g}, {y0:g}, {x1:g}, {y1:g}."
-                )
-            checked = (x0, y0, x1, y1)
-        after = replace(self.prompt(object_id, frame), box=checked, mask=None)
-        self._say(f"box around {one.name}", one.id, frame, after)
-        return after
-
-    @alone
-    def set_mask_prompt(self, object_id: int, frame: int, mask: Any) -> SessionPrompt:
-        """Say which pixels an object covers on a frame: (y, x), bool or integers. Replaces points and box there.
-
-        Raises
-        ------
-        StateError
-            There is no such object.
-        InvalidInputError, InvalidTypeError
-            Not a mask of the frame's size, or an empty one.
-        """
-        one, frame = self.object(object_id), self.checked_frame(frame)
-        pixels = MaskPixels.cut(checked_mask(mask, self.frame_size))
-        if not pixels.area:
-            raise InvalidInputError("A mask prompt needs at least one pixel that is set.")
-        (reference,) = self._keep_pixels([pixels])
-        after = SessionPrompt(mask=reference)
-        self._say(f"mask of {one.name}", one.id, frame, after)
-        return after
-
-    @alone
-    def clear_prompt(self, object_id: int, frame: int) -> None:
-        """Take back everything said of an object on a frame; the mask there stays until it is computed anew."""
-        one = self.object(object_id)
-        self._do(f"clear prompts of {one.name}", [(Key(PROMPT, object_id, self.checked_frame(frame)), None)])
+    """The part of :class:`AnnotationSession` that takes masks."""
 
     @alone
     def paint(self, object_id: int, frame: int, mask: Any, *, lock: bool = True) -> MaskRecord:
@@ -406,35 +314,6 @@ class MaskEditing(SessionState):
         for (value, pixels), reference in zip(found, references, strict=True):
             changes.append((Key(MASK, ids[value], frame), MaskRecord(reference, "import", pixels.area).document()))
         return changes
-
-    def _say(self, label: str, object_id: int, frame: int, prompt: SessionPrompt) -> None:
-        self._do(label, [(Key(PROMPT, object_id, frame), None if prompt.is_empty else prompt.document())])
-
-    def _checked_points(self, points: Any) -> tuple[tuple[float, float], ...]:
-        try:
-            array = np.asarray(points, dtype=float)
-        except (TypeError, ValueError):
-            raise InvalidTypeError(f"Points are pairs of numbers (x, y); got {points!r}.") from None
-        if array.size == 0:
-            return ()
-        array = array.reshape(1, 2) if array.shape == (2,) else array
-        if array.ndim != 2 or array.shape[1] != 2:
-            raise InvalidInputError(f"Points are pairs (x, y), shape (P, 2); got shape {array.shape}.")
-        height, width = self.frame_size
-        if not np.isfinite(array).all() or not ((array >= 0) & (array < [width, height])).all():
-            raise InvalidInputError(
-                f"Points must lie in the frame: x from 0 to {width - 1}, y from 0 to {height - 1}, x first; got "
-                f"{array.tolist()}."
-            )
-        return tuple((float(x), float(y)) for x, y in array)
-
-
-def _checked_labels(labels: Sequence[int], point_count: int) -> tuple[int, ...]:
-    if len(labels) != point_count or not set(labels) <= {0, 1}:
-        raise InvalidInputError(
-            f"Each point needs a label, 1 on the object or 0 beside it; got {point_count} points and {list(labels)}."
-        )
-    return tuple(int(label) for label in labels)
 
 
 def _between(first: NDArray[np.bool_], last: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -233,7 +234,9 @@ class MultiStepMultiMasksAndIous(nn.Module):
         self.focal_gamma_obj_score = focal_gamma_obj_score
         self.focal_alpha_obj_score = focal_alpha_obj_score
 
-    def forward(self, frames: Sequence[Sequence[PromptStep]], targets: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, frames: Sequence[Sequence[PromptStep]], targets: Tensor, labelled: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Sum the losses of all frames and rounds.
 
         Parameters
@@ -242,43 +245,58 @@ class MultiStepMultiMasksAndIous(nn.Module):
             For each frame, its rounds of prompts.
         targets : Tensor (T, B, H, W)
             Truth, 0 or 1.
+        labelled : Tensor (T, B), bool, optional
+            False where the truth is not known: nothing is asked there. All True by default.
 
         Returns
         -------
         dict of str to Tensor ()
-            The four losses, each divided by B and unweighted, and "core_loss", their weighted sum.
+            The four losses, unweighted, and "core_loss", their weighted sum. Each is divided by the number of objects,
+            of which all processes of a run take the mean over processes.
         """
         if len(frames) != len(targets):
             raise InvalidInputError(f"{len(frames)} frames of output but targets of {len(targets)} frames")
-        objects = max(float(targets.shape[1]), 1.0)
+        objects = _mean_over_processes(targets.new_tensor(targets.shape[1], dtype=torch.float32))
         total = {name: targets.new_zeros((), dtype=torch.float32) for name in self.weight_dict}
-        for steps, truth in zip(frames, targets, strict=True):
+        for index, (steps, truth) in enumerate(zip(frames, targets, strict=True)):
+            known = None if labelled is None else labelled[index][:, None].float()
             for step in steps:
-                for name, value in self.step_losses(step, truth[:, None].float(), objects).items():
+                for name, value in self.step_losses(step, truth[:, None].float(), objects, known).items():
                     total[name] = total[name] + value
         weighted = [self.weight_dict[name] * value for name, value in total.items() if self.weight_dict[name]]
         total["core_loss"] = torch.stack(weighted).sum()
         return total
 
-    def step_losses(self, step: PromptStep, truth: Tensor, objects: float) -> dict[str, Tensor]:
-        """Return the four unweighted losses of one round; ``truth`` (B, 1, H, W)."""
+    def step_losses(
+        self, step: PromptStep, truth: Tensor, objects: float, known: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the four unweighted losses of one round; ``truth`` (B, 1, H, W), ``known`` (B, 1) 0 or 1."""
         spread = truth.expand_as(step.masks)
         focal = sigmoid_focal_loss(step.masks, spread, objects, self.focal_alpha, self.focal_gamma, True)
         dice = dice_loss(step.masks, spread, objects, True)
         iou = iou_loss(step.masks, spread, step.predicted_ious, objects, True, self.iou_use_l1_loss)
-        present = torch.ones_like(focal[:, :1])
+        counts = torch.ones_like(focal[:, :1]) if known is None else known
         score = focal.new_zeros(())
         if self.pred_obj_scores:
             present = (truth > 0).flatten(1).any(dim=1, keepdim=True).float()
-            score = sigmoid_focal_loss(
-                step.object_score_logits, present, objects, self.focal_alpha_obj_score, self.focal_gamma_obj_score
-            )
+            logits = step.object_score_logits
+            score = (focal_loss(logits, present, self.focal_alpha_obj_score, self.focal_gamma_obj_score) * counts).sum()
+            score = score / objects
+            counts = counts * present
         combined = self.weight_dict["loss_mask"] * focal + self.weight_dict["loss_dice"] * dice
         best = combined.argmin(dim=1, keepdim=True)
         chosen_iou = iou.mean(dim=1, keepdim=True) if self.supervise_all_iou else iou.gather(1, best)
         return {
-            "loss_mask": (focal.gather(1, best) * present).sum(),
-            "loss_dice": (dice.gather(1, best) * present).sum(),
-            "loss_iou": (chosen_iou * present).sum(),
+            "loss_mask": (focal.gather(1, best) * counts).sum(),
+            "loss_dice": (dice.gather(1, best) * counts).sum(),
+            "loss_iou": (chosen_iou * counts).sum(),
             "loss_class": score,
         }
+
+
+def _mean_over_processes(count: Tensor) -> float:
+    """Mean of a count over the processes of a run, at least 1."""
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(count)
+        count = count / dist.get_world_size()
+    return max(float(count), 1.0)

@@ -55,10 +55,42 @@ from sam2_core.training.trainer import StepRandom, Task, Trainer, TrainerOptions
 
 CONFIG = "configs/sam2.1/sam2.1_hiera_micro.yaml"
 WEIGHTS = Path(__file__).parents[1] / "checkpoints" / "weights" / "sam2.1_hiera_micro.safetensors"
-STILLS, STACKS = 3000, 1000
-# Pixels; stills are larger than any crop, so that small cells stay small in it.
-STILL_SIDE, STACK_SIDE = 320, 256
-STACK_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """What is drawn into one of a run's pools.
+
+    Attributes
+    ----------
+    first_seed, stacks, frames, side
+        Seed of the first stack, number of stacks, frames of each and their side in pixels.
+    nuclei, tissue
+        See :func:`draw_pool`.
+    """
+
+    first_seed: int
+    stacks: int
+    frames: int
+    side: int
+    nuclei: float = 0.5
+    tissue: float = 0.0
+
+
+POOLS = {
+    # Larger than any crop, so that small cells stay small in it.
+    "stills": PoolPlan(1_000_000, 3000, 1, 320),
+    "stacks": PoolPlan(2_000_000, 500, 8, 224),
+    # Small frames, which are shown magnified: nuclei of 20 to 150 pixels at 256.
+    "tissue": PoolPlan(3_000_000, 700, 12, 96, nuclei=0.0, tissue=1.0),
+}
+
+
+# How often each is used, for images and for stacks; frames of stacks are images too.
+IMAGE_SHARES = {"stills": 0.5, "stacks": 0.2, "tissue": 0.3}
+STACK_SHARES = {"stacks": 0.4, "tissue": 0.6}
+# Frames of a stack that are shown: more than a nucleus is high, and as many as the memory holds.
+FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -107,47 +139,47 @@ PHASES = (
     # Larger inputs, and memory.
     Phase(
         0.48,
-        (Work(0.4, 128, 4, 4), Work(0.25, 256, 1, 8), Work(0.35, 128, 1, 6, STACK_FRAMES)),
+        (Work(0.4, 128, 4, 4), Work(0.25, 256, 1, 8), Work(0.35, 128, 1, 6, FRAMES)),
         LossWeights(balanced=0.7, focal=10.0, dense=0.4),
     ),
     # The sizes of use; the official loss gains weight.
     Phase(
         0.7,
-        (Work(0.42, 256, 1, 8), Work(0.38, 128, 1, 6, STACK_FRAMES), Work(0.2, 256, 1, 4, STACK_FRAMES)),
+        (Work(0.42, 256, 1, 8), Work(0.38, 128, 1, 6, FRAMES), Work(0.2, 256, 1, 4, FRAMES)),
         LossWeights(balanced=0.5, focal=15.0, iou=1.0, score=0.5, dense=0.2, others=0.05),
     ),
     # What was weakest then: which candidate is best, and when a cell has ended.
     Phase(
         1.0,
-        (Work(0.5, 256, 1, 8), Work(0.25, 128, 1, 6, STACK_FRAMES), Work(0.25, 256, 1, 4, STACK_FRAMES)),
+        (Work(0.5, 256, 1, 8), Work(0.25, 128, 1, 6, FRAMES), Work(0.25, 256, 1, 4, FRAMES)),
         LossWeights(balanced=0.5, focal=15.0, iou=2.0, score=1.0, dense=0.1, others=0.05),
     ),
 )
 
 
-# From trained weights on: masks as large as the cells, the right candidate, touching cells; the memory is kept.
-FURTHER_WEIGHTS = LossWeights(balanced=0.0, local=2.0, iou=1.5, score=0.5, dense=0.3, others=0.3, single=0.5)
+# From trained weights on: masks as large as the cells, the right candidate, touching cells; and where a cell ends.
+FURTHER_WEIGHTS = LossWeights(balanced=0.0, local=2.0, iou=1.5, score=2.0, dense=0.2, others=0.4, single=0.5)
 FURTHER_PHASES = (
     Phase(
         0.6,
         (
-            Work(0.45, 128, 4, 10),
-            Work(0.42, 256, 1, 14),
-            Work(0.09, 128, 1, 6, STACK_FRAMES),
-            Work(0.04, 256, 1, 3, STACK_FRAMES),
+            Work(0.3, 128, 4, 10),
+            Work(0.35, 256, 1, 14),
+            Work(0.25, 128, 1, 6, FRAMES),
+            Work(0.1, 256, 1, 4, 6),
         ),
         FURTHER_WEIGHTS,
     ),
     Phase(
         1.0,
         (
-            Work(0.33, 128, 4, 10),
-            Work(0.52, 256, 1, 14),
-            Work(0.1, 128, 1, 6, STACK_FRAMES),
-            Work(0.05, 256, 1, 3, STACK_FRAMES),
+            Work(0.2, 128, 4, 10),
+            Work(0.45, 256, 1, 14),
+            Work(0.2, 128, 1, 6, FRAMES),
+            Work(0.15, 256, 1, 4, 6),
         ),
         # Every candidate good, and the best of them known.
-        replace(FURTHER_WEIGHTS, dense=0.1, score=1.0, iou=3.0, others=0.6),
+        replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6),
     ),
 )
 
@@ -166,14 +198,14 @@ def task_of(phase: Phase, modules: nn.ModuleDict, folder: Path) -> Task:
     model, head = modules["model"], modules["dense"]
     assert isinstance(model, SAM2Base)
     assert isinstance(head, DenseHead)
-    pools = {1: open_pool(folder / "stills"), STACK_FRAMES: open_pool(folder / "stacks")}
+    pools = {name: open_pool(folder / name) for name in POOLS}
 
     def make(work: Work) -> Task:
         def run(step: StepRandom) -> tuple[Tensor, dict[str, float]]:
             random = step.own
             set_input_size(model, work.size)
-            # Frames of stacks are images too.
-            pool = pools[work.frames] if work.frames > 1 or random.random() < 0.5 else pools[STACK_FRAMES]
+            shares = STACK_SHARES if work.frames > 1 else IMAGE_SHARES
+            pool = pools[str(random.choice(list(shares), p=list(shares.values())))]
             batch = draw_batch(
                 random, pool, stacks=work.stacks, objects=work.objects, size=work.size, frames=work.frames
             )
@@ -230,20 +262,25 @@ def _train(
     model = modules["model"]
     assert isinstance(model, SAM2Base)
     goes_on = (folder / "checkpoint.pt").exists()
-    if start is not None and not goes_on:
+    # A run's own checkpoint brings its optimiser and its auxiliary head along.
+    from_run = start is not None and not goes_on and start.suffix == ".pt"
+    if start is not None and not goes_on and not from_run:
         _start_from(model, start)
     trainer = Trainer(modules, options, folder)
     used = 0.0
     further = start is not None
-    if goes_on:
-        extra = trainer.resume()
-        used = float(extra["used"])
-        further = bool(extra.get("further", False))
+    if goes_on or from_run:
+        extra = trainer.resume(start if from_run else None)
         # The position frequencies in a checkpoint are those of the last step's size.
         model.image_size = int(extra["size"])
         now = model.image_size
         set_input_size(model, 32)
         set_input_size(model, now)
+        if from_run:
+            trainer.step = 0
+        else:
+            used = float(extra["used"])
+            further = bool(extra.get("further", False))
     clock = _Clock(hours * 3600, used)
     saved = time.monotonic()
 
@@ -280,8 +317,9 @@ def train(folder: Path, hours: float, workers: int, options: TrainerOptions, sta
         Processes of one thread each.
     options : TrainerOptions
     start : Path, optional
-        Weights (as :func:`export` writes them) that a new run starts from, with a new optimiser and
-        `FURTHER_PHASES` in place of `PHASES`. A run that goes on keeps what it started with.
+        What a new run starts from, with `FURTHER_PHASES` in place of `PHASES`: weights as :func:`export` writes them,
+        with a new optimiser, or the checkpoint.pt of another run, with its optimiser. A run that goes on keeps what it
+        started with.
     """
     with tempfile.TemporaryDirectory() as scratch:
         meeting = os.path.join(scratch, "meeting")
@@ -341,13 +379,19 @@ def export(folder: Path, target: Path, size: int | None = None, about: dict[str,
 
 def draw(folder: Path) -> None:
     """Draw the pools of a run."""
-    for name, first, count, frames, side in (
-        ("stills", 1_000_000, STILLS, 1, STILL_SIDE),
-        ("stacks", 2_000_000, STACKS, STACK_FRAMES, STACK_SIDE),
-    ):
-        for drawn in draw_pool(folder / name, first_seed=first, stacks=count, frames=frames, size=(side, side)):
+    for name, plan in POOLS.items():
+        drawing = draw_pool(
+            folder / name,
+            first_seed=plan.first_seed,
+            stacks=plan.stacks,
+            frames=plan.frames,
+            size=(plan.side, plan.side),
+            nuclei=plan.nuclei,
+            tissue=plan.tissue,
+        )
+        for drawn in drawing:
             if drawn % 100 == 0:
-                print(f"{name}: {drawn} of {count}", flush=True)
+                print(f"{name}: {drawn} of {plan.stacks}", flush=True)
 
 
 def main() -> None:
@@ -360,7 +404,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=6e-4)
     parser.add_argument("--warm-up", type=int, default=100, help="steps")
     parser.add_argument("--averaging", type=float, default=0.998, help="decay of the averaged weights")
-    parser.add_argument("--start", type=Path, default=None, help="weights that a new run starts from")
+    parser.add_argument("--start", type=Path, default=None, help="weights or checkpoint.pt that a new run starts from")
     parser.add_argument("--target", type=Path, default=WEIGHTS)
     parser.add_argument("--size", type=int, default=None)
     arguments = parser.parse_args()

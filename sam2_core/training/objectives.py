@@ -1,8 +1,9 @@
 """What the network is asked to do in one training step, and how wrong it was.
 
-Two tasks: images (several prompts on each encoded image, some corrected once) and short stacks (a prompt on the first
-frame, the others from memory). Losses are taken on the mask grid against the share of each cell that the object
-covers: the full-resolution mask is a bilinear enlargement of that grid, at sixteen times the cost.
+Two tasks: images (several prompts on each encoded image, some corrected once) and short stacks (a prompt on one frame,
+the others from memory, to the last and then back to the first). Losses are taken on the mask grid against the share of
+each cell that the object covers: the full-resolution mask is a bilinear enlargement of that grid, at sixteen times the
+cost.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam2_core.model import ImageFeatures, MemoryBank, PointPrompts, SAM2Base
+from sam2_core.model import EncodedMemory, FrameOutput, ImageFeatures, MemoryBank, PointPrompts, SAM2Base
 from sam2_core.training import prompts
 from sam2_core.training.dense_head import DenseHead, dense_loss, dense_targets
 from sam2_core.training.losses import PromptStep, actual_iou, balanced_loss, dice_loss, focal_loss, local_loss
@@ -187,10 +188,22 @@ def _first_prompt(random: np.random.Generator, masks: Tensor) -> tuple[PointProm
     return None, masks[:, None].float()
 
 
+def _without_gradient(output: FrameOutput) -> FrameOutput:
+    """What is remembered of a tracked frame."""
+    memory = output.memory
+    if memory is not None:
+        memory = EncodedMemory(memory.features.detach(), memory.position.detach())
+    return replace(output, object_pointer=output.object_pointer.detach(), memory=memory)
+
+
 def stack_loss(
     model: SAM2Base, head: DenseHead | None, batch: Batch, random: np.random.Generator, weights: LossWeights
 ) -> tuple[Tensor, dict[str, float]]:
-    """Follow the objects of short stacks from a prompt on the first frame.
+    """Follow the objects of short stacks from a prompt, first to the last frame, then backwards to the first.
+
+    That is how a person tracks from the middle of a stack: on the way back the memory holds the frames beyond the
+    object's other end as well. Gradients flow through the memory of the prompted frame, not through those of tracked
+    ones: that costs less, and what a frame remembers wrongly is not learned from frames far away.
 
     Parameters as in :func:`image_loss`, the batch of two frames or more.
 
@@ -199,8 +212,8 @@ def stack_loss(
     loss : Tensor ()
         Mean over frames.
     measures : dict of str to float
-        "track" (mean IoU of the frames after the first), "seen" (share of right object scores there), "first" (IoU of
-        the first frame).
+        Over the frames without a prompt: "track" (mean IoU where the object is present), "there" and "gone" (share
+        of right object scores where it is present and where it is absent); "first" (IoU of the prompted frame).
     """
     frames, stacks = batch.images.shape[:2]
     count = batch.objects.shape[1]
@@ -208,33 +221,45 @@ def stack_loss(
     memory = MemoryBank()
     losses: list[Tensor] = []
     tracked: list[Tensor] = []
-    seen: list[Tensor] = []
-    first = torch.nan
-    for frame in range(frames):
+    right: list[Tensor] = []
+    present: list[Tensor] = []
+    measures: dict[str, float] = {}
+    start = batch.start
+    order = (*range(start, frames), *range(start - 1, -1, -1))
+    for frame in order:
         features = _repeated(encoded.select(slice(frame * stacks, (frame + 1) * stacks)), count)
         masks = batch.masks(frame)
-        points, given = _first_prompt(random, masks) if frame == 0 else (None, None)
+        points, given = _first_prompt(random, masks) if frame == start else (None, None)
         output = model.track_step(
-            frame, frame == 0, features, points, given, memory, frames, run_mem_encoder=frame < frames - 1
+            frame,
+            frame == start,
+            features,
+            points,
+            given,
+            memory,
+            frames,
+            track_in_reverse=frame < start,
+            run_mem_encoder=frame != order[-1],
         )
-        if frame == 0:
-            memory.conditioning[0] = output
+        if frame == start:
+            memory.conditioning[frame] = output
         else:
-            memory.recent[frame] = output
+            memory.recent[frame] = _without_gradient(output)
         if given is not None:
             continue
         step = PromptStep(output.low_res_multimasks, output.predicted_ious, output.object_score_logits)
         loss, ious = mask_step_loss(step, covered(masks), weights)
         losses.append(loss)
-        if frame == 0:
-            first = float(best_scored(step, ious).nanmean())
-        else:
-            tracked.append(best_scored(step, ious))
-            seen.append((output.object_score_logits[:, 0] > 0) == masks.flatten(1).any(dim=1))
+        if frame == start:
+            measures["first"] = float(best_scored(step, ious).nanmean())
+            continue
+        tracked.append(best_scored(step, ious))
+        present.append(masks.flatten(1).any(dim=1))
+        right.append((output.object_score_logits[:, 0] > 0) == present[-1])
     total = torch.stack(losses).mean()
-    measures = {"track": float(torch.cat(tracked).nanmean()), "seen": float(torch.cat(seen).float().mean())}
-    if first == first:
-        measures["first"] = first
+    there, correct = torch.cat(present), torch.cat(right).float()
+    measures["track"] = float(torch.cat(tracked).nanmean())
+    measures["there"], measures["gone"] = float(correct[there].mean()), float(correct[~there].mean())
     if head is not None and weights.dense:
         total = total + weights.dense * dense_loss(head(encoded), dense_targets(batch.labels.flatten(0, 1)))
     return total, measures

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.training.generator import StackKind, draw_stack, random_nuclei
+from sam2_core.training.generator import StackKind, draw_stack, random_nuclei, random_tissue
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def draw_pool(
     frames: int,
     size: tuple[int, int] = (256, 256),
     nuclei: float = 0.5,
+    tissue: float = 0.0,
 ) -> Iterator[int]:
     """Draw stacks into a folder, one after another; slices and time-lapses take turns.
 
@@ -64,7 +65,9 @@ def draw_pool(
     size
         (height, width) in pixels.
     nuclei
-        Share of the stacks that show fluorescent nuclei (:func:`random_nuclei`); the others show anything.
+        Share of the stacks that show fluorescent nuclei (:func:`random_nuclei`).
+    tissue
+        Share that are slices through tissue (:func:`random_tissue`); what is left shows anything.
 
     Yields
     ------
@@ -73,8 +76,10 @@ def draw_pool(
     """
     if stacks < 1 or frames < 1:
         raise InvalidInputError(f"A pool needs at least one stack of one frame, got {stacks} of {frames}.")
-    if not 0 <= nuclei <= 1:
-        raise InvalidInputError(f"nuclei is a share of the stacks, from 0 to 1; got {nuclei}.")
+    if not (nuclei >= 0 and tissue >= 0 and nuclei + tissue <= 1):
+        raise InvalidInputError(
+            f"nuclei and tissue are shares of the stacks, from 0 to 1 together; got {nuclei} and {tissue}."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     shape = (stacks, frames, *size)
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
@@ -84,10 +89,19 @@ def draw_pool(
         seed = first_seed + index
         kind = "still" if frames == 1 else kinds[seed % 2]
         random = np.random.default_rng(seed)
-        people, look = random_nuclei(random, size) if random.random() < nuclei else (None, None)
+        chosen = random.random()
+        people, look = None, None
+        if chosen < nuclei:
+            people, look = random_nuclei(random, size)
+        elif chosen < nuclei + tissue:
+            people, look = random_tissue(random, size)
+            kind = "z"
         stack = draw_stack(random, frames=frames, size=size, kind=kind, population=people, appearance=look)
         images[index], labels[index] = stack.image, stack.labels
-        (folder / "drawn.json").write_text(json.dumps({"stacks": index + 1, "first_seed": first_seed}))
+        # In a single move: somebody may be reading it.
+        partial = folder / "drawn.part"
+        partial.write_text(json.dumps({"stacks": index + 1, "first_seed": first_seed}))
+        partial.replace(folder / "drawn.json")
         yield index + 1
 
 

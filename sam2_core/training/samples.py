@@ -27,12 +27,15 @@ class Batch:
         Normalised.
     labels : Tensor (T, B, S, S), int64
     objects : Tensor (B, K), int64
-        Labels of the objects to segment; each is in the first frame.
+        Labels of the objects to segment; each is in the frame `start`.
+    start : int
+        Frame that is prompted.
     """
 
     images: Tensor
     labels: Tensor
     objects: Tensor
+    start: int = 0
 
     def masks(self, frame: int) -> Tensor:
         """Truth of every object in a frame: (B * K, S, S) bool."""
@@ -44,8 +47,11 @@ def _crop(
 ) -> tuple[Tensor, Tensor]:
     """Crop, resize, turn and flip a stack (T, y, x) to (T, size, size): float32 in [0, 1] and int64."""
     height, width = image.shape[1:]
-    side = int(np.clip(size * np.exp(random.uniform(np.log(0.6), np.log(1.5))), 48, min(height, width)))
-    tall = int(np.clip(side * np.exp(random.normal(0, 0.08)), 40, height))
+    shorter = min(height, width)
+    # Where the stack is smaller than what is shown of it, it is magnified up to twice as much as it has to be.
+    closest, widest = min(0.6 * size, 0.5 * shorter), min(1.5 * size, shorter)
+    side = int(np.clip(np.exp(random.uniform(np.log(closest), np.log(widest))), 40, shorter))
+    tall = int(np.clip(side * np.exp(random.normal(0, 0.08)), 36, height))
     top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - side + 1))
     window = np.s_[:, top : top + tall, left : left + side]
     shown, truth = np.array(image[window]), np.array(labels[window]).astype(np.float32)
@@ -113,7 +119,8 @@ def draw_batch(
     frames : int
         Frames shown of each stack, in order or reversed; at most those of the pool.
     smallest_area : float
-        Least area in pixels of an object in the first frame shown.
+        Least area in pixels of an object in the frame that is prompted: of several frames the first in two of five
+        batches, any other alike. Objects that are absent from the first or the last frame are taken more often.
 
     Returns
     -------
@@ -122,6 +129,7 @@ def draw_batch(
     images: list[Tensor] = []
     labels: list[Tensor] = []
     chosen: list[NDArray[np.int64]] = []
+    start = int(random.integers(frames)) if frames > 1 and random.random() < 0.6 else 0
     while len(images) < stacks:
         index = int(random.integers(len(pool)))
         first = int(random.integers(0, pool.frames - frames + 1))
@@ -129,12 +137,16 @@ def draw_batch(
         grey, truth = _crop(random, pool.images[index, window], pool.labels[index, window], size)
         if random.random() < 0.5:
             grey, truth = grey.flip(0), truth.flip(0)
-        area = torch.bincount(truth[0].flatten())
+        area = torch.bincount(truth[start].flatten())
         area[0] = 0
         large = torch.nonzero(area >= smallest_area).flatten().numpy()
         if len(large) == 0:
             continue
-        chosen.append(random.choice(large, objects, replace=len(large) < objects).astype(np.int64))
+        share = None
+        if frames > 1:
+            weight = 1.0 + 2.0 * (~np.isin(large, truth[0]) | ~np.isin(large, truth[-1]))
+            share = weight / weight.sum()
+        chosen.append(random.choice(large, objects, replace=len(large) < objects, p=share).astype(np.int64))
         images.append(_colour(random, grey))
         labels.append(truth)
-    return Batch(torch.stack(images, dim=1), torch.stack(labels, dim=1), torch.from_numpy(np.stack(chosen)))
+    return Batch(torch.stack(images, dim=1), torch.stack(labels, dim=1), torch.from_numpy(np.stack(chosen)), start)

@@ -20,7 +20,9 @@ from sam2_core.checkpoints import catalogue, fetch
 from sam2_core.checkpoints.catalogue import CATALOGUE
 from sam2_core.checkpoints.fetch import download_model, fetch_pretrained, locate_checkpoint
 from sam2_core.errors import DownloadError, MissingFileError, UnknownModelError
+from sam2_core.hooks import using_plugins
 from tests.checkpoints.file_server import FileServer
+from tests.hooks.added import plugins_adding
 
 CONTENT = b"the weights of a model"
 
@@ -39,8 +41,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FileServ
         size_bytes=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
     )
-    monkeypatch.setattr(catalogue, "CATALOGUE", {**CATALOGUE, entry.name: entry})
-    yield file_server
+    others = [one for one in CATALOGUE.values() if one.name != entry.name]
+    with using_plugins(plugins_adding(entry, *others)):
+        yield file_server
     running.shutdown()
     running.server_close()
 
@@ -81,19 +84,19 @@ def test_offline_says_why(server: FileServer, monkeypatch: pytest.MonkeyPatch) -
         download_model("sam2.1_hiera_tiny", progress=False)
 
 
-def test_a_shipped_model_without_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(catalogue, "_WEIGHTS_FOLDER", tmp_path)
+def test_a_shipped_model_without_its_file(tmp_path: Path) -> None:
+    entry = replace(CATALOGUE["sam2.1_hiera_micro"], folder=tmp_path)
+    with using_plugins(plugins_adding(entry)):
+        for call in (
+            lambda: download_model("sam2.1_hiera_micro", force=True),
+            lambda: locate_checkpoint(entry, download=True),
+            lambda: fetch_pretrained("sam2.1_hiera_micro"),
+        ):
+            with pytest.raises(MissingFileError, match="comes with the package"):
+                call()
 
-    for call in (
-        lambda: download_model("sam2.1_hiera_micro", force=True),
-        lambda: locate_checkpoint(CATALOGUE["sam2.1_hiera_micro"], download=True),
-        lambda: fetch_pretrained("sam2.1_hiera_micro"),
-    ):
-        with pytest.raises(MissingFileError, match="is part of this package"):
-            call()
-
-    (tmp_path / "sam2.1_hiera_micro.safetensors").write_bytes(CONTENT)
-    assert fetch_pretrained("sam2.1_hiera_micro")[1].read_bytes() == CONTENT
+        (tmp_path / "sam2.1_hiera_micro.safetensors").write_bytes(CONTENT)
+        assert fetch_pretrained("sam2.1_hiera_micro")[1].read_bytes() == CONTENT
 
 
 def test_unknown_names() -> None:

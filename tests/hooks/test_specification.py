@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sam2_core.hooks import SPECIFICATION_VERSION, Plugins, Selection
-from sam2_core.hooks.specification import HOOK_OF_KIND, Sam2Specification
+from sam2_core.hooks.specification import HOOK_OF_KIND, NOTIFICATIONS, Sam2Specification
 
 HOOKS = [name for name in vars(Sam2Specification) if name.startswith("sam2_")]
 
@@ -34,9 +34,16 @@ def test_has_a_test(hook: str, repository: Path) -> None:
 def test_used_by_what_ships(hook: str) -> None:
     plugins = Plugins(Selection(only_builtin=True), strict=True)
     plugins.load_installed()
+    if hook in NOTIFICATIONS:
+        assert plugins.listeners(hook)
+        return
     (kind,) = [kind for kind, name in HOOK_OF_KIND.items() if name == hook]
 
     assert plugins.contributions(kind)
+
+
+def test_every_hook_adds_or_listens() -> None:
+    assert sorted(HOOKS) == sorted([*HOOK_OF_KIND.values(), *NOTIFICATIONS])
 
 
 def test_the_page_names_the_version(repository: Path) -> None:

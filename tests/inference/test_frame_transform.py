@@ -7,7 +7,8 @@ from PIL import Image
 from torchvision.transforms import Normalize, Resize, ToTensor
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD, FrameTransform
+from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD, FrameTransform, Resampling
+from sam2_core.inference.input_images import image_pixels
 from tests.inference.image_scene import picture
 
 
@@ -49,6 +50,16 @@ def test_greyscale_floats_and_pil_images_are_the_same_picture(resampling: str) -
     # floating point is not rounded to 8 bits on the way, so PIL differs by a few rounding steps
     step = 0.0 if resampling == "image" else 8 / 255 / min(IMAGE_STD)
     assert (transform(grey.astype(np.float64) / 255) - expected).abs().max() <= step + 1e-5
+
+
+@pytest.mark.parametrize("resampling", ["image", "frame", "decoder"])
+def test_one_channel_shown_three_times_is_resized_once_to_the_same_bits(resampling: Resampling) -> None:
+    grey = picture(70, 110)[:, :, :1]
+    shown = np.broadcast_to(grey, (70, 110, 3))
+    transform = FrameTransform((64, 96), resampling)
+
+    assert image_pixels(shown).shape == (70, 110)
+    assert torch.equal(transform(shown), transform(np.repeat(grey, 3, axis=2)))
 
 
 def test_an_input_is_left_unchanged_and_may_be_read_only() -> None:

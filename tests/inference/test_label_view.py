@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.inference.frame_masks import FrameMasks, box_around
+from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.label_view import LabelView, label_numbers, labels_of
 
 
@@ -20,11 +20,10 @@ def frame_masks(logits: torch.Tensor, ids: list[Any]) -> FrameMasks:
     return FrameMasks(
         frame_index=0,
         object_ids=ids,
-        logits=logits,
+        frame_size=(logits.shape[-2], logits.shape[-1]),
         low_res_logits=logits,
         predicted_ious=nothing,
         object_scores=nothing,
-        boxes=torch.zeros(len(ids), 4, dtype=torch.int64),
     )
 
 
@@ -73,13 +72,3 @@ def test_what_is_no_priority_is_refused() -> None:
         labels_of(masks, "loudest")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match=r"\[2\] are missing"):
         labels_of(masks, [1])
-
-
-@given(seed=st.integers(0, 2**31), share=st.floats(0, 0.2))
-@settings(max_examples=30, deadline=None)
-def test_a_box_is_what_numpy_finds(seed: int, share: float) -> None:
-    mask = np.random.default_rng(seed).random((7, 9)) < share
-    y, x = np.nonzero(mask)
-    expected = (x.min(), y.min(), x.max() + 1, y.max() + 1) if len(y) else (0, 0, 0, 0)
-
-    assert box_around(torch.from_numpy(mask)) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,17 @@ class Gate:
         self.is_open.set()
         self.arrived = threading.Semaphore(0)
         self.encoded = 0
-        real = predictor.forward_image
+        self.error: Exception | None = None
+        self._predictor = predictor
+        real = type(predictor).forward_image
 
         def forward_image(*args: Any, **kwargs: Any) -> Any:
             self.arrived.release()
             assert self.is_open.wait(PATIENCE)
+            if self.error is not None:
+                raise self.error
             self.encoded += 1
-            return real(*args, **kwargs)
+            return real(predictor, *args, **kwargs)
 
         predictor.forward_image = forward_image  # type: ignore[method-assign]
 
@@ -49,6 +54,17 @@ class Gate:
         """Let it go on."""
         self.is_open.set()
 
+    def remove(self) -> None:
+        """Take the gate away."""
+        self.open()
+        del self._predictor.forward_image
+
+
+@cache
+def predictor() -> SAM2VideoPredictor:
+    """The one network of these tests; building it takes longer than most of them."""
+    return small_predictor()
+
 
 def frames(count: int = 6) -> np.ndarray:
     """(T, H, W, RGB) uint8."""
@@ -57,7 +73,7 @@ def frames(count: int = 6) -> np.ndarray:
 
 def new_session(folder: Any = None, *, count: int = 6, **options: Any) -> AnnotationSession:
     """A session over a small stack."""
-    options.setdefault("model", small_predictor())
+    options.setdefault("model", predictor())
     return AnnotationSession.create(open_frames(frames(count)), folder, **options)
 
 

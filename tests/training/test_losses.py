@@ -147,7 +147,7 @@ def test_ranges(seed: int, objects: int, candidates: int) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(radius=st.floats(1.0, 9.0), near=st.integers(1, 6), far=st.floats(0, 1))
+@given(radius=st.floats(1.0, 9.0, width=32), near=st.integers(1, 6), far=st.floats(0, 1))
 def test_an_object_and_its_surroundings_pull_a_border_alike(radius: float, near: int, far: float) -> None:
     y, x = torch.meshgrid(torch.arange(40.0), torch.arange(40.0), indexing="ij")
     targets = (torch.hypot(y - 20, x - 20) <= radius).float()[None, None]

@@ -16,10 +16,15 @@ from sam2_core.training.trainer import TrainerOptions
 from tests.training.micro_model import small_pool
 
 
+def small_pools(folder: Path) -> None:
+    """The pools of a run, in small."""
+    for name, plan in micro.POOLS.items():
+        small_pool(folder / name, frames=min(plan.frames, 2))
+
+
 def test_train_go_on_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_pool(tmp_path / "stills", frames=1)
-    small_pool(tmp_path / "stacks", frames=micro.STACK_FRAMES)
-    works = (micro.Work(1.0, 64, 1, 2), micro.Work(1.0, 96, 1, 1), micro.Work(1.0, 64, 1, 1, micro.STACK_FRAMES))
+    small_pools(tmp_path)
+    works = (micro.Work(1.0, 64, 1, 2), micro.Work(1.0, 96, 1, 1), micro.Work(1.0, 64, 1, 1, 2))
     monkeypatch.setattr(micro, "PHASES", (micro.Phase(0.5, works), micro.Phase(1.0, works)))
     options = TrainerOptions(log_every=1, warm_up=1)
     threads = torch.get_num_threads()
@@ -41,8 +46,7 @@ def test_train_go_on_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_run_starts_from_weights_and_goes_on_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
-    small_pool(folder / "stills", frames=1)
-    small_pool(folder / "stacks", frames=micro.STACK_FRAMES)
+    small_pools(folder)
     monkeypatch.setattr(micro, "FURTHER_PHASES", (micro.Phase(1.0, (micro.Work(1.0, 64, 1, 1),)),))
     monkeypatch.setattr(micro, "PHASES", ())  # would fail to train at all
     weights = tmp_path / "weights.safetensors"
@@ -62,6 +66,27 @@ def test_a_run_starts_from_weights_and_goes_on_without_them(tmp_path: Path, monk
     with safe_open(tmp_path / "exported.safetensors", "pt") as file:
         assert int(file.metadata()["steps"]) > stopped["step"]
         assert "earlier weights" in file.metadata()["started_from"]
+
+
+def test_a_run_starts_from_another_run_with_its_optimiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_pools(tmp_path / "first")
+    phases = (micro.Phase(1.0, (micro.Work(1.0, 64, 1, 1),)),)
+    monkeypatch.setattr(micro, "PHASES", phases)
+    monkeypatch.setattr(micro, "FURTHER_PHASES", phases)
+    threads = torch.get_num_threads()
+    micro.train(tmp_path / "first", 0.3 / 3600, 1, TrainerOptions(learning_rate=1e-3, warm_up=1))
+    first = torch.load(tmp_path / "first" / "checkpoint.pt", weights_only=True)
+    small_pools(tmp_path / "second")
+    # At no rate the weights stay those of the first run, the optimiser's moments go on from its own.
+    options = TrainerOptions(learning_rate=0.0, warm_up=1)
+    micro.train(tmp_path / "second", 0.2 / 3600, 1, options, tmp_path / "first" / "checkpoint.pt")
+    torch.set_num_threads(threads)
+    second = torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)
+    name = "model.sam_mask_decoder.iou_token.weight"
+    assert torch.equal(second["modules"][name], first["modules"][name])
+    assert second["extra"]["further"]
+    steps = [float(state["optimiser"][name]["step"]) for state in (first, second)]
+    assert steps[1] == steps[0] + second["step"]
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
+from sam2_core.model import FrameOutput
 from sam2_core.training.dense_head import DenseHead
 from sam2_core.training.losses import PromptStep
 from sam2_core.training.objectives import LossWeights, covered, image_loss, mask_step_loss, stack_loss
-from sam2_core.training.samples import draw_batch
+from sam2_core.training.samples import Batch, draw_batch
 from sam2_core.training.trainer import StepRandom, Trainer, TrainerOptions
 from tests.training.micro_model import small_model, small_pool
 
@@ -76,6 +80,31 @@ def test_stacks_train_the_memory(tmp_path: Path) -> None:
     loss, measures = stack_loss(model, None, batch, np.random.default_rng(0), LossWeights())
     loss.backward()
     assert torch.isfinite(loss)
-    assert 0 <= measures["seen"] <= 1
+    assert 0 <= measures["there"] <= 1
     for module in (model.memory_attention, model.memory_encoder, model.obj_ptr_proj):
         assert any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters())
+
+
+def test_tracking_goes_to_the_end_and_then_back_to_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(64)
+    pool = small_pool(tmp_path, frames=4)
+    drawn = draw_batch(np.random.default_rng(3), pool, stacks=1, objects=2, size=64, frames=4, smallest_area=30)
+    # The object of the second is absent everywhere but on the prompted frame.
+    labels = torch.zeros_like(drawn.labels)
+    labels[:, :, 10:30, 10:30] = 1
+    labels[2, :, 40:56, 40:56] = 2
+    batch = Batch(drawn.images, labels, torch.tensor([[1, 2]]), start=2)
+    track, asked = model.track_step, []
+
+    def recorded(frame: int, first: bool, *arguments: Any, **options: Any) -> FrameOutput:
+        asked.append((frame, first, options["track_in_reverse"]))
+        # As sure that all are there, everywhere.
+        return replace(track(frame, first, *arguments, **options), object_score_logits=torch.ones(2, 1))
+
+    monkeypatch.setattr(model, "track_step", recorded)
+    _, measures = stack_loss(model, None, batch, np.random.default_rng(0), LossWeights())
+
+    assert asked == [(2, True, False), (3, False, False), (1, False, True), (0, False, True)]
+    assert (measures["there"], measures["gone"]) == (1.0, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.training.generator import draw_stack, random_nuclei
+from sam2_core.training.generator import draw_stack, random_nuclei, random_tissue
 from sam2_core.training.pool import draw_pool, open_pool
 
 
@@ -34,6 +34,17 @@ def test_nuclei_are_drawn_as_often_as_asked(tmp_path: Path) -> None:
     people, look = random_nuclei(random, size)
     expected = draw_stack(random, kind="still", size=size, population=people, appearance=look)
     np.testing.assert_array_equal(open_pool(tmp_path).images[0], expected.image)
+
+
+def test_tissue_is_drawn_as_often_as_asked_and_as_slices(tmp_path: Path) -> None:
+    size = (48, 48)
+    assert list(draw_pool(tmp_path, first_seed=3, stacks=1, frames=3, size=size, nuclei=0.0, tissue=1.0)) == [1]
+    random = _after_the_choice(3)
+    people, look = random_tissue(random, size)
+    expected = draw_stack(random, frames=3, kind="z", size=size, population=people, appearance=look)
+    np.testing.assert_array_equal(open_pool(tmp_path).images[0], expected.image)
+    with pytest.raises(InvalidInputError, match="together"):
+        next(draw_pool(tmp_path, first_seed=0, stacks=1, frames=1, nuclei=0.6, tissue=0.5))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])

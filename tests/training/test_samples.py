@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sam2_core.training.pool import Pool
 from sam2_core.training.samples import PIXEL_MEAN, PIXEL_STD, draw_batch
 from tests.training.micro_model import small_pool
 
@@ -23,10 +24,10 @@ def test_a_batch_shows_the_objects_it_names(tmp_path: Path) -> None:
         shown = batch.images * torch.tensor(PIXEL_STD)[:, None, None] + torch.tensor(PIXEL_MEAN)[:, None, None]
         assert shown.min() >= -1e-5
         assert shown.max() <= 1 + 1e-5
-        masks = batch.masks(0)
+        masks = batch.masks(batch.start)
         assert masks.shape == (6, 64, 64)
         assert (masks.flatten(1).sum(dim=1) >= 20).all()
-        torch.testing.assert_close(masks[4], batch.labels[0, 1] == batch.objects[1, 1])
+        torch.testing.assert_close(masks[4], batch.labels[batch.start, 1] == batch.objects[1, 1])
 
 
 def test_the_same_seed_gives_the_same_batch(tmp_path: Path) -> None:
@@ -37,3 +38,44 @@ def test_the_same_seed_gives_the_same_batch(tmp_path: Path) -> None:
     assert torch.equal(one.images, other.images)
     assert torch.equal(one.labels, other.labels)
     assert torch.equal(one.objects, other.objects)
+
+
+def test_stacks_are_prompted_on_any_frame(tmp_path: Path) -> None:
+    pool = small_pool(tmp_path, frames=4)
+    starts = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        batch = draw_batch(random, pool, stacks=1, objects=2, size=64, frames=4, smallest_area=20)
+        starts.append(batch.start)
+        assert (batch.masks(batch.start).flatten(1).sum(dim=1) >= 20).all()
+    assert starts.count(0) < 12
+    assert set(starts) <= {0, 1, 2, 3}
+    assert len(set(starts)) > 2
+
+
+def test_objects_that_end_in_the_stack_are_taken_more_often() -> None:
+    """Of two objects one ends: it is taken three times as often."""
+    labels = np.zeros((1, 2, 64, 64), np.uint16)
+    labels[:, :, 8:28, 8:28] = 1
+    labels[:, :1, 36:56, 36:56] = 2
+    pool = Pool(np.zeros((1, 2, 64, 64), np.uint8), labels)
+    taken = {1: 0, 2: 0}
+    for seed in range(120):
+        batch = draw_batch(np.random.default_rng(seed), pool, stacks=1, objects=1, size=64, frames=2, smallest_area=20)
+        both = all(int((batch.labels[batch.start] == number).sum()) >= 20 for number in (1, 2))
+        if both:
+            taken[int(batch.objects[0, 0])] += 1
+    assert taken[2] > 1.7 * taken[1] > 0
+
+
+def test_small_frames_are_magnified() -> None:
+    """Frames smaller than what is shown of them: a square of 16 pixels is 43 to 107 wide in 256."""
+    labels = np.zeros((1, 1, 96, 96), np.uint16)
+    labels[..., 40:56, 40:56] = 1
+    pool = Pool(np.zeros((1, 1, 96, 96), np.uint8), labels)
+    sides = []
+    for seed in range(12):
+        batch = draw_batch(np.random.default_rng(seed), pool, stacks=1, objects=1, size=256)
+        sides.append(float(batch.masks(0).sum()) ** 0.5)
+    assert max(sides) > 60
+    assert max(sides) < 115

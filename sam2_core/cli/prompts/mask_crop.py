@@ -80,6 +80,15 @@ class MaskCrop:
         mask[self.top : self.top + height, self.left : self.left + width] = self.crop
         return mask
 
+    def surroundings(self, margin: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+        """The box widened by a margin and cut to the frame: its place in the frame, and the mask within it."""
+        left, top, right, bottom = self.box
+        height, width = self.frame_size
+        rows = slice(max(0, top - margin), min(height, bottom + margin))
+        columns = slice(max(0, left - margin), min(width, right + margin))
+        around = ((top - rows.start, rows.stop - bottom), (left - columns.start, columns.stop - right))
+        return (rows, columns), np.pad(self.crop, around)
+
     @property
     def area(self) -> int:
         """Number of pixels."""

@@ -17,9 +17,12 @@ from sam2_core.session.worker.features_ahead import FeaturesAhead
 from sam2_core.session.worker.messages import (
     PROTOCOL,
     Cancel,
+    Describe,
     Encode,
     Everything,
     Failed,
+    FeatureLevel,
+    FeaturesFound,
     Finished,
     FoundMask,
     FrameFound,
@@ -120,14 +123,15 @@ class InferenceWorker:
         self._running: Task | None = None
         self._step_seconds: tuple[float, float] | None = None
         self.is_stopped = False
-        #: When the worker came by last between two pieces of work, and the job it is on, for whoever watches over it.
+        #: When the worker came by last between two pieces of work.
         self.last_seen = time.monotonic()
+        self._is_waiting = False
         send(Ready(PROTOCOL, str(predictor.device)))
 
     @property
-    def running_job(self) -> int | None:
-        """The job being worked on."""
-        return None if self._running is None else self._running.job
+    def busy_for(self) -> float:
+        """For how many seconds it has been on one piece of work, for whoever watches over it."""
+        return 0.0 if self._is_waiting else time.monotonic() - self.last_seen
 
     def receive(self, message: ToWorker) -> None:
         """Take a message; from any thread."""
@@ -139,7 +143,9 @@ class InferenceWorker:
         try:
             while not self.is_stopped:
                 if not self.step() and not self.is_stopped and not self._work_ahead():
+                    self._is_waiting = True
                     self._has_mail.wait()
+                    self.last_seen, self._is_waiting = time.monotonic(), False
         finally:
             self.close()
 
@@ -195,6 +201,8 @@ class InferenceWorker:
             task = Task(request.job, Urgency.PROPAGATION, iter(()))
             task.pieces = self._everything(request, task)
             self._tasks.add(task)
+        elif isinstance(request, Describe):
+            self._tasks.add(Task(request.job, Urgency.CURRENT_FRAME, self._describe(request)))
         else:
             self._tasks.add(Task(request.job, Urgency.BACKGROUND, self._encode(request)))
 
@@ -232,9 +240,10 @@ class InferenceWorker:
 
     def _can_interrupt(self, urgent: Task) -> bool:
         # an object that is forgotten in the middle of a frame would be tracked on from memories that are gone
-        return urgent.asks is not None and not self._told.must_forget(urgent.asks[0])
+        return urgent.asks is None or not self._told.must_forget(urgent.asks[0])
 
     def _work_ahead(self) -> bool:
+        self.last_seen = time.monotonic()
         try:
             return self._features.encode_one()
         except Exception as error:  # nobody asked for it; who asks for that frame will be told
@@ -272,18 +281,20 @@ class InferenceWorker:
             self._state,
             request.start,
             request.count,
-            direction=request.propagator,  # type: ignore[arg-type]  # checked there
+            propagator=request.propagator,
             objects=chosen,
             should_stop=lambda: self._should_stop(task),
             **request.options,
         )
-        began = time.perf_counter()
+        began, count = time.perf_counter(), 0
         for done, result in enumerate(steps, start=1):
             self._send(FrameFound(request.job, result.frame_index, _found(result)))
-            self._send(Progress(request.job, done, total))
+            # a propagator may go over frames more than once
+            self._send(Progress(request.job, done, max(done, total)))
             yield
-        if request.count is None and total >= MEASURED_FROM:
-            self._note_seconds((time.perf_counter() - began) / total, len(chosen))
+            count = done
+        if count >= MEASURED_FROM:
+            self._note_seconds((time.perf_counter() - began) / count, len(chosen))
 
     def _everything(self, request: Everything, task: Task) -> Iterator[None]:
         from sam2_core.inference.mask_generator import GenerationCancelledError, SAM2AutomaticMaskGenerator
@@ -312,6 +323,16 @@ class InferenceWorker:
             self._features.encode(frame)
             self._send(Progress(request.job, done, len(frames)))
             yield
+
+    def _describe(self, request: Describe) -> Iterator[None]:
+        self._send(Started(request.job, 1))
+        maps = self._state.features.get(request.frame).maps
+        levels = [
+            FeatureLevel(tuple(level.shape), level.float().cpu().contiguous().numpy().tobytes()) for level in maps
+        ]
+        self._send(FeaturesFound(request.job, request.frame, tuple(levels)))
+        return
+        yield
 
     # What it takes
 
@@ -356,14 +377,15 @@ def failure_of(job: int | None, error: BaseException) -> Failed:
 
 def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
     """The masks of a frame, packed."""
-    masks = (result.logits[:, 0] > 0).cpu().numpy()
     found = []
     for row, object_id in enumerate(result.object_ids):
         iou, score = float(result.predicted_ious[row]), float(result.object_scores[row])
+        window, logits = result.part(row)
+        pixels = MaskPixels.cut((logits > 0).cpu().numpy(), (window.top, window.left))
         found.append(
             FoundMask(
                 int(str(object_id)),
-                MaskData.of(MaskPixels.cut(masks[row])),
+                MaskData.of(pixels),
                 None if np.isnan(iou) else iou,
                 None if np.isnan(score) else score,
             )

@@ -114,7 +114,15 @@ class Encode:
     frames: tuple[int, ...]
 
 
-Request: TypeAlias = Segment | Propagate | Everything | Encode
+@dataclass(frozen=True)
+class Describe:
+    """Tell a frame's features."""
+
+    job: int
+    frame: int
+
+
+Request: TypeAlias = Segment | Propagate | Everything | Encode | Describe
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,51 @@ class Stop:
     """End; nothing more is wanted."""
 
 
-Control: TypeAlias = LookAt | Cancel | Pause | Resume | Stop
+@dataclass(frozen=True)
+class StackDescription:
+    """The frames: what they are called and along, how many, height and width. Their pixels are asked for one by one."""
+
+    name: str
+    axis: str
+    length: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """The first message: what to work with.
+
+    Attributes
+    ----------
+    protocol : int
+        See :data:`PROTOCOL`; a worker that speaks another refuses.
+    model : str
+        Name of a model in the catalogue, or path of its weights; or, with `is_pickled`, of a predictor that the session
+        wrote itself.
+    is_pickled : bool
+    stack : StackDescription
+    options : dict
+        Those of :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`.
+    """
+
+    protocol: int
+    model: str
+    is_pickled: bool
+    stack: StackDescription
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FramePixels:
+    """A frame that the worker asked for, (y, x, RGB), uint8, row after row; or why it cannot be had."""
+
+    frame: int
+    pixels: bytes
+    error: str = ""
+
+
+Control: TypeAlias = Open | FramePixels | LookAt | Cancel | Pause | Resume | Stop
 ToWorker: TypeAlias = Request | Control
 
 
@@ -191,6 +243,23 @@ class FrameFound:
 
 
 @dataclass(frozen=True)
+class FeatureLevel:
+    """One level of a frame's features: its shape (1, C, y, x), and its values, float32 in the machine's byte order."""
+
+    shape: tuple[int, ...]
+    values: bytes
+
+
+@dataclass(frozen=True)
+class FeaturesFound:
+    """A frame's features, finest level first."""
+
+    job: int
+    frame: int
+    levels: tuple[FeatureLevel, ...]
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a job is."""
 
@@ -217,11 +286,17 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class NeedFrame:
+    """The worker wants the pixels of a frame: :class:`FramePixels`."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
 class Alive:
-    """Sent now and then: seconds since the worker last came by between two pieces of work, and the job it is on."""
+    """Sent now and then by a worker far away: for how many seconds it has been on one piece of work; 0 if it waits."""
 
-    idle_for: float
-    job: int | None
+    busy_for: float
 
 
-FromWorker: TypeAlias = Ready | Started | FrameFound | Progress | Finished | Failed | Alive
+FromWorker: TypeAlias = NeedFrame | Ready | Started | FrameFound | FeaturesFound | Progress | Finished | Failed | Alive

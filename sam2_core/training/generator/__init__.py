@@ -5,6 +5,7 @@ from sam2_core.training.generator.nuclei import random_nuclei
 from sam2_core.training.generator.shapes import DrawnLabels, Outline, draw_labels
 from sam2_core.training.generator.stacks import Population, StackKind, random_population
 from sam2_core.training.generator.textures import Appearance, random_appearance
+from sam2_core.training.generator.tissue import random_tissue
 
 __all__ = [
     "Appearance",
@@ -18,4 +19,5 @@ __all__ = [
     "random_appearance",
     "random_nuclei",
     "random_population",
+    "random_tissue",
 ]

@@ -17,6 +17,7 @@ from sam2_core.training.generator.stacks import (
     random_population,
 )
 from sam2_core.training.generator.textures import Appearance, random_appearance, render, stretch
+from sam2_core.training.generator.tissue import plan_tissue
 
 _SMALLEST_SIDE = 16
 
@@ -76,14 +77,22 @@ def draw_stack(
     Raises
     ------
     InvalidInputError
-        If `size` or `frames` is too small or `kind` unknown.
+        If `size` or `frames` is too small, `kind` unknown, or a population that fills a volume is asked for as
+        another kind than "z".
     """
     if min(size) < _SMALLEST_SIDE:
         raise InvalidInputError(f"size must be at least {_SMALLEST_SIDE} pixels each way, got {size}.")
     random = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
     people = population or random_population(random, size)
     look = appearance or random_appearance(random, people.radius)
-    plan = plan_frames(random, place_cells(random, people, size), frames, kind)
+    if not people.height:
+        plan = plan_frames(random, place_cells(random, people, size), frames, kind)
+    elif kind == "z" and frames > 0:
+        plan = plan_tissue(random, people, size, frames)
+    else:
+        raise InvalidInputError(
+            f'Cells that fill a volume are drawn as 1 or more slices, kind "z"; got {frames}, {kind!r}.'
+        )
     drawn = [draw_labels(outlines, size) for outlines in plan]
     glow = np.ones(1 + max(outline.label for outlines in plan for outline in outlines), dtype=np.float32)
     for outline in (outline for outlines in plan for outline in outlines):

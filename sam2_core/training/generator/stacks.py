@@ -41,6 +41,9 @@ class Population:
         Fraction of the cells that are put beside an earlier one, touching it if `gap` is 1 or less.
     condensed
         Fraction of the cells that are small, bright and uneven in outline, as if dividing or dying.
+    height
+        Mean half height in slices of cells that fill a volume, beside and above one another (`plan_tissue`, z-stacks
+        alone); 0 for one layer of cells.
     """
 
     radius: float
@@ -52,6 +55,7 @@ class Population:
     count: int
     clumping: float = 0.0
     condensed: float = 0.0
+    height: float = 0.0
 
 
 def random_population(random: np.random.Generator, size: tuple[int, int]) -> Population:
@@ -163,26 +167,44 @@ def plan_z(random: np.random.Generator, cells: list[Outline], frames: int) -> li
     for cell in cells:
         half = height * float(random.uniform(0.6, 1.3))
         middle = float(random.uniform(-0.25 * frames, 1.25 * frames))
-        tilt = random.normal(0, 0.35 * cell.radii[1] / max(half, 1.0), 2)
-        turn = float(random.normal(0, 0.25 / max(half, 1.0)))
-        drift = random.normal(0, 0.4 / max(half, 1.0), len(cell.waves))
-        for z in range(frames):
-            height_in_cell = (z - middle) / half
-            # A superellipse: a nucleus keeps much of its width until near its top and bottom.
-            section = 1.0 - abs(height_in_cell) ** 2.5
-            if section <= 0.04:
-                continue
-            away = z - middle
-            waves = cell.waves.copy()
-            waves[:, 1] += (drift * away).astype(np.float32)
-            moved = replace(
-                cell,
-                centre=(cell.centre[0] + float(tilt[0]) * away, cell.centre[1] + float(tilt[1]) * away),
-                angle=cell.angle + turn * away,
-                waves=waves,
-            )
-            plan[z].append(moved.scaled(section**0.5))
+        add_sections(random, plan, cell, middle, half)
     return plan
+
+
+def add_sections(
+    random: np.random.Generator, plan: list[list[Outline]], cell: Outline, middle: float, half: float
+) -> None:
+    """Put the sections of a wavy ellipsoid that leans and turns into the slices of a plan.
+
+    Parameters
+    ----------
+    random
+        Source of randomness.
+    plan
+        One list for each slice; added to.
+    cell
+        The cell at its largest.
+    middle, half
+        Slice of its middle, which may lie outside the stack, and half its height, in slices.
+    """
+    tilt = random.normal(0, 0.35 * cell.radii[1] / max(half, 1.0), 2)
+    turn = float(random.normal(0, 0.25 / max(half, 1.0)))
+    drift = random.normal(0, 0.4 / max(half, 1.0), len(cell.waves))
+    for z, outlines in enumerate(plan):
+        away = z - middle
+        # A superellipse: a nucleus keeps much of its width until near its top and bottom.
+        section = 1.0 - abs(away / half) ** 2.5
+        if section <= 0.04:
+            continue
+        waves = cell.waves.copy()
+        waves[:, 1] += (drift * away).astype(np.float32)
+        moved = replace(
+            cell,
+            centre=(cell.centre[0] + float(tilt[0]) * away, cell.centre[1] + float(tilt[1]) * away),
+            angle=cell.angle + turn * away,
+            waves=waves,
+        )
+        outlines.append(moved.scaled(section**0.5))
 
 
 def plan_time(random: np.random.Generator, cells: list[Outline], frames: int) -> list[list[Outline]]:

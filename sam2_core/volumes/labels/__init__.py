@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from sam2_core.volumes.labels.conversion import convert_labels
-from sam2_core.volumes.labels.formats import FORMATS, LabelFormat
+from sam2_core.volumes.labels.formats import label_formats
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import MAX_LABEL, LabelLayout
 from sam2_core.volumes.labels.opening import open_label_writer, open_labels
 
 __all__ = [
-    "FORMATS",
     "MAX_LABEL",
     "ArrayLabels",
-    "LabelFormat",
     "LabelLayout",
     "LabelStack",
     "LabelWriter",
     "convert_labels",
+    "label_formats",
     "open_label_writer",
     "open_labels",
 ]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.volumes.labels.formats import LabelFormat, format_named, format_of_destination
+from sam2_core.hooks import LabelFormat
+from sam2_core.volumes.labels.formats import format_named, format_of_destination
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.opening import LabelSource, open_label_writer, open_labels
 
@@ -64,7 +65,7 @@ def convert_labels(
         :func:`open_label_writer`.
     """
     name = os.fspath(destination)
-    chosen = format_named(format) if format is not None else format_of_destination(name)
+    chosen = (format_named(format) if format is not None else format_of_destination(name)).contribution
     if isinstance(source, str | os.PathLike) and os.path.realpath(os.fspath(source)) == os.path.realpath(name):
         raise InvalidInputError(f"Source and destination are the same, {name}. Choose another destination.")
     labels = open_labels(source, source_format, axis=axis, at=at)

@@ -1,82 +1,21 @@
-"""The formats labels are kept in, and which of them a destination or a source means."""
+"""Which format a destination or a source of labels means; the formats come from plugins, built-in ones first."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
-
-
-@dataclass(frozen=True)
-class LabelFormat:
-    """One format.
-
-    Parameters
-    ----------
-    name : str
-        What it is asked for by.
-    destination : str
-        What a destination looks like, for messages.
-    dtype : str
-        Written unless another is asked for.
-    dtypes : tuple of str
-        All that it can hold.
-    claims : callable
-        Whether a destination of this name means this format.
-    """
-
-    name: str
-    destination: str
-    dtype: str
-    dtypes: tuple[str, ...]
-    claims: Callable[[str], bool]
+from sam2_core.hooks import LabelFormat, Registered, get_plugins
 
 
-def _is_zarr(name: str) -> bool:
-    folded = name.replace("\\", "/").rstrip("/").lower()
-    return folded.endswith(".zarr") or ".zarr/" in folded
+def label_formats() -> Mapping[str, Registered[LabelFormat]]:
+    """Every format by name, in the order in which they are asked what is theirs."""
+    return get_plugins().contributions(LabelFormat)
 
 
-def _is_ctc(name: str) -> bool:
-    last = Path(name).name.upper()
-    return last == "TRA" or last.endswith("_RES")
-
-
-FORMATS: Mapping[str, LabelFormat] = {
-    one.name: one
-    for one in (
-        LabelFormat(
-            "ome-zarr", "NAME.zarr or IMAGE.zarr/labels/NAME", "uint16", ("uint8", "uint16", "uint32"), _is_zarr
-        ),
-        LabelFormat(
-            "tiff",
-            "NAME.tif",
-            "uint16",
-            ("uint8", "uint16", "uint32"),
-            lambda name: name.lower().endswith(TIFF_SUFFIXES),
-        ),
-        LabelFormat(
-            "coco", "NAME.json", "uint32", ("uint8", "uint16", "uint32"), lambda name: name.lower().endswith(".json")
-        ),
-        LabelFormat(
-            "imagej-roi",
-            "NAME.zip",
-            "uint32",
-            ("uint8", "uint16", "uint32"),
-            lambda name: name.lower().endswith(".zip"),
-        ),
-        LabelFormat("ctc", "a folder such as 01_RES", "uint16", ("uint16",), _is_ctc),
-        LabelFormat("png", "a folder", "uint8", ("uint8", "uint16"), lambda name: False),
-    )
-}
-
-
-def format_named(name: str) -> LabelFormat:
+def format_named(name: str) -> Registered[LabelFormat]:
     """Return the format of that name.
 
     Raises
@@ -84,12 +23,22 @@ def format_named(name: str) -> LabelFormat:
     InvalidInputError
         There is none.
     """
-    if name not in FORMATS:
-        raise InvalidInputError(f"There is no label format {name!r}. Formats are {', '.join(FORMATS)}.")
-    return FORMATS[name]
+    formats = label_formats()
+    if name not in formats:
+        raise InvalidInputError(f"There is no label format {name!r}. Formats are {', '.join(formats)}.")
+    return formats[name]
 
 
-def format_of_destination(destination: str) -> LabelFormat:
+def claimed_by(destination: str) -> Registered[LabelFormat] | None:
+    """Return the format that the name of a destination means, None if it means none."""
+    plugins = get_plugins()
+    for one in label_formats().values():
+        if plugins.call(one, one.contribution.claims, destination):
+            return one
+    return None
+
+
+def format_of_destination(destination: str) -> Registered[LabelFormat]:
     """Return the format that the name of a destination means.
 
     Raises
@@ -97,10 +46,11 @@ def format_of_destination(destination: str) -> LabelFormat:
     InvalidInputError
         It means none.
     """
-    for one in FORMATS.values():
-        if one.claims(destination):
-            return one
-    known = "; ".join(f"{one.name} ({one.destination})" for one in FORMATS.values())
+    found = claimed_by(destination)
+    if found is not None:
+        return found
+    formats = [one.contribution for one in label_formats().values()]
+    known = "; ".join(f"{one.name} ({one.destination})" for one in formats)
     raise InvalidInputError(
         f"The name {destination} does not say which format is meant. Pass format= as one of: {known}."
     )
@@ -121,8 +71,8 @@ def require_existing(source: str) -> None:
     raise MissingFileError(f"There is no file or folder {source}.{hint} Check the spelling and the current folder.")
 
 
-def format_of_source(source: str) -> LabelFormat:
-    """Return the format of labels that exist: by their name, folders by what lies in them.
+def format_of_source(source: str) -> Registered[LabelFormat]:
+    """Return the format of labels that exist: by what lies there where that says it, else by the name.
 
     Raises
     ------
@@ -131,18 +81,15 @@ def format_of_source(source: str) -> LabelFormat:
     InvalidInputError
         Nothing in it is known.
     """
-    from sam2_core.volumes.labels.ctc import is_ctc_folder
-
     require_existing(source)
+    formats, plugins = label_formats(), get_plugins()
+    if "://" in source:
+        return claimed_by(source) or format_named("ome-zarr")
+    claimed = claimed_by(source)
     path = Path(source)
-    if _is_zarr(source) or "://" in source:
-        return FORMATS["ome-zarr"]
-    if path.is_dir():
-        if (path / "zarr.json").exists() or (path / ".zgroup").exists():
-            return FORMATS["ome-zarr"]
-        if is_ctc_folder(path):
-            return FORMATS["ctc"]
-        return FORMATS["png"]
-    if path.suffix.lower() == ".roi":
-        return FORMATS["imagej-roi"]
+    if claimed is not None and (claimed.contribution.name == "ome-zarr" or not path.is_dir()):
+        return claimed
+    for one in formats.values():
+        if plugins.call(one, one.contribution.recognises, path):
+            return one
     return format_of_destination(source)

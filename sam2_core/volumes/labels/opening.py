@@ -6,12 +6,11 @@ import json
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
+from sam2_core.hooks import LabelReading, LabelWriting, get_plugins
 from sam2_core.volumes.labels.formats import (
-    LabelFormat,
     format_named,
     format_of_destination,
     format_of_source,
@@ -53,7 +52,7 @@ def open_label_writer(
     axis : {"z", "t", "frame"}
         What the frames are counted along.
     format : str, optional
-        "tiff", "ome-zarr", "png", "ctc", "coco" or "imagej-roi"; by the destination's name by default.
+        "tiff", "ome-zarr", "png", "ctc", "coco", "imagej-roi" or a plugin's; by the destination's name by default.
     dtype : dtype, optional
         uint8, uint16 or uint32, which limits the ids. By default uint16; uint8 for PNG (a palette), uint32 for COCO and
         ROIs; when resuming, that of the destination.
@@ -100,53 +99,21 @@ def open_label_writer(
         raise InvalidTypeError(f"Labels are written to a path or a URL; got {destination!r}.")
     name = os.fspath(destination)
     chosen = format_named(format) if format is not None else format_of_destination(name)
-    layout = checked_layout(length, frame_size, axis, dtype or chosen.dtype, spacing, unit)
-    if layout.dtype.name not in chosen.dtypes:
+    kind = chosen.contribution
+    layout = checked_layout(length, frame_size, axis, dtype or kind.dtype, spacing, unit)
+    if layout.dtype.name not in kind.dtypes:
         raise InvalidInputError(
-            f"The format {chosen.name} holds {', '.join(chosen.dtypes)}; got dtype {layout.dtype}. For larger ids "
-            "choose ome-zarr, tiff, coco or imagej-roi."
+            f"The format {kind.name} holds {', '.join(kind.dtypes)}; got dtype {layout.dtype}. For larger ids choose "
+            "ome-zarr, tiff, coco or imagej-roi."
         )
-    options: dict[str, Any] = {
-        "any_dtype": dtype is None,
-        "overwrite": overwrite,
-        "resume": resume,
-        "metadata": _checked_metadata(metadata),
-    }
-    positions = _checked_positions(at)
-    if chosen.name == "ome-zarr":
-        from sam2_core.volumes.labels.ome_zarr import OmeZarrLabelWriter
-
-        return OmeZarrLabelWriter(destination, layout, at=positions, **options)
-    if chosen.name == "ctc" and (axis == "z" or "t" in positions):
-        from sam2_core.volumes.labels.ctc import CtcVolumeWriter
-
-        time_point = positions.pop("t", 0)
-        _refuse(positions, chosen)
-        return CtcVolumeWriter(Path(name), layout, time_point=time_point, **options)
-    _refuse(positions, chosen)
-    return _file_writer(chosen)(Path(name), layout, **options)
-
-
-def _file_writer(chosen: LabelFormat) -> Any:
-    if chosen.name == "tiff":
-        from sam2_core.volumes.labels.tiff import TiffLabelWriter
-
-        return TiffLabelWriter
-    if chosen.name == "png":
-        from sam2_core.volumes.labels.png import PngLabelWriter
-
-        return PngLabelWriter
-    if chosen.name == "ctc":
-        from sam2_core.volumes.labels.ctc import CtcLabelWriter
-
-        return CtcLabelWriter
-    if chosen.name == "coco":
-        from sam2_core.volumes.labels.coco import CocoLabelWriter
-
-        return CocoLabelWriter
-    from sam2_core.volumes.labels.imagej_roi import ImagejRoiWriter
-
-    return ImagejRoiWriter
+    writing = LabelWriting(
+        at=_checked_positions(at),
+        any_dtype=dtype is None,
+        overwrite=overwrite,
+        resume=resume,
+        metadata=_checked_metadata(metadata),
+    )
+    return get_plugins().call(chosen, kind.open_writer, name, layout, writing, check=_require_writer)
 
 
 def open_labels(
@@ -193,40 +160,21 @@ def open_labels(
     name = os.fspath(source)
     require_existing(name)
     chosen = format_named(format) if format is not None else format_of_source(name)
-    path = Path(name)
-    positions = _checked_positions(at)
-    if chosen.name == "ome-zarr":
-        from sam2_core.volumes.labels.ome_zarr_labels import OmeZarrLabels, plain_array
+    open_existing = chosen.contribution.open_labels
+    if open_existing is None:
+        raise InvalidInputError(f"The format {chosen.contribution.name} is only written; labels in it cannot be read.")
+    reading = LabelReading(axis=axis, at=_checked_positions(at), length=length, frame_size=frame_size)
+    return get_plugins().call(chosen, open_existing, name, reading, check=_require_labels)
 
-        array = plain_array(name)
-        if array is not None:
-            _refuse(positions, chosen)
-            return ArrayLabels(array, name=name, axis=axis or "frame")
-        return OmeZarrLabels(name, axis=axis, at=positions)
-    if chosen.name == "tiff":
-        from sam2_core.volumes.labels.tiff import TiffLabels
 
-        return TiffLabels(path, axis=axis, at=positions)
-    if chosen.name == "ctc":
-        from sam2_core.volumes.labels.ctc import CtcLabels
+def _require_writer(opened: object) -> None:
+    if not isinstance(opened, LabelWriter):
+        raise InvalidTypeError(f"open_writer must return a LabelWriter; got {opened!r:.200}")
 
-        return CtcLabels(path, axis=axis, at=positions)
-    _refuse(positions, chosen)
-    if path.is_dir() and path.suffix == ".part" and not any(path.glob("*.png")):
-        from sam2_core.volumes.labels.coco import PartLabels
 
-        return PartLabels(path)
-    if chosen.name == "png":
-        from sam2_core.volumes.labels.png import PngLabels
-
-        return PngLabels(path)
-    if chosen.name == "coco":
-        from sam2_core.volumes.labels.coco import CocoLabels
-
-        return CocoLabels(path)
-    from sam2_core.volumes.labels.imagej_roi import ImagejRoiLabels
-
-    return ImagejRoiLabels(path, length=length, frame_size=frame_size)
+def _require_labels(opened: object) -> None:
+    if not isinstance(opened, LabelStack):
+        raise InvalidTypeError(f"open_labels must return a LabelStack; got {opened!r:.200}")
 
 
 def _checked_positions(at: Mapping[str, int] | None) -> dict[str, int]:
@@ -246,10 +194,3 @@ def _checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
             "values into Python's own with .item() or .tolist(), and paths into text."
         ) from error
     return content
-
-
-def _refuse(positions: Mapping[str, int], chosen: LabelFormat) -> None:
-    if positions:
-        raise InvalidInputError(
-            f"The format {chosen.name} has no further axes, so at={dict(positions)} has no place in it."
-        )

@@ -4,7 +4,8 @@ import pytest
 
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.volumes.labels import open_label_writer
-from sam2_core.volumes.labels.formats import FORMATS, format_named, format_of_destination, format_of_source
+from sam2_core.volumes.labels.built_in_formats import FORMATS
+from sam2_core.volumes.labels.formats import format_named, format_of_destination, format_of_source
 from tests.volumes.labels.random_labels import DESTINATIONS
 
 
@@ -25,7 +26,7 @@ from tests.volumes.labels.random_labels import DESTINATIONS
     ],
 )
 def test_the_name_says_it(name, expected):
-    assert format_of_destination(name).name == expected
+    assert format_of_destination(name).contribution.name == expected
 
 
 @pytest.mark.parametrize("name", ["a", "a.npy", "a.mp4"])
@@ -42,7 +43,7 @@ def test_what_was_written_is_recognised(tmp_path, kind):
     name, needed = DESTINATIONS[kind]
     with open_label_writer(tmp_path / name, **{"length": 1, "frame_size": (3, 4), **needed}) as writer:
         writer.write(0, [[0, 0, 0, 1]] * 3)
-    assert format_of_source(str(tmp_path / name)).name == writer_format(kind)
+    assert format_of_source(str(tmp_path / name)).contribution.name == writer_format(kind)
 
 
 def writer_format(kind):

@@ -10,7 +10,8 @@ import zarr
 from PIL import Image
 from pycocotools.coco import COCO
 
-from sam2_core.volumes.labels import FORMATS, convert_labels
+from sam2_core.volumes.labels import convert_labels
+from sam2_core.volumes.labels.built_in_formats import FORMATS
 
 
 def test_the_page_runs(tmp_path, monkeypatch, repository):

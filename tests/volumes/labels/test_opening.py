@@ -9,7 +9,8 @@ import tifffile
 from PIL import Image
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, WriteError
-from sam2_core.volumes.labels import FORMATS, open_label_writer, open_labels, part_writer
+from sam2_core.volumes.labels import open_label_writer, open_labels, part_writer
+from sam2_core.volumes.labels.built_in_formats import FORMATS
 
 STACK = {"length": 2, "frame_size": (3, 4)}
 

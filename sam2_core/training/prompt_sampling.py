@@ -10,8 +10,24 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from sam2_core.compat.masks import mask_to_box
 from sam2_core.errors import InvalidInputError
+
+
+def mask_to_box(masks: Tensor) -> Tensor:
+    """Find the boxes around masks.
+
+    Parameters
+    ----------
+    masks : Tensor
+        (B, 1, H, W) bool.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, 4) int32: first and last column and row with a pixel, as x0, y0, x1, y1; W, H, -1, -1 for an empty mask.
+    """
+    sides = [_extent(masks.any(dim=-2)), _extent(masks.any(dim=-1))]
+    return torch.stack([side[index] for index in (0, 1) for side in sides], dim=-1)
 
 
 def sample_box_points(
@@ -137,3 +153,10 @@ def _depth(
         return depth[1:-1, 1:-1]
     depth = ndimage.distance_transform_edt(error)
     return depth
+
+
+def _extent(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last true position along the last axis; its length and -1 where there is none."""
+    length = occupied.shape[-1]
+    positions = torch.arange(length, dtype=torch.int32, device=occupied.device)
+    return torch.where(occupied, positions, length).amin(dim=-1), torch.where(occupied, positions, -1).amax(dim=-1)
