@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,30 +74,37 @@ class ReviewQueue:
         return next(iter(self.ranked(1)), None)
 
     def _items(self) -> Iterator[ReviewItem]:
-        for one in self.session.objects:
-            records = self.session.records(one.id)
-            usual_area = float(np.median([record.area for record in records.values() if record.area] or [1]))
-            for frame, record in records.items():
+        usual = {one.id: self._usual_area(one.id) for one in self.session.objects}
+        # frame by frame, with the two beside it, so that memory does not grow with their number
+        before: dict[int, MaskRecord] = {}
+        here, after = self.session.records_on(0), {}
+        for frame in range(self.session.frame_count):
+            after = self.session.records_on(frame + 1) if frame + 1 < self.session.frame_count else {}
+            for object_id, record in here.items():
                 if record.locked or record.source in TRUSTED:
                     continue
-                reasons = {
-                    **_score_reasons(record, records.get(frame - 1), records.get(frame + 1)),
-                    **_shape_reasons(record, records.get(frame - 1), records.get(frame + 1), usual_area),
-                }
-                overlap = self._overlap(one.id, frame, record)
+                beside = (before.get(object_id), after.get(object_id))
+                reasons = {**_score_reasons(record, *beside), **_shape_reasons(record, *beside, usual[object_id])}
+                overlap = self._overlap(object_id, record, here)
                 if overlap > 0.02:
                     reasons["overlap"] = overlap
                 if reasons:
-                    yield ReviewItem(one.id, frame, sum(reasons.values()), reasons)
+                    yield ReviewItem(object_id, frame, sum(reasons.values()), reasons)
+            before, here = here, after
 
-    def _overlap(self, object_id: int, frame: int, record: MaskRecord) -> float:
+    def _usual_area(self, object_id: int) -> float:
+        return float(
+            np.median([record.area for record in self.session.records(object_id).values() if record.area] or [1])
+        )
+
+    def _overlap(self, object_id: int, record: MaskRecord, on_frame: Mapping[int, MaskRecord]) -> float:
         """Share of a mask that other objects cover too."""
         if not record.area:
             return 0.0
         x0, y0, x1, y1 = record.mask.box
         others = [
             other
-            for other_id, other in self.session.records_on(frame).items()
+            for other_id, other in on_frame.items()
             if other_id != object_id and other.area
             # most objects are nowhere near each other, and boxes tell without reading pixels
             if other.mask.box[0] < x1 and x0 < other.mask.box[2] and other.mask.box[1] < y1 and y0 < other.mask.box[3]

@@ -224,6 +224,9 @@ class SessionState:
         for change in changes:
             if change.key.kind == MASK:
                 touched = [MaskReference.read(one).box for one in (change.before, change.after) if one is not None]
+                if not touched:
+                    # one of very many, which nobody looked at
+                    touched = [(0, 0, self.frame_size[1], self.frame_size[0])]
                 boxes[change.key.b] = union_box(boxes.get(change.key.b, EMPTY), *touched)
         what = frozenset(change.key.kind for change in changes) - {RESERVED}
         event = Change(
