@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.session.items import MaskRecord, Source
-from sam2_core.session.session_state import SessionState
+
+if TYPE_CHECKING:
+    from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.session.job import Job
 
 #: Masks a person made or looked at need no review.
 TRUSTED: frozenset[Source] = frozenset({"paint", "prompt"})
@@ -43,12 +47,12 @@ class ReviewQueue:
 
     Parameters
     ----------
-    session : SessionState
+    session : AnnotationSession
     smallest : float
         Suspicion below which a mask is not worth a look.
     """
 
-    def __init__(self, session: SessionState, *, smallest: float = 0.25) -> None:
+    def __init__(self, session: AnnotationSession, *, smallest: float = 0.25) -> None:
         if not smallest >= 0:
             raise InvalidInputError(f"smallest must be 0 or above; got {smallest}.")
         self.session = session
@@ -72,6 +76,43 @@ class ReviewQueue:
     def next(self) -> ReviewItem | None:
         """The most suspicious mask; None if none is worth a look."""
         return next(iter(self.ranked(1)), None)
+
+    def accept(self, item: ReviewItem) -> None:
+        """Lock a mask as it is: it is good, and is never overwritten; the others learn from it when they are tracked.
+
+        Raises
+        ------
+        StateError
+            The mask is gone meanwhile.
+        """
+        self.session.lock(item.object_id, item.frame)
+
+    def correct(
+        self, item: ReviewItem, points: Any, labels: Sequence[int] | None = None, *, count: int | None = None
+    ) -> Job:
+        """Click on a mask that is wrong, and carry the object on from there, both ways.
+
+        Parameters
+        ----------
+        item : ReviewItem
+        points, labels
+            As for :meth:`AnnotationSession.add_points`.
+        count : int, optional
+            How many frames on each side; all by default.
+
+        Returns
+        -------
+        Job
+            The propagation; the click is answered before it begins.
+
+        Raises
+        ------
+        StateError, InvalidInputError, InvalidTypeError
+            As for :meth:`AnnotationSession.add_points` and :meth:`AnnotationSession.start_propagate`.
+        """
+        self.session.add_points(item.object_id, item.frame, points, labels)
+        self.session.start_segment(item.object_id, item.frame)
+        return self.session.start_propagate([item.object_id], start=item.frame, count=count)
 
     def _items(self) -> Iterator[ReviewItem]:
         usual = {one.id: self._usual_area(one.id) for one in self.session.objects}
