@@ -30,7 +30,7 @@ def alone(
     """Let a method that reads and then changes go on alone; its events are emitted once others may go on too."""
 
     @functools.wraps(method)
-    def wrapped(self: SessionState, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
+    def wrapped(self: Any, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
         with self._alone():
             return method(self, *args, **kwargs)
 
