@@ -12,6 +12,7 @@ from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.lineage import Lineage, write_geff, write_trackmate
 from sam2_core.volumes import open_volume
+from sam2_core.volumes.array_volume import ArrayVolume
 
 geff = pytest.importorskip("geff", reason="needs geff; install it with pip install geff")
 FRAMES, SIZE = 6, 20
@@ -26,7 +27,7 @@ def disc(x: int, y: int) -> np.ndarray:
 def session() -> Iterator[AnnotationSession]:
     """A cell that divides after frame 2 into two, one of which is away on frame 4; and one on a single frame."""
     pixels = np.full((FRAMES, SIZE, SIZE), 7, np.uint8)
-    volume = open_volume(pixels, axes="tyx", scale={"y": 0.5, "x": 0.25}, units={"y": "micrometer", "x": "micrometer"})
+    volume = ArrayVolume(pixels, axes="tyx", scale={"y": 0.5, "x": 0.25}, units={"y": "micrometer", "x": "micrometer"})
     with AnnotationSession.create(volume.stack("t")) as opened:
         cell = opened.add_object("mother")
         for frame in range(3):
