@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, get_args
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def alone(
         with self._alone():
             return method(self, *args, **kwargs)
 
-    return wrapped
+    return cast("Callable[Concatenate[Any, Given], Returned]", wrapped)
 
 
 class SessionState:
