@@ -174,14 +174,7 @@ class FrameStack(Closing, ABC):
         InvalidInputError
             As for :meth:`read`; or an empty window, or one that reaches beyond the frame.
         """
-        number = self._checked_index(index)
-        rows, columns = (
-            self._checked_range(part, size, word)
-            for part, size, word in zip((rows, columns), self.frame_size, ("rows", "columns"), strict=True)
-        )
-        window = self._read_raw_window(number, rows, columns)
-        expected = (rows.stop - rows.start, columns.stop - columns.start, self.channel_count)
-        return self._shown(self._checked_frame(number, window, expected))
+        return self._shown(self.read_raw_window(index, rows, columns))
 
     def read_raw(self, index: int) -> NDArray[Any]:
         """Read one frame with its own intensities.
@@ -193,6 +186,23 @@ class FrameStack(Closing, ABC):
         """
         number = self._checked_index(index)
         return self._checked_frame(number, self._read_raw(number), (*self.frame_size, self.channel_count))
+
+    def read_raw_window(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read part of one frame with its own intensities; arguments and errors as for :meth:`read_window`.
+
+        Returns
+        -------
+        ndarray, (y, x, channel), the stack's dtype
+            ``read_raw(index)[rows, columns]``.
+        """
+        number = self._checked_index(index)
+        rows, columns = (
+            self._checked_range(part, size, word)
+            for part, size, word in zip((rows, columns), self.frame_size, ("rows", "columns"), strict=True)
+        )
+        window = self._read_raw_window(number, rows, columns)
+        expected = (rows.stop - rows.start, columns.stop - columns.start, self.channel_count)
+        return self._checked_frame(number, window, expected)
 
     def scaled_to(self, frame_size: tuple[int, int]) -> FrameStack | None:
         """Open the same frames scaled to (height, width) by their own decoder; None for sources that cannot scale."""
