@@ -6,10 +6,12 @@ set -euo pipefail
 
 packages=(
     ca-certificates # downloads over https
+    chromium        # the notebook front-end is tested in a browser
     g++             # torch.compile on a CPU compiles C++
     gcc
     git             # tests look at the tracked files
     make
+    nodejs          # and its JavaScript modules by node --test
     python3-venv    # Debian splits it from python3
 )
 

@@ -120,7 +120,8 @@ class SegmentJob(InferenceJob):
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
-        return Segment(job_id, self._frame, statements.of(self._object_id), statements.existing())
+        existing = statements.existing()
+        return Segment(job_id, self._frame, statements.of(self._object_id), existing, self._before())
 
     def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
@@ -133,6 +134,13 @@ class SegmentJob(InferenceJob):
     def finish(self) -> MaskRecord | None:
         """See :class:`InferenceJob`."""
         return self._result
+
+    def _before(self) -> MaskData | None:
+        """The mask that the prompts correct: one that did not come from these prompts."""
+        record = self.session.record(self._object_id, self._frame)
+        if record is None or not record.area or record.source == "prompt":
+            return None
+        return MaskData.of(self.session.pixels(record.mask))
 
 
 class PropagateJob(InferenceJob):

@@ -94,6 +94,11 @@ class SessionState:
         """List the frames on which something was said of an object."""
         return [frame for _, frame in self._journal.keys(PROMPT, a=self._checked_id(object_id))]
 
+    def prompts_on(self, frame: int) -> dict[int, SessionPrompt]:
+        """What was said of objects on a frame, by object id."""
+        found = self._journal.items(PROMPT, b=self.checked_frame(frame))
+        return {key.a: SessionPrompt.read(document) for key, document in found}
+
     def record(self, object_id: int, frame: int) -> MaskRecord | None:
         """What is known of an object's mask on a frame."""
         document = self._journal.get(Key(MASK, self._checked_id(object_id), self.checked_frame(frame)))

@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.contrast import Contrast, ContrastLimits
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.volume import Volume
 
 
-class FrameStack(ABC):
+class FrameStack(Closing, ABC):
     """The frames of an image, a video, a time-lapse or a z-stack, read lazily.
 
     A picture is a stack of one frame. Frames are read when asked for and few of them are kept, so a stack may be far
@@ -118,7 +118,7 @@ class FrameStack(ABC):
         """
         return None
 
-    def close(self) -> None:  # noqa: B027  most sources hold nothing open
+    def close(self) -> None:
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
 
     def __len__(self) -> int:
@@ -126,14 +126,6 @@ class FrameStack(ABC):
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self.read(index) for index in range(len(self)))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         height, width = self.frame_size
@@ -182,14 +174,7 @@ class FrameStack(ABC):
         InvalidInputError
             As for :meth:`read`; or an empty window, or one that reaches beyond the frame.
         """
-        number = self._checked_index(index)
-        rows, columns = (
-            self._checked_range(part, size, word)
-            for part, size, word in zip((rows, columns), self.frame_size, ("rows", "columns"), strict=True)
-        )
-        window = self._read_raw_window(number, rows, columns)
-        expected = (rows.stop - rows.start, columns.stop - columns.start, self.channel_count)
-        return self._shown(self._checked_frame(number, window, expected))
+        return self._shown(self.read_raw_window(index, rows, columns))
 
     def read_raw(self, index: int) -> NDArray[Any]:
         """Read one frame with its own intensities.
@@ -201,6 +186,23 @@ class FrameStack(ABC):
         """
         number = self._checked_index(index)
         return self._checked_frame(number, self._read_raw(number), (*self.frame_size, self.channel_count))
+
+    def read_raw_window(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read part of one frame with its own intensities; arguments and errors as for :meth:`read_window`.
+
+        Returns
+        -------
+        ndarray, (y, x, channel), the stack's dtype
+            ``read_raw(index)[rows, columns]``.
+        """
+        number = self._checked_index(index)
+        rows, columns = (
+            self._checked_range(part, size, word)
+            for part, size, word in zip((rows, columns), self.frame_size, ("rows", "columns"), strict=True)
+        )
+        window = self._read_raw_window(number, rows, columns)
+        expected = (rows.stop - rows.start, columns.stop - columns.start, self.channel_count)
+        return self._checked_frame(number, window, expected)
 
     def scaled_to(self, frame_size: tuple[int, int]) -> FrameStack | None:
         """Open the same frames scaled to (height, width) by their own decoder; None for sources that cannot scale."""

@@ -191,3 +191,21 @@ def test_what_cannot_be_segmented(session: AnnotationSession, tmp_path: Path) ->
         session.propagate([7])
     with AnnotationSession.create(open_frames(picture())) as bare, pytest.raises(StateError, match="with a model"):
         bare.propagate()
+
+
+def test_a_click_corrects_a_mask_that_the_network_has_not_found_itself(
+    session: AnnotationSession, model: SAM2VideoPredictor
+) -> None:
+    """As after reopening: a click beside an object takes away a part of it, and is not all that is known of it."""
+    one = session.add_object()
+    wide = np.zeros((SIZE, SIZE), bool)
+    wide[28:53, 22:77] = True  # both cells
+    session.paint(one.id, 0, wide, lock=False)
+    session.add_points(one.id, 0, (64, 56), [0])
+    session.segment(one.id, 0)
+
+    state = model.init_state(open_frames(picture()))
+    model.prompt_mask(state, 0, 1, wide)
+    expected = model.prompt_points(state, 0, 1, [[64, 56]], [0]).masks[0].numpy()
+    assert np.array_equal(session.mask(one.id, 0), expected)
+    assert expected[40, 34]

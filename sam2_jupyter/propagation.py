@@ -1,0 +1,33 @@
+"""The ways of propagating and of finding everything that the view offers, with their options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from sam2_core.hooks import Propagator, get_plugins
+from sam2_jupyter.option_fields import fields_of
+from sam2_jupyter.protocol import Payload
+
+
+def propagators() -> list[Payload]:
+    """List the propagators with their options, the one that goes both ways first."""
+    found = [one.contribution for one in get_plugins().contributions(Propagator).values()]
+    return [
+        {"name": one.name, "summary": one.summary, "options": fields_of(one.propagate)}
+        for one in sorted(found, key=lambda one: one.name != "both")
+    ]
+
+
+def everything_fields() -> list[dict[str, Any]]:
+    """Describe the options of finding everything on a frame."""
+    return fields_of(_everything)
+
+
+def _everything(
+    *,
+    points_per_side: Annotated[int, {"min": 1, "max": 128}] = 32,
+    pred_iou_thresh: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.8,
+    stability_score_thresh: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.95,
+    min_mask_region_area: Annotated[int, {"min": 0}] = 0,
+) -> None:
+    """Name those options of :class:`~sam2_core.SAM2AutomaticMaskGenerator` that a person may want to change."""

@@ -1,0 +1,404 @@
+"""The view in a real browser, connected to a real session whose model is a fake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam2_core.errors import WorkerError
+from sam2_core.hooks import Drawn, ObjectPrompt, Plugins, PromptContext, PromptType, hookimpl, using_plugins
+from sam2_core.session.annotation_session import AnnotationSession
+from sam2_jupyter import AnnotationWidget
+from tests.jupyter.fake_worker import FRAMES, fake_session, worker_of
+
+pytest.importorskip("playwright", reason="needs playwright; install the group test")
+
+from tests.jupyter.view_page import View, ViewPage
+
+
+class TwoDots:
+    """A plugin: a line makes an object at each end; and a tool that fails."""
+
+    @hookimpl
+    def sam2_prompt_types(self) -> list[PromptType]:
+        def ends(drawn: Drawn, context: PromptContext, *, both: bool = True) -> list[ObjectPrompt]:
+            assert drawn.points is not None
+            chosen = [drawn.points[0], drawn.points[-1]] if both else [drawn.points[0]]
+            return [ObjectPrompt(points=[(float(x), float(y))], labels=[1], object_id="new") for x, y in chosen]
+
+        def fails(drawn: Drawn, context: PromptContext) -> list[ObjectPrompt]:
+            raise ZeroDivisionError("the plugin is broken")
+
+        return [
+            PromptType("ends", "an object at each end", gesture="path", to_prompts=ends, key="e"),
+            PromptType("broken", "never works", gesture="point", to_prompts=fails),
+        ]
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Iterator[None]:
+    with using_plugins(Plugins()) as plugins:
+        plugins.load_installed()
+        plugins.register(TwoDots(), name="two-dots", distribution="two-dots", version="1.2")
+        yield
+
+
+@pytest.fixture
+def session(plugins: None) -> Iterator[AnnotationSession]:
+    with fake_session() as session:
+        yield session
+
+
+@pytest.fixture
+def widget(session: AnnotationSession) -> Iterator[AnnotationWidget]:
+    widget = AnnotationWidget(session)
+    yield widget
+    widget.close()
+
+
+@pytest.fixture
+def shown(page: Any, widget: AnnotationWidget) -> Iterator[ViewPage]:
+    shown = ViewPage(page, widget)
+    yield shown
+    assert shown.errors == []
+
+
+def clicked(view: View, x: float = 40, y: float = 50) -> None:
+    view.click(x, y)
+    view.settle(masks="1")
+
+
+def test_clicks_masks_undo_and_redo(shown: ViewPage, widget: AnnotationWidget) -> None:
+    """A click gives a mask that Python sees; a second one takes a part away; undo and redo show what they do."""
+    view = shown.view
+    assert view.pixel(100, 100) == (20, 20, 20)
+    clicked(view)
+    assert widget.selected == 1
+    assert widget.masks[1][50, 40]
+    assert not widget.masks[1][50, 60]
+    before = view.pixel(48, 50)
+    assert before != (220, 220, 220)
+
+    view.click(48, 50, button="right")
+    view.settle()
+    assert widget.prompts[1][0].labels == (1, 0)
+    assert not widget.masks[1][50, 48]
+    view.press("Control+z")
+    view.settle()
+    assert widget.prompts[1][0].labels == (1,)
+    assert widget.masks[1][50, 48]
+    assert view.pixel(48, 50) == before
+    view.press("Control+Shift+z")
+    view.settle()
+    assert widget.prompts[1][0].labels == (1, 0)
+
+    view.press("Shift+c")
+    view.settle(masks="")
+    assert widget.prompts == {1: {}}
+
+
+def test_every_gesture(shown: ViewPage, widget: AnnotationWidget) -> None:
+    """Drag with the point tool, box, path of a plugin, polygon by clicks, brush; each by its key where it has one."""
+    view = shown.view
+    view.drag((20, 20), (60, 50))
+    view.settle(masks="1")
+    x0, y0, x1, y1 = widget.prompts[1][0].box or ()
+    assert np.allclose([x0, y0, x1, y1], [20, 20, 60, 50], atol=1)
+
+    view.press("n", "e")
+    assert view.data("tool") == "ends"
+    view.drag((80, 20), (100, 40), (130, 90))
+    view.settle(masks="1 2 3")
+    assert np.allclose(widget.prompts[3][0].points[0], (130, 90), atol=1)
+
+    view.press("n")
+    view.root.get_by_role("button", name="polygon").click()
+    for corner in ((10, 80), (50, 80), (50, 110)):
+        view.click(*corner)
+    view.press("Enter")
+    view.settle(masks="1 2 3 4")
+    assert 350 < widget.masks[4].sum() < 850
+
+    view.press("n", "m")
+    view.drag((120, 20), (150, 20))
+    view.settle(masks="1 2 3 4 5")
+    assert widget.masks[5][20, 135]
+    assert not widget.masks[5][40, 135]
+
+
+def test_everything_by_keyboard(shown: ViewPage, widget: AnnotationWidget) -> None:
+    """A cross is moved and clicks; frames and objects are gone through; the help opens and closes; Escape leaves."""
+    view = shown.view
+    view.press("Space", "Alt+ArrowLeft", "Alt+Shift+ArrowUp", "Space")
+    view.settle(masks="1")
+    (point,) = widget.prompts[1][0].points
+    assert point == (79.0, 50.0)  # from the middle (80, 60): one to the left, ten up
+
+    view.press("b", "Alt+Shift+ArrowDown", "n", "Space", "Alt+Shift+ArrowRight", "Alt+Shift+ArrowDown", "Space")
+    view.settle(masks="1 2")
+    assert widget.prompts[2][0].box == (79.0, 60.0, 89.0, 70.0)
+    view.press("ArrowUp")
+    view.settle(selected=1)
+    view.press("2")
+    view.settle(selected=2)
+    view.press("ArrowRight", "Shift+ArrowRight")
+    view.settle(frame=FRAMES - 1, shown=FRAMES - 1)
+    view.press("Home")
+    view.settle(frame=0, shown=0)
+
+    view.press("Shift+?")
+    assert view.root.get_by_role("dialog").is_visible()
+    assert "lock the object's mask" in view.root.get_by_role("dialog").inner_text()
+    shown.page.keyboard.press("Escape")
+    assert not view.root.get_by_role("dialog").is_visible()
+    assert view.stage.evaluate("e => document.activeElement === e")
+    view.press("Delete")
+    view.settle(masks="1")
+    view.press("Escape")
+    assert view.stage.evaluate("e => document.activeElement !== e")
+
+
+def test_keys_do_not_leak(shown: ViewPage, session: AnnotationSession) -> None:
+    """Nothing that is typed in the view reaches what is around it, wherever in it the focus is."""
+    shown.page.evaluate(
+        "() => { window.leaked = []; for (const name of ['keydown', 'keyup', 'keypress']) "
+        "document.addEventListener(name, (event) => leaked.push(`${name} ${event.key}`)); }"
+    )
+    view = shown.view
+    assert view.root.get_attribute("data-lm-suppress-shortcuts") == "true"
+    view.press("d", "d", "a", "b", "x", "z", "1", "Shift+M", "Escape")
+    view.root.get_by_role("button", name="new object").focus()
+    for key in ("d", "d", "Enter", "Escape"):
+        shown.page.keyboard.press(key)
+    view.root.locator("summary", has_text="Save").click()
+    path = view.root.get_by_label("file or folder")
+    path.fill("")
+    path.press_sequentially("dd n.tif")
+    assert path.input_value() == "dd n.tif"
+    # Escape leaves the view, so that it is let go outside
+    assert set(shown.page.evaluate("leaked")) <= {"keyup Escape"}
+    assert session.objects == []
+
+
+def test_propagation_shows_progress_and_is_cancelled(
+    shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession
+) -> None:
+    """Masks come frame by frame; Escape cancels, and what came stays; all of it is one step."""
+    view = shown.view
+    clicked(view)
+    worker = worker_of(session)
+    worker.gate.clear()
+    view.press("Shift+s")
+    view.root.locator(".sam2-job[data-state=running]").wait_for()
+    assert "left" in view.root.locator(".sam2-job").inner_text()
+    worker.gate.set()
+    shown.wait(lambda: len(session.masked_frames(1)) == FRAMES)
+    view.settle(jobs=0)
+    assert view.root.locator(".sam2-frame-row").get_attribute("data-masked") == str(FRAMES)
+    view.press("End")
+    view.settle(frame=FRAMES - 1, shown=FRAMES - 1, masks="1")
+    view.press("Control+z")
+    view.settle(masks="")
+    assert session.masked_frames(1) == [0]
+
+    worker.gate.clear()
+    view.press("Shift+s")
+    view.root.locator(".sam2-job").wait_for()
+    view.press("Escape")
+    view.settle(jobs=0)
+    assert session.jobs[-1].state == "cancelled"
+    assert session.masked_frames(1) == [0]
+    assert worker.options[0] == {"propagator": "both", "count": None}
+
+
+def test_two_views_and_python_agree(shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession) -> None:
+    """What one view or Python does, the other view shows; a view that is closed leaves the rest alone."""
+    first, second = shown.view, shown.show("620px")
+    first.click(40, 50)
+    for view in (first, second):
+        view.settle(masks="1", selected=1)
+    widget.frame = 3
+    second.settle(frame=3, shown=3, masks="")
+    one = session.add_object("from Python", colour="#ff0000")
+    session.paint(one.id, 3, np.ones(session.frame_size, bool))
+    for view in (first, second):
+        view.settle(masks="2", objects=2)
+    assert second.root.get_by_role("button", name="from Python", exact=True).is_visible()
+    widget.opacity = 0.25
+    first.settle()
+    assert float(first.root.get_by_label("opacity of masks").input_value()) == 0.25
+    shown.page.evaluate("() => document.querySelector('#views > div').end()")
+    session.undo()
+    second = shown.view
+    second.settle(masks="")
+
+
+def test_two_widgets_on_one_session(page: Any, widget: AnnotationWidget, session: AnnotationSession) -> None:
+    """Each shows what the other does, and has a frame of its own."""
+    other = AnnotationWidget(session, frame=2)
+    shown = ViewPage(page, other)
+    one = session.add_object()
+    widget.frame = 5
+    session.paint(one.id, 2, np.ones(session.frame_size, bool))
+    shown.view.settle(masks="1", frame=2)
+    other.close()
+    session.delete_objects([one.id])
+    assert widget.masks == {}
+
+
+def test_points_are_dragged_and_taken_away(shown: ViewPage, widget: AnnotationWidget) -> None:
+    view = shown.view
+    clicked(view)
+    view.drag((40, 50), (50, 55), (70, 60))
+    view.settle()
+    assert np.allclose(widget.prompts[1][0].points, [(70, 60)], atol=1)
+    assert widget.masks[1][60, 75]
+    view.click(70, 60, modifiers=["Shift"])
+    view.settle(masks="")
+    assert widget.prompts == {1: {}}
+
+
+def test_objects_are_renamed_hidden_accepted_and_reviewed(
+    shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession
+) -> None:
+    view = shown.view
+    clicked(view)
+    view.root.get_by_role("button", name="rename object 1").click()
+    view.root.get_by_label("new name").fill("big cell")
+    shown.page.keyboard.press("Enter")
+    view.root.get_by_role("button", name="hide big cell").or_(
+        view.root.get_by_role("button", name="show big cell")
+    ).click()
+    view.settle(masks="")
+    assert widget.hidden == [1]
+    assert session.object(1).name == "big cell"
+    view.root.get_by_role("button", name="show big cell").click()
+    view.settle(masks="1")
+    view.press("c")
+    view.settle()
+    assert session.locked_frames(1) == [0]
+    assert "locked" in view.root.locator("[data-object='1']").inner_text()
+
+    view.press("Shift+s")
+    view.settle(jobs=0)
+    step = session.begin_results("a jump")
+    from sam2_core.session.mask_pixels import MaskPixels
+
+    small = np.zeros(session.frame_size, bool)
+    small[100:103, 150:153] = True
+    session.add_results(step, 4, {1: (MaskPixels.cut(small), 0.2, -1.0)}, "track")
+    session.finish_results(step)
+    view.press("r")
+    view.settle(frame=4, selected=1)
+    view.root.locator("summary", has_text="Review").click()
+    assert "jumps" in view.root.locator(".sam2-review").inner_text()
+    view.root.get_by_role("button", name="accept this mask").click()
+    shown.wait(lambda: session.locked_frames(1) == [0, 4])
+    view.settle()
+
+
+def test_segment_everything_and_save(
+    shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession, tmp_path: Path
+) -> None:
+    view = shown.view
+    view.root.locator("summary", has_text="Segment everything").click()
+    view.root.get_by_label("points per side").fill("8")
+    view.press("Shift+e")
+    view.settle(masks="1 2", jobs=0)
+    assert worker_of(session).options == [{"points_per_side": 8}]
+
+    view.root.locator("summary", has_text="Save").click()
+    view.root.get_by_label("file or folder").fill(str(tmp_path / "labels.tif"))
+    view.root.get_by_role("button", name="Save labels").click()
+    shown.wait(lambda: any(job.kind == "export" and job.state == "done" for job in session.jobs))
+    import tifffile
+
+    assert np.array_equal(tifffile.imread(tmp_path / "labels.tif"), widget.to_labels())
+    view.root.get_by_role("button", name="Save labels").click()
+    view.root.locator(".sam2-message", has_text="exists").wait_for()
+
+
+def test_what_goes_wrong_is_said(shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession) -> None:
+    """A plugin that raises, a worker that fails, an order that makes no sense: each is told, and all goes on."""
+    view = shown.view
+    view.root.get_by_role("button", name="broken").click()
+    view.click(40, 50)
+    view.root.locator(".sam2-message", has_text="two-dots 1.2").wait_for()
+    assert "'broken' failed" in view.message
+    view.settle(objects=0)
+
+    view.press("p", "Shift+s")
+    assert "Choose an object first" in view.message
+    view.press("Shift+a")
+    view.root.locator(".sam2-message", has_text="nothing to track").wait_for()
+    worker_of(session).next_failure = WorkerError("the worker is out of sorts")
+    view.click(40, 50)
+    view.root.locator(".sam2-message", has_text="out of sorts").wait_for()
+    view.press("s")
+    view.settle(masks="1")
+
+    shown.page.evaluate("() => model.send({v: 1, nonsense: true})")
+    view.root.locator(".sam2-message", has_text="A request has a view").wait_for()
+
+
+def test_a_kernel_that_is_busy_or_gone(shown: ViewPage, widget: AnnotationWidget) -> None:
+    """Silence is told, and ends when there is an answer; after a restart it is final, and nothing can be drawn."""
+    view = shown.view
+    page = shown.page
+    page.evaluate("() => { model.isLive = false; }")
+    view.click(40, 50)
+    view.root.locator(".sam2-link", has_text="busy, or gone").wait_for()
+    # the kernel takes what was sent once it is free
+    page.evaluate("() => { model.isLive = true; model.post({method: 'custom', content: model.sent.at(-1)}); }")
+    view.settle(link="ok", masks="1")
+    page.evaluate("() => { model.isLive = false; model.emit('comm_live_update'); }")
+    view.root.locator(".sam2-link", has_text="run the cell").wait_for()
+    assert view.data("state") == "gone"
+
+
+def test_contrast_zoom_and_channels(page: Any, plugins: None) -> None:
+    """16-bit stains: limits are the model's at first; sliders change what is seen, zoom shows whole pixels."""
+    stack = np.zeros((2, 2, 60, 80), np.uint16)
+    stack[:, 0, :, :40] = 4000
+    stack[:, 1, 30:, :] = 900
+    with fake_session(stack=stack, contrast=((0, 4000), (0, 1000))) as session:
+        widget = AnnotationWidget(session)
+        shown = ViewPage(page, widget)
+        view = shown.view
+        assert view.pixel(10, 10) == (255, 0, 0)
+        assert view.pixel(10, 50) == (255, 230, 0)
+        widget.contrast = [[0, 8000], [0, 1000]]
+        view.settle()
+        assert view.pixel(10, 10) == (128, 0, 0)
+        widget.channels = [False, True]
+        view.settle()
+        assert view.pixel(10, 50) == (230, 230, 230)
+        widget.channels, widget.contrast = [], []
+        view.settle()
+        assert view.pixel(10, 10) == (255, 0, 0)
+        before = view.pixel(39, 29), view.pixel(40, 30)
+        view.press("Equal", "Equal", "Minus", "Minus")
+        view.settle()
+        assert (view.pixel(39, 29), view.pixel(40, 30)) == before
+        assert shown.errors == []
+        widget.close()
+
+
+def test_read_only(page: Any, session: AnnotationSession, plugins: None) -> None:
+    """Who only looks is told so, and sees masks."""
+    one = session.add_object()
+    session.paint(one.id, 0, np.ones(session.frame_size, bool))
+    with AnnotationSession.open(session.folder, session.stack, read_only=True) as looking:
+        widget = AnnotationWidget(looking)
+        shown = ViewPage(page, widget)
+        shown.view.settle(masks="1")
+        shown.view.click(20, 20)
+        shown.view.press("n", "Shift+s")
+        assert "reading only" in shown.view.message
+        assert shown.view.root.get_by_role("button", name="undo").is_disabled()
+        widget.close()
+    assert session.prompts_on(0) == {}
