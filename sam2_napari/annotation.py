@@ -16,7 +16,7 @@ from sam2_napari.drawing import Drawing
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.gui_thread import Gathered, GuiThread, OrderedWork
 from sam2_napari.label_layer import colour, new_label_layer, show_box
-from sam2_napari.layer_removal import remove_layers
+from sam2_napari.layer_removal import keep_programs, remove_layers
 from sam2_napari.object_actions import ObjectActions
 from sam2_napari.object_rows import ObjectRow, ObjectRows
 from sam2_napari.prompt_layers import Clicks, PromptLayers
@@ -96,6 +96,7 @@ class Annotation(ObjectActions):
         self.layer = new_label_layer(image, self.labels)
         self.prompts = PromptLayers(image, placement, self._clicks_edited)
         self.drawing = Drawing(viewer, self.layer, placement, self.prompts, self.draw, lambda text: self.say(text))
+        keep_programs()
         for layer in (self.prompts.shapes, self.prompts.points, self.layer):
             viewer.add_layer(layer)
         viewer.layers.selection.active = self.layer
