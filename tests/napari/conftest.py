@@ -9,15 +9,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.napari.scene import MANIFEST
+
 pytest.importorskip("napari", reason="needs napari: uv pip install --group test")
 pytest.importorskip("pytestqt", reason="needs pytest-qt: uv pip install --group test")
-
-MANIFEST = Path(__file__).parents[2] / "sam2_napari" / "napari.yaml"
 
 
 @pytest.fixture(scope="session")
