@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from sam2_core.checkpoints.catalogue import CATALOGUE, ModelEntry
+from sam2_core.checkpoints.catalogue import ModelEntry, known_models
 from sam2_core.errors import Sam2Error
 from sam2_napari import model_list
 from sam2_napari.annotation import Annotation
@@ -96,7 +96,7 @@ class AnnotateDock(QWidget):
 
     def begin(self, request: SessionRequest) -> None:
         """Begin a session; the model is downloaded first, if the person agrees."""
-        entry = CATALOGUE.get(str(request.model))
+        entry = known_models().get(str(request.model))
         if entry is not None and not model_list.is_here(entry):
             self._ask_download(entry, request)
             return
