@@ -42,3 +42,9 @@ export function labelled(text, control, extra = null) {
   control.id ||= `sam2-control-${++counter}`;
   return element("div", { class: "sam2-field" }, element("label", { for: control.id, text }), control, extra);
 }
+
+/** Take an element away. If the focus was in it, it goes to `heir`: else the next key would go to the notebook. */
+export function takeAway(node, heir) {
+  if (node.contains(node.getRootNode().activeElement)) heir.focus({ preventScroll: true });
+  node.remove();
+}

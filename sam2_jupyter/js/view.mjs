@@ -109,13 +109,13 @@ export class AnnotationView {
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
     this.strip = new FrameStrip((frame) => this._go(frame));
     this.options = new OptionForm((values) => this._keepOptions(values));
-    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details));
+    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details), this.stage);
     this.list = new ObjectList({
       select: (id) => this._select(id, { jump: true }),
       toggle: (id) => this._toggle(id),
       change: (id, values) => this._ask("change_object", { object: id, ...values }),
       remove: (id) => this._ask("delete_objects", { objects: [id] }),
-    });
+    }, this.stage);
     this.panels = new SidePanels(this);
     this.root.append(
       this.linkNote,
@@ -217,6 +217,9 @@ export class AnnotationView {
     this.state = state;
     this.objects = state.objects;
     this.overview = state.overview;
+    const selected = this.store.get("selected");
+    const isGone = selected && !state.objects.some((one) => one.id === selected);
+    if (isGone && !this.about.read_only) this.store.set({ selected: 0 });
     this.undoButton.disabled = !state.undo || this.about.read_only;
     this.redoButton.disabled = !state.redo || this.about.read_only;
     this.undoButton.title = state.undo ? `undo: ${state.undo} (${this.keyMap.label("undo")})` : "nothing to undo";
@@ -307,7 +310,10 @@ export class AnnotationView {
     this.message.replaceChildren(
       element("span", { text }),
       details ? element("details", {}, element("summary", { text: "more" }), element("pre", { text: details })) : "",
-      button("✕", () => this.message.replaceChildren(), { name: "close the message" }),
+      button("✕", () => {
+        this.stage.focus({ preventScroll: true });
+        this.message.replaceChildren();
+      }, { name: "close the message" }),
     );
   }
 
