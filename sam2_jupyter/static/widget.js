@@ -2032,7 +2032,7 @@ class AnnotationView {
     this.redoButton = make("Redo", "redo", "redo");
     this.actions.replaceChildren(
       make("New", "new_object", "new object"), ...inference, make("Accept", "accept", "accept the mask"),
-      this.undoButton, this.redoButton, make("Fit", "fit", "show the whole image"), make("?", "help", "keys"),
+      this.undoButton, this.redoButton, make("Fit", "fit", "show the whole image"), make("Help", "help", "keys"),
     );
     if (about.read_only) for (const made of this.actions.querySelectorAll("button")) made.disabled = !["fit", "help"].includes(made.dataset.action);
     this._toolChanged();
