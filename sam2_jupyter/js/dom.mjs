@@ -22,7 +22,8 @@ export function button(label, onclick, { name = label, key = "", pressed, ...att
     "aria-pressed": pressed === undefined ? null : String(pressed), onclick, ...attributes,
   });
   made.append(element("span", { text: label }));
-  if (key) made.append(element("kbd", { text: key, "aria-hidden": "true" }));
+  // the key is written by the style sheet: it is no part of the button's name
+  if (key) made.append(element("kbd", { "data-key": key, "aria-hidden": "true" }));
   return made;
 }
 

@@ -185,7 +185,8 @@ function button(label, onclick, { name = label, key = "", pressed, ...attributes
     "aria-pressed": pressed === undefined ? null : String(pressed), onclick, ...attributes,
   });
   made.append(element("span", { text: label }));
-  if (key) made.append(element("kbd", { text: key, "aria-hidden": "true" }));
+  // the key is written by the style sheet: it is no part of the button's name
+  if (key) made.append(element("kbd", { "data-key": key, "aria-hidden": "true" }));
   return made;
 }
 
@@ -2021,7 +2022,7 @@ class AnnotationView {
       button(tool.name, () => this._chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
-    this.signButton = button("+ object", () => this._do("sign"), { name: "object or background", key: key("sign"), pressed: true });
+    this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
     this.tools.replaceChildren(...this.toolButtons, this.signButton);
     const make = (label, action, name) => button(label, () => this._do(action), { name, key: key(action), "data-action": action });
     const inference = about.can_segment
@@ -2032,7 +2033,7 @@ class AnnotationView {
     this.redoButton = make("Redo", "redo", "redo");
     this.actions.replaceChildren(
       make("New", "new_object", "new object"), ...inference, make("Accept", "accept", "accept the mask"),
-      this.undoButton, this.redoButton, make("Fit", "fit", "show the whole image"), make("Help", "help", "keys"),
+      this.undoButton, this.redoButton, make("Fit", "fit", "fit: show the whole image"), make("Help", "help", "help: the list of keys"),
     );
     if (about.read_only) for (const made of this.actions.querySelectorAll("button")) made.disabled = !["fit", "help"].includes(made.dataset.action);
     this._toolChanged();
@@ -2379,6 +2380,7 @@ class AnnotationView {
     const positive = this.store.get("positive");
     for (const made of this.toolButtons) setPressed(made, made.dataset.tool === this.tool.name);
     this.signButton.firstChild.textContent = positive ? "+ object" : "− background";
+    this.signButton.setAttribute("aria-label", `${positive ? "+ object" : "− background"}: what a drawing says`);
     setPressed(this.signButton, positive);
     this.options.show(this.tool.options, this.store.get("tool_options")?.[this.tool.name] ?? {});
     this.root.dataset.tool = this.tool.name;
