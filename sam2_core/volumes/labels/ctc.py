@@ -164,7 +164,9 @@ class CtcLabels(LabelStack):
             layout = LabelLayout(length, (shape[0], shape[1]), "t", unsigned(dtype, str(source)))
             if described:
                 layout, _, written = described[0], None, described[2] if described[2] is not None else written
-            super().__init__(str(source), layout, written=written, metadata=described[1] if described else {"parents": parents})
+            super().__init__(
+                str(source), layout, written=written, metadata=described[1] if described else {"parents": parents}
+            )
             return
         position = {letter: int(number) for letter, number in (at or {}).items()}
         if axis == "z" or "t" in position or (axis is None and len(masks) == 1):
