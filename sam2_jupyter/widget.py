@@ -84,7 +84,7 @@ class AnnotationWidget(anywidget.AnyWidget):
     positive = traitlets.Bool(True).tag(sync=True)
     opacity = traitlets.Float(0.6, min=0.0, max=1.0).tag(sync=True)
     hidden = traitlets.List(traitlets.Int()).tag(sync=True)
-    contrast = traitlets.List().tag(sync=True)
+    contrast: traitlets.List[Any] = traitlets.List().tag(sync=True)
     channels = traitlets.List(traitlets.Bool()).tag(sync=True)
     tool_options = traitlets.Dict().tag(sync=True)
     height = traitlets.Int(460, min=120, max=4000).tag(sync=True)

@@ -179,6 +179,11 @@ def test_keys_do_not_leak(shown: ViewPage, session: AnnotationSession) -> None:
     path.fill("")
     path.press_sequentially("dd n.tif")
     assert path.input_value() == "dd n.tif"
+    # a button that goes away leaves the focus in the view
+    clicked(view)
+    view.root.get_by_role("button", name="delete object 1").click()
+    view.settle(objects=0)
+    shown.page.keyboard.press("d")
     # Escape leaves the view, so that it is let go outside
     assert set(shown.page.evaluate("leaked")) <= {"keyup Escape"}
     assert session.objects == []
