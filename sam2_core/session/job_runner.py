@@ -247,7 +247,8 @@ class JobRunner:
             if known is None:
                 self._local.control(job, what)
             elif self._link is not None:
-                self._link.send({"cancel": Cancel, "pause": Pause, "resume": Resume}[what](job.id))
+                kind = Cancel if what == "cancel" else Pause if what == "pause" else Resume
+                self._link.send(kind(job.id))
             if what == "cancel":
                 if known is not None:
                     del self._work[job.id]
