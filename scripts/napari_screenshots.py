@@ -1,4 +1,4 @@
-"""Make the pictures of docs/napari.md; under Linux without a screen: `xvfb-run -a python scripts/napari_screenshots.py`."""
+"""Make the pictures of docs/napari.md; without a screen: `xvfb-run -a python scripts/napari_screenshots.py`."""
 
 from __future__ import annotations
 
