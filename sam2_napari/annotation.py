@@ -334,9 +334,7 @@ class Annotation(ObjectActions):
 
     def _layer_removed(self, event: Any) -> None:
         if event.value is self.layer:
-            self.close(
-                "The layer of the objects was deleted, so the session was closed. Everything is kept: continue it."
-            )
+            self.close("The layer of the objects was deleted, so the session was closed. It can be continued.")
         elif event.value in (self.prompts.points, self.prompts.shapes):
             self.say("Clicks and boxes are not shown any more; close and continue the session to show them again.")
 
