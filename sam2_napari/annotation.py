@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -20,6 +21,7 @@ from sam2_napari.layer_removal import keep_programs, remove_layers
 from sam2_napari.object_actions import ObjectActions
 from sam2_napari.object_rows import ObjectRow, ObjectRows
 from sam2_napari.prompt_layers import Clicks, PromptLayers
+from sam2_napari.session_folders import forget
 from sam2_napari.session_labels import SessionLabels
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Annotation(ObjectActions):
         self.rows: list[ObjectRow] = []
         self.answers_at_once = True
         self._target: int | None = None  # the current object, as far as the work has come
+        self.closing: Future[Any] | None = None  # of the session's files, once it was asked for
         self._choice = 0  # counts how often a person chose an object
         self._is_open = True
         self._colours: dict[int, str] = {}
@@ -193,7 +196,15 @@ class Annotation(ObjectActions):
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
         session.jobs.changed.disconnect(self._jobs_soon.ask, missing_ok=True)
-        self.work.close(last=session.close)
+
+        def finish() -> None:
+            # somebody looked, and did nothing: there is nothing to continue
+            is_empty = not session.history
+            session.close()
+            if is_empty:
+                forget(session.folder)
+
+        self.closing = self.work.close(last=finish)
 
     # From the session, in any thread
 
@@ -323,9 +334,7 @@ class Annotation(ObjectActions):
 
     def _layer_removed(self, event: Any) -> None:
         if event.value is self.layer:
-            self.close(
-                "The layer of the objects was deleted, so the session was closed. Everything is kept: continue it."
-            )
+            self.close("The layer of the objects was deleted, so the session was closed. It can be continued.")
         elif event.value in (self.prompts.points, self.prompts.shapes):
             self.say("Clicks and boxes are not shown any more; close and continue the session to show them again.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class AnnotateDock(QWidget):
         self._gui = GuiThread(self)
         self._work = OrderedWork(self._gui, self._failed)
         self._question: QMessageBox | None = None
+        self._closing: Future[Any] | None = None
         self.start = StartPanel(napari_viewer, self.begin, self._failed)
         self.progress = QProgressBar()
         self.progress.setFixedHeight(10)
@@ -102,6 +104,8 @@ class AnnotateDock(QWidget):
             return
         self._busy(f"Opening {request.image.name}…")
         report = lambda text: self._gui.call(lambda: self._busy(text))  # noqa: E731
+        # the session that was closed last may be the one that is continued, and its files are let go in the background
+        self._work.do(self._wait_for_closing)
         self._work.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
 
     def close_session(self) -> None:
@@ -155,12 +159,18 @@ class AnnotateDock(QWidget):
             self._inner.removeWidget(self.workspace)
             self.workspace.deleteLater()
         if self.annotation is not None:
+            self._closing = self.annotation.closing
+            self._work.do(self._wait_for_closing, then=lambda _: self.start.list_sessions())
             self._open_sessions.remove(self.annotation)
             self.annotation.deleteLater()
         self.workspace = self.annotation = None
         self.start.show()
         self.start.list_sessions()
         self.say(reason)
+
+    def _wait_for_closing(self) -> None:
+        if self._closing is not None:
+            wait([self._closing])
 
     def _ask_download(self, entry: ModelEntry, request: SessionRequest) -> None:
         box = QMessageBox(QMessageBox.Icon.Question, "Download a model", model_list.question(entry), parent=self)
