@@ -14,6 +14,7 @@ from sam2_core.cli.finding import Thresholds
 from sam2_core.cli.memory_budget import DEFAULT_BUDGET
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts.label_image import LabelPrompt
+from sam2_core.cli.propagator_option import PropagatorOption
 from sam2_core.cli.results import Results
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.track_command import Preset, TrackCommand
@@ -42,6 +43,13 @@ def track(
     max_area: options.MaxArea = Thresholds.max_area,
     frames: options.Frames = None,
     direction: Annotated[Direction, typer.Option(help="Which way from the first prompted frame.")] = Direction.BOTH,
+    propagator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How objects are carried on; 'sam2 plugins list' shows the propagators."),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Option of the propagator. May be repeated.")
+    ] = None,
     stop_when_empty: Annotated[
         int | None,
         typer.Option(
@@ -113,6 +121,7 @@ def track(
         scale=scale,
         contrast=contrast,
     )
+    carried_on, direction = PropagatorOption.parsed(propagator, option or (), direction)
     results = Results.at(output_folder, format)
     budget_bytes = DEFAULT_BUDGET if budget is None else parse_bytes(budget, "--budget")
     with choice.open(stack) as opened:
@@ -123,6 +132,7 @@ def track(
             stop_when_empty=limit,
             priority=priority.value,
             filters=FilterChain.of(filter or ()),
+            propagator=carried_on,
         )
         command = TrackCommand(
             stack=opened,

@@ -21,6 +21,7 @@ from sam2_core.cli.results import Results
 from sam2_core.cli.run_manifest import RunManifest, file_stamp, prompts_digest, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
+from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
 
@@ -84,6 +85,7 @@ class TrackCommand:
         Sam2Error
             A prompt that cannot be used, or a destination that holds something else.
         """
+        self._require_possible()
         self.known = self.sources.known(self.stack, frames=self.rules.reach)
         self._earlier = None if self.overwrite else RunManifest.read(self.results.manifest)
         if self._earlier is not None and not self._earlier.objects:
@@ -91,6 +93,21 @@ class TrackCommand:
             self._earlier = None
         if self._earlier is None:
             self.results.require_free(self.overwrite)
+
+    def _require_possible(self) -> None:
+        """Refuse a propagator where it cannot be used."""
+        rules = self.rules
+        if rules.propagator is None:
+            return
+        if self.preset not in (Preset.AUTO, Preset.EXACT):
+            raise InvalidInputError(
+                f"Propagators see whole frames: use --preset exact with --propagator {rules.propagator.name}, not "
+                f"{self.preset.value}."
+            )
+        if rules.goes_as_it_likes and len(rules.reach) < len(self.stack):
+            raise InvalidInputError(
+                f"The propagator {rules.propagator.name} chooses its frames itself; leave --frames out."
+            )
 
     def run(self, predictor: SAM2VideoPredictor, checkpoint: str) -> int:
         """Track; or go on, or say that all is done.
@@ -128,7 +145,10 @@ class TrackCommand:
                 if manifest.objects:
                     messages.print("Going on with the run that was stopped.")
                 else:
-                    manifest = self._prompt(predictor, state, manifest)
+                    manifest = self._prompt(predictor, state, manifest, interruption)
+                    if interruption.is_asked and not manifest.objects:
+                        messages.print("Stopped before anything was tracked. The same command begins again.")
+                        return INTERRUPTED
                 rules = replace(self.rules, group_size=budget.group_size(predictor.sam_prompt_encoder.mask_input_size))
                 table = ObjectTable()
                 with self._writer(manifest) as writer:
@@ -152,18 +172,31 @@ class TrackCommand:
         manifest.write(self.results.manifest)
         table = ObjectTable()
         if self._earlier is not None:
-            messages.print(f"The preset {preset.value} begins again from the start.")
+            messages.print("Going on with the run that was stopped.")
         with Interruption() as interruption, self._writer(manifest) as writer:
             tracking = PlaneTracking(
-                tracker, self.stack, objects, self.rules, writer, table, lambda: interruption.is_asked
+                tracker,
+                self.stack,
+                objects,
+                self.rules,
+                writer,
+                table,
+                lambda: interruption.is_asked,
+                self.results.records,
             )
             is_done = self._follow(tracking, writer, table, interruption)
         return self._finish(manifest, table) if is_done else INTERRUPTED
 
-    def _prompt(self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest) -> RunManifest:
+    def _prompt(
+        self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest, interruption: Interruption
+    ) -> RunManifest:
+        """Give the prompts, and note the objects once all have theirs."""
         objects = self.sources.found(predictor, self.stack, self.known)
-        done = with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects))
-        frames = {str(one.object_id): sorted(one.frames) for one in done}
+        frames = {}
+        for one in with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects)):
+            if interruption.is_asked:
+                return manifest
+            frames[str(one.object_id)] = sorted(one.frames)
         state.records.flush()
         prompted = replace(manifest, objects=frames)
         prompted.write(self.results.manifest)
@@ -219,7 +252,7 @@ class TrackCommand:
         if self.preset is not Preset.AUTO:
             return self.preset
         factors = [size / side for size, side in zip(self.stack.frame_size, predictor.input_size, strict=True)]
-        if max(factors) > LARGEST_EXACT:
+        if max(factors) > LARGEST_EXACT and self.rules.propagator is None:
             return Preset.TILES
         if max(factors) > 1.5:
             height, width = predictor.input_size
@@ -281,6 +314,7 @@ class TrackCommand:
             **self.choice.as_dict(),
             "frames looked at": [rules.reach.start, rules.reach.stop],
             "direction": rules.direction.value,
+            "propagator": None if rules.propagator is None else rules.propagator.as_dict(),
             "stop_when_empty": rules.stop_when_empty,
             "priority": rules.priority,
             "filters": str(rules.filters),

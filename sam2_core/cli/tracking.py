@@ -11,6 +11,7 @@ import numpy as np
 
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
+from sam2_core.cli.propagator_option import PropagatorOption
 from sam2_core.cli.track_plan import Direction, Stretch, plan_stretches
 from sam2_core.hooks import FilterChain
 from sam2_core.volumes.frame_stack import FrameStack
@@ -42,6 +43,8 @@ class TrackRules:
         How many objects go together.
     filters : FilterChain
         Clean the labels.
+    propagator : PropagatorOption, optional
+        How objects are carried on, if not by every frame from those before it.
     """
 
     reach: range
@@ -50,6 +53,12 @@ class TrackRules:
     priority: Priority = "surest"
     group_size: int = 64
     filters: FilterChain = field(default_factory=FilterChain)
+    propagator: PropagatorOption | None = None
+
+    @property
+    def goes_as_it_likes(self) -> bool:
+        """Whether the propagator chooses itself over which frames it goes."""
+        return self.propagator is not None and not self.propagator.has_direction
 
     def plan(self, objects: Sequence[tuple[int, int]]) -> list[Stretch]:
         """Plan what is tracked over which frames.
@@ -62,6 +71,9 @@ class TrackRules:
         # those of neighbouring frames together, so that a group begins late or ends early
         ordered = sorted(objects, key=lambda one: (one[1], one[0]))
         groups = [ordered[start : start + self.group_size] for start in range(0, len(ordered), self.group_size)]
+        if self.goes_as_it_likes:
+            every = [tuple(object_id for object_id, _ in group) for group in groups]
+            return [Stretch(self.reach.start, len(self.reach), False, ids) for ids in every]
         return [stretch for group in groups for stretch in plan_stretches(dict(group), self.reach, self.direction)]
 
 
@@ -137,18 +149,32 @@ class Tracking:
                     self._write_labels(index)
                     yield index
                 continue
-            for found in self.predictor.propagate(
-                self.state,
-                stretch.start,
-                stretch.count,
-                reverse=stretch.reverse,
-                objects=present,
-                stop_when_empty=self.rules.stop_when_empty,
-                resume=True,
-                should_stop=self.should_stop,
-            ):
+            for found in self._steps(stretch, present):
                 self._write(found)
                 yield found.frame_index
+        if self.rules.goes_as_it_likes and not self.should_stop():
+            # it may have left out frames of which prompts say something
+            for index in self.rules.reach:
+                if not self.labels.is_written(index):
+                    self._write_labels(index)
+
+    def _steps(self, stretch: Stretch, present: list[int]) -> Iterator[FrameMasks]:
+        """Carry objects over a stretch; or over the stack, where the propagator goes as it likes."""
+        chosen = self.rules.propagator
+        how: dict[str, Any] = {} if chosen is None else {"propagator": chosen.name, **chosen.options}
+        where: tuple[int, ...] = ()
+        if not self.rules.goes_as_it_likes:
+            where = stretch.start, stretch.count
+            how["direction"] = "backward" if stretch.reverse else "forward"
+        return self.predictor.propagate(
+            self.state,
+            *where,
+            objects=present,
+            stop_when_empty=self.rules.stop_when_empty,
+            resume=True,
+            should_stop=self.should_stop,
+            **how,
+        )
 
     def _write(self, found: FrameMasks) -> None:
         index = found.frame_index
@@ -169,7 +195,7 @@ class Tracking:
     def _not_ended(self, stretch: Stretch) -> list[int]:
         """Who of a stretch has not been given up before, by what the records say."""
         limit = self.rules.stop_when_empty
-        if limit is None:
+        if limit is None or self.rules.goes_as_it_likes:
             return list(stretch.object_ids)
         return [object_id for object_id in stretch.object_ids if not self._has_ended(object_id, stretch, limit)]
 

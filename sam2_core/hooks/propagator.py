@@ -6,12 +6,17 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from sam2_core.errors import InvalidInputError
 from sam2_core.hooks.contributions import Contribution, require_callable
 from sam2_core.hooks.options import options_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+#: What the call that names a propagator says itself.
+_STACK = ("state", "start", "start_frame", "count", "frame_count", "reverse", "objects", "object_ids")
+_TAKEN = frozenset([*_STACK, "propagator", "keep_corrections", "stop_when_empty", "resume", "already", "should_stop"])
 
 TrackingDirection: TypeAlias = Literal["forward", "backward", "both"]
 
@@ -74,6 +79,32 @@ class MemoryChoice:
     object_id: Hashable
     masks: Sequence[int | Candidate | None] = ()
     pointers: Sequence[int | Candidate] | None = None
+
+    @classmethod
+    def of(
+        cls, tracking: Tracking, step: TrackingStep, object_id: Hashable, remembered: Sequence[int | Candidate]
+    ) -> MemoryChoice:
+        """Choose as many as the model can remember, each as far away as it is if there is a place for that.
+
+        Parameters
+        ----------
+        tracking : Tracking
+        step : TrackingStep
+            The frame on which the object is looked for.
+        object_id : hashable
+        remembered : sequence of int or Candidate
+            Frames, or candidates, the latest first.
+        """
+        chosen = remembered[: tracking.mask_memories]
+        places: list[int | Candidate | None] = [None] * tracking.mask_memories
+        place = -1
+        for position, one in enumerate(chosen):
+            distance = abs(step.frame - (one if isinstance(one, int) else one.frame))
+            # older ones move up to the farthest places that leave room for those still to come
+            farthest = tracking.mask_memories - (len(chosen) - position)
+            place = max(place + 1, min(distance - 1, farthest))
+            places[place] = one
+        return cls(object_id, places, remembered[: tracking.pointer_memories])
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,4 +262,9 @@ class Propagator(Contribution):
         """Refuse what cannot be called, and options of which no form can be made."""
         super().check()
         require_callable(self.propagate, self, "propagate")
-        list(options_of(self.propagate))
+        taken = sorted(_TAKEN & {option.name for option in options_of(self.propagate)})
+        if taken:
+            raise InvalidInputError(
+                f"Options of the propagator {self.name!r} must have other names than {', '.join(taken)}: the call that "
+                "names the propagator uses these itself."
+            )

@@ -6,11 +6,11 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from filelock import FileLock, Timeout
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
 from sam2_core.session.job_runner import JobRunner
 from sam2_core.session.job_starting import JobStarting, WorkerKind
@@ -19,6 +19,7 @@ from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
 from sam2_core.session.prompt_context import SessionPromptContext
 from sam2_core.session.prompt_editing import PromptEditing
+from sam2_core.session.session_news import SessionNews
 from sam2_core.session.worker.link import Hear, InlineLink, Link, ThreadLink
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ JOURNAL_NAME: Final = "session.db"
 LOCK_NAME: Final = "session.lock"
 
 
-class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
+class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, Closing):
     """Objects in a stack, as a person, a script or a front-end works on them.
 
     Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,
@@ -78,6 +79,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
         self._model = model
         self._runner = JobRunner(self, self._new_link, is_inline=worker is None)
         self._worker_kind = worker
+        self._news = SessionNews(self)
         #: See :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`; they hold for the next worker.
         self.worker_options: dict[str, Any] = {}
         #: Seconds that a worker process may take for one piece of work; one that takes longer is ended and replaced.
@@ -185,6 +187,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
     def close(self) -> None:
         """Cancel all jobs and let go of the session; everything is written already."""
         self._runner.close()
+        self._news.close()
         self._journal.close()
         if self._file_lock is not None:
             self._file_lock.release()
@@ -225,14 +228,6 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
         assert self._model is not None
         options = WorkerOptions(**{"measures": self._worker_kind is not None, **self.worker_options})
         return InferenceWorker(opened_predictor(self._model), self.stack, hear, options)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<AnnotationSession of {self.stack.name!r}, {len(self.objects)} objects, in {self.folder}>"

@@ -114,9 +114,10 @@ class Job:
     # For those who run it
 
     def _begin(self, total: int, seconds: float | None) -> None:
-        self.state = "running"
         self.total = total
-        self._clock.start()
+        if self.state == "waiting":
+            self.state = "running"
+            self._clock.start()
         self.eta_seconds = self.eta_seconds if seconds is None else seconds
         self.changed.emit(self)
 

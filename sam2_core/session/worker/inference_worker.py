@@ -258,7 +258,7 @@ class InferenceWorker:
         if request.object.id not in request.existing:
             return
         self._send(Started(request.job, 1))
-        result = self._told.answer(request.object.id, request.frame)
+        result = self._told.answer(request.object.id, request.frame, request.before)
         if result is not None:
             self._send(FrameFound(request.job, request.frame, _found(result)))
         self._features.expect_work_round(request.frame)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -100,8 +101,12 @@ class ProcessLink:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
         self._outbox.put(opening)
-        for work in (self._send_all, self._serve_frames, self._read_errors, self._watch, self._listen):
-            threading.Thread(target=work, name=f"sam2-worker-{work.__name__.strip('_')}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=work, name=f"sam2-worker-{work.__name__.strip('_')}", daemon=True)
+            for work in (self._send_all, self._serve_frames, self._read_errors, self._watch, self._listen)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def process_id(self) -> int:
@@ -125,6 +130,12 @@ class ProcessLink:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._let_go()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(CLOSING_PATIENCE)
+
+    def _let_go(self) -> None:
         self._outbox.put(None)
         self._wanted.put(None)
         self._folder.cleanup()
@@ -142,12 +153,10 @@ class ProcessLink:
 
     def _send_all(self) -> None:
         assert self._process.stdin is not None
-        while (message := self._outbox.get()) is not None:
-            try:
-                write_message(self._process.stdin, message)  # type: ignore[arg-type]  # it is binary
-            except OSError:
-                # the process is gone; the one that listens to it says so
-                return
+        # the process may be gone; the one that listens to it says so
+        with suppress(OSError), self._process.stdin as stream:
+            while (message := self._outbox.get()) is not None:
+                write_message(stream, message)  # type: ignore[arg-type]  # it is binary
 
     def _serve_frames(self) -> None:
         while (frame := self._wanted.get()) is not None:
@@ -158,30 +167,36 @@ class ProcessLink:
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._last_lines.append(line.decode(errors="replace").rstrip())
+        with self._process.stderr as stream:
+            for line in stream:
+                self._last_lines.append(line.decode(errors="replace").rstrip())
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         problem = ""
-        try:
-            while (message := read_message(self._process.stdout)) is not None:  # type: ignore[arg-type]  # it is binary
-                self._heard = time.monotonic()
-                if isinstance(message, Alive):
-                    self._busy_since = self._heard - message.busy_for
-                elif isinstance(message, NeedFrame):
-                    self._wanted.put(message.frame)
-                else:
-                    self._is_ready = self._is_ready or isinstance(message, Ready)
-                    self._is_closing = self._is_closing or (isinstance(message, Failed) and message.job is None)
-                    self._hear(message)
-        except WorkerError as error:
-            problem = str(error)
-            self._process.kill()
+        with self._process.stdout as stream:
+            try:
+                while (message := read_message(stream)) is not None:  # type: ignore[arg-type]  # it is binary
+                    self._take(message)
+            except WorkerError as error:
+                problem = str(error)
+                self._process.kill()
         self._process.wait()
         self._is_over.set()
+        self._let_go()
         if not self._is_closing:
             self._lost(self._what_happened(problem), bool(self._hung))
+
+    def _take(self, message: FromWorker) -> None:
+        self._heard = time.monotonic()
+        if isinstance(message, Alive):
+            self._busy_since = self._heard - message.busy_for
+        elif isinstance(message, NeedFrame):
+            self._wanted.put(message.frame)
+        else:
+            self._is_ready = self._is_ready or isinstance(message, Ready)
+            self._is_closing = self._is_closing or (isinstance(message, Failed) and message.job is None)
+            self._hear(message)
 
     def _watch(self) -> None:
         while not self._is_over.wait(WATCH_SECONDS):

@@ -1,0 +1,303 @@
+"""The dock: choose an image and a model, and work."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QProgressBar,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from sam2_core.checkpoints.catalogue import ModelEntry, known_models
+from sam2_core.errors import Sam2Error
+from sam2_napari import model_list
+from sam2_napari.annotation import Annotation
+from sam2_napari.buttons import button
+from sam2_napari.companion import Companion
+from sam2_napari.everything_panel import EverythingPanel
+from sam2_napari.gui_thread import GuiThread, OrderedWork
+from sam2_napari.job_list import JobList
+from sam2_napari.keys import BoundKeys, key_of, with_key
+from sam2_napari.lineage import Lineage
+from sam2_napari.object_table import ObjectTable
+from sam2_napari.propagate_panel import PropagatePanel
+from sam2_napari.review_panel import ReviewPanel
+from sam2_napari.save_panel import SavePanel
+from sam2_napari.session_start import SessionRequest, open_session
+from sam2_napari.start_panel import StartPanel
+from sam2_napari.tool_panel import ToolPanel
+
+if TYPE_CHECKING:
+    import napari
+
+    from sam2_core.session.annotation_session import AnnotationSession
+
+
+class AnnotateDock(QWidget):
+    """The widget that napari shows: one session in one viewer at a time.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.annotation: Annotation | None = None
+        self.workspace: Workspace | None = None
+        self._gui = GuiThread(self)
+        self._work = OrderedWork(self._gui, self._failed)
+        self._question: QMessageBox | None = None
+        self.start = StartPanel(napari_viewer, self.begin, self._failed)
+        self.progress = QProgressBar()
+        self.progress.setFixedHeight(10)
+        self.progress.setTextVisible(False)
+        self.progress.hide()
+        self.status = QLabel("Choose an image and a model.")
+        self.status.setWordWrap(True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._inner = QVBoxLayout()
+        self._inner.setContentsMargins(8, 8, 8, 8)
+        self._inner.addWidget(self.start)
+        self._inner.addStretch(1)
+        content = QWidget()
+        content.setLayout(self._inner)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll, 1)
+        foot = QVBoxLayout()
+        foot.setContentsMargins(8, 0, 8, 8)
+        foot.addWidget(self.progress)
+        foot.addWidget(self.status)
+        layout.addLayout(foot)
+        # napari 0.9 gives a dock no more height than it asks for
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self.setMinimumWidth(400)
+        # the viewer may be closed in the middle of anything: what is open is closed without it
+        self._open_sessions: list[Annotation] = []
+        self.destroyed.connect(partial(_let_go, self._open_sessions, self._work))
+
+    def begin(self, request: SessionRequest) -> None:
+        """Begin a session; the model is downloaded first, if the person agrees."""
+        entry = known_models().get(str(request.model))
+        if entry is not None and not model_list.is_here(entry):
+            self._ask_download(entry, request)
+            return
+        self._busy(f"Opening {request.image.name}…")
+        report = lambda text: self._gui.call(lambda: self._busy(text))  # noqa: E731
+        self._work.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
+
+    def close_session(self) -> None:
+        """Close the session, if one is open."""
+        if self.annotation is not None:
+            self.annotation.close("The session is closed. Everything is kept; it can be continued.")
+
+    def say(self, text: str, is_wrong: bool = False) -> None:
+        """Tell the person something, and what went wrong in napari's way too."""
+        self.status.setText(text)
+        if is_wrong:
+            from napari.utils.notifications import show_warning
+
+            show_warning(text)
+
+    def _failed(self, error: Exception) -> None:
+        self.progress.hide()
+        self.start.setEnabled(True)
+        self.say(str(error) or type(error).__name__, True)
+        if not isinstance(error, Sam2Error | OSError | MemoryError):
+            raise error
+
+    def _busy(self, text: str) -> None:
+        self.start.setEnabled(False)
+        self.progress.setRange(0, 0)
+        self.progress.show()
+        self.say(text)
+
+    def _opened(self, request: SessionRequest, session: AnnotationSession) -> None:
+        self.progress.hide()
+        self.start.setEnabled(True)
+        if request.image not in self.viewer.layers:
+            self._work.do(session.close)
+            self.say("The image was closed meanwhile.")
+            return
+        self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
+        self._open_sessions.append(self.annotation)
+        self.annotation.said.connect(self.say)
+        self.annotation.closed.connect(self._closed)
+        self.companion = Companion(self.annotation, request.image)
+        self.lineage = Lineage(self.annotation, request.image)
+        self.workspace = Workspace(self.annotation)
+        self.start.hide()
+        self._inner.insertWidget(0, self.workspace, 1)
+        self.workspace.tools.buttons["point"].click()
+        self.say("Click on an object. The first answer takes longer: the model is loaded.")
+
+    def _closed(self, reason: str) -> None:
+        if self.workspace is not None:
+            self.workspace.let_go()
+            self._inner.removeWidget(self.workspace)
+            self.workspace.deleteLater()
+        if self.annotation is not None:
+            self._open_sessions.remove(self.annotation)
+            self.annotation.deleteLater()
+        self.workspace = self.annotation = None
+        self.start.show()
+        self.start.list_sessions()
+        self.say(reason)
+
+    def _ask_download(self, entry: ModelEntry, request: SessionRequest) -> None:
+        box = QMessageBox(QMessageBox.Icon.Question, "Download a model", model_list.question(entry), parent=self)
+        yes = box.addButton("Download", QMessageBox.ButtonRole.AcceptRole)
+        small = box.addButton("Use the small model instead", QMessageBox.ButtonRole.ActionRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+
+        def answered() -> None:
+            self._question = None
+            if box.clickedButton() is yes:
+                self._download(entry, request)
+            elif box.clickedButton() is small:
+                self.start.model.setCurrentIndex(self.start.model.findData(model_list.OFFLINE))
+                self.start.request()
+
+        box.finished.connect(answered)
+        self._question = box
+        box.open()
+
+    def _download(self, entry: ModelEntry, request: SessionRequest) -> None:
+        self._busy(f"Downloading {entry.name}…")
+
+        def show(done: int, total: int | None) -> None:
+            thousandth = 0 if not total else 1000 * done // total
+            self.progress.setRange(0, 1000 if total else 0)
+            self.progress.setValue(thousandth)
+            self.status.setText(f"Downloading {entry.name}: {done / 1e6:.0f} MB of {model_list.size(entry)}")
+
+        shown = 0
+
+        def report(done: int, total: int | None) -> None:
+            nonlocal shown
+            # a look at every megabyte is enough
+            if done - shown >= 1_000_000 or done == total:
+                shown = done
+                self._gui.call(lambda: show(done, total))
+
+        def then(_: Any) -> None:
+            self.start.list_models()
+            self.begin(request)
+
+        self._work.do(lambda: model_list.download(entry, report), then=then)
+
+
+class Workspace(QWidget):
+    """Everything there is while a session is open.
+
+    Parameters
+    ----------
+    annotation : Annotation
+    """
+
+    def __init__(self, annotation: Annotation) -> None:
+        super().__init__()
+        self._annotation = annotation
+        session = annotation.session
+        title = QLabel(f"<b>{session.stack.name}</b>: {session.frame_count} frames along {session.stack.axis}")
+        title.setWordWrap(True)
+        self.undo = button(with_key("Undo", key_of("undo")), annotation.undo, "Take back what was done last.")
+        self.redo = button(with_key("Redo", key_of("redo")), annotation.redo, "Do again what was undone.")
+        self.stop = button("Close", partial(annotation.close, "The session is closed; it can be continued."))
+        history = QHBoxLayout()
+        for widget in (self.undo, self.redo, self.stop):
+            history.addWidget(widget)
+        self.tools = ToolPanel(annotation)
+        self.table = ObjectTable(annotation)
+        self.propagation = PropagatePanel(annotation, lambda: self.table.selected)
+        self.everything = EverythingPanel(annotation)
+        self.review = ReviewPanel(annotation)
+        self.save = SavePanel(annotation)
+        self.jobs = JobList(annotation)
+        self.tabs = QTabWidget()
+        for panel, name in (
+            (self.propagation, "Track"),
+            (self.everything, "Everything"),
+            (self.review, "Review"),
+            (self.save, "Save"),
+        ):
+            self.tabs.addTab(panel, name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(title)
+        layout.addLayout(history)
+        layout.addWidget(self.tools)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.jobs)
+        layout.addWidget(self.tabs)
+        self.keys = BoundKeys(annotation.viewer, annotation.layers)
+        self._bind()
+
+    def let_go(self) -> None:
+        """Give the keys back."""
+        self.keys.release()
+
+    def _bind(self) -> None:
+        annotation = self._annotation
+        does = {
+            "segment": annotation.segment,
+            "accept": lambda: annotation.select(None),
+            "clear": annotation.clear_prompts,
+            "toggle_sign": lambda: annotation.set_sign(not annotation.drawing.positive),
+            "next_object": lambda: annotation.step_object(1),
+            "previous_object": lambda: annotation.step_object(-1),
+            "propagate": self.propagation.propagate,
+            "lock": self._toggle_lock,
+            "divide": annotation.mark_division,
+            "next_doubtful": self._next_doubtful,
+            "accept_doubtful": self.review.accept_shown,
+            "no_tool": lambda: annotation.choose_tool(None),
+            "finish": annotation.drawing.finish_polygon,
+            "undo": annotation.undo,
+            "redo": annotation.redo,
+            "cancel": annotation.cancel,
+        }
+        for name, prompt_type in self.tools.prompt_types.items():
+            key = self.tools.key(prompt_type)
+            self.keys.bind(key, partial(self._toggle_tool, name))
+        for name, function in does.items():
+            self.keys.bind(key_of(name), function)
+
+    def _toggle_tool(self, name: str) -> None:
+        """Choose a tool; its key again leaves it."""
+        chosen = self.tools.prompt_types[name]
+        is_on = self._annotation.drawing.prompt_type is chosen
+        self._annotation.choose_tool(None if is_on else chosen)
+
+    def _toggle_lock(self) -> None:
+        row = self._annotation.row(self._annotation.current)
+        self._annotation.lock(locked=not (row is not None and row.is_locked))
+
+    def _next_doubtful(self) -> None:
+        self.tabs.setCurrentWidget(self.review)
+        self.review.go_on()
+
+
+def _let_go(open_sessions: list[Annotation], work: OrderedWork) -> None:
+    """Close what is open when the dock goes; the viewer may be gone already."""
+    for annotation in open_sessions:
+        annotation.let_go()
+    work.close()

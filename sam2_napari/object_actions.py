@@ -1,0 +1,214 @@
+"""What a person does with the objects of a session: choosing, changing, tracking them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+    from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_napari.drawing import Drawing
+    from sam2_napari.frame_placement import FramePlacement
+    from sam2_napari.gui_thread import OrderedWork
+    from sam2_napari.object_rows import ObjectRow
+
+
+class ObjectActions(QObject):
+    """The part of :class:`~sam2_napari.annotation.Annotation` that works on objects; each call returns at once."""
+
+    #: The current object's id, or None.
+    selected = Signal(object)
+    #: What a person should read: a sentence, and whether something went wrong.
+    said = Signal(str, bool)
+
+    viewer: ViewerModel
+    session: AnnotationSession
+    placement: FramePlacement
+    layer: Labels
+    drawing: Drawing
+    work: OrderedWork
+    current: int | None
+    hidden: set[int]
+    rows: list[ObjectRow]
+    _target: int | None
+    _choice: int
+
+    @property
+    def frame(self) -> int | None:
+        """The session's frame that the viewer shows; None if it shows none."""
+        return self.placement.frame_at(self.layer.world_to_data(self.viewer.dims.point))
+
+    def row(self, object_id: int | None) -> ObjectRow | None:
+        """What is known of an object."""
+        return next((row for row in self.rows if row.id == object_id), None)
+
+    def say(self, text: str, is_wrong: bool = False) -> None:
+        """Tell the person something."""
+        self.said.emit(text, is_wrong)
+
+    # Objects
+
+    def select(self, object_id: int | None) -> None:
+        """Make an object the current one, whose prompts are shown; None lets the next prompt begin a new one."""
+        self._choice += 1
+        self.work.do(lambda: setattr(self, "_target", object_id))
+        self._make_current(object_id)
+
+    def _make_current(self, object_id: int | None) -> None:
+        if object_id == self.current:
+            return
+        self.current = object_id
+        if object_id is not None:
+            self.layer.selected_label = object_id
+        self._read_prompts()
+        self.selected.emit(object_id)
+
+    def step_object(self, step: int) -> None:
+        """Make the next object the current one, or with -1 the one before, and go to where it is."""
+        ids = [row.id for row in self.rows]
+        if not ids:
+            self.say("There is no object yet: click on one.")
+            return
+        at = ids.index(self.current) + step if self.current in ids else (0 if step > 0 else -1)
+        object_id = ids[at % len(ids)]
+        self.select(object_id)
+        self.go_to_object(object_id)
+
+    def go_to_object(self, object_id: int) -> None:
+        """Show a frame on which an object is, unless it is on the one that is shown."""
+        row = self.row(object_id)
+        if row is None or row.is_here:
+            return
+        here = self.frame or 0
+
+        def nearest() -> int | None:
+            frames = self.session.prompted_frames(object_id) or self.session.masked_frames(object_id)
+            return min(frames, key=lambda one: abs(one - here), default=None)
+
+        self.work.do(nearest, then=lambda frame: None if frame is None else self.go_to_frame(frame))
+
+    def go_to_frame(self, frame: int) -> None:
+        """Show a frame of the session."""
+        position = self.placement.positions(frame, [(0.0, 0.0)])[0]
+        world = self.layer.data_to_world(position)
+        offset = self.viewer.dims.ndim - len(world)
+        for dimension in self.viewer.dims.not_displayed:
+            if dimension >= offset:
+                self.viewer.dims.set_point(dimension, world[dimension - offset])
+
+    def show_object(self, object_id: int, is_shown: bool) -> None:
+        """Show or hide an object."""
+        (self.hidden.discard if is_shown else self.hidden.add)(object_id)
+        self._show_colours()
+
+    def change_object(self, object_id: int, **changes: Any) -> None:
+        """Rename, recolour or classify an object."""
+        self.work.do(lambda: self.session.change_object(object_id, **changes))
+
+    def delete_objects(self, object_ids: Iterable[int]) -> None:
+        """Delete objects; undo brings them back."""
+        chosen = list(object_ids)
+        if not chosen:
+            self.say("Select objects in the table first.")
+            return
+        if self.current in chosen:
+            self.select(None)
+        self.work.do(lambda: self.session.delete_objects(chosen))
+
+    def merge_objects(self, object_ids: Iterable[int]) -> None:
+        """Make one object of several."""
+        chosen = list(object_ids)
+        if len(chosen) < 2:
+            self.say("Select at least two objects in the table to merge them.")
+            return
+        self.work.do(lambda: self.session.merge_objects(chosen), then=lambda one: self.select(one.id))
+
+    def split_object(self) -> None:
+        """Make an object of each part of the current one."""
+        object_id = self._required_current()
+        if object_id is not None:
+            self.work.do(lambda: self.session.split_object(object_id), then=self._split)
+
+    def mark_division(self) -> None:
+        """Say that the current object divides on this frame; the first daughter becomes the current one."""
+        object_id = self._required_current()
+        if object_id is not None:
+            self.work.do(
+                lambda: self.session.mark_division(object_id),
+                then=lambda daughters: (
+                    self.select(daughters[0].id),
+                    self.say(
+                        f"{' and '.join(one.name for one in daughters)} come from object {object_id}; click on each."
+                    ),
+                ),
+            )
+
+    def lock(self, object_id: int | None = None, locked: bool = True) -> None:
+        """Accept an object's mask on this frame, so that nothing but a hand changes it; or let it go again."""
+        current, frame = self._current_on_frame() if object_id is None else (object_id, self.frame)
+        if current is not None and frame is not None:
+            self.work.do(lambda: self.session.lock(current, frame, locked))
+
+    # Jobs and steps
+
+    def propagate(
+        self,
+        object_ids: list[int] | None = None,
+        *,
+        propagator: str = "both",
+        start: int | None = None,
+        count: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Carry objects through the stack in the background."""
+        self.work.do(
+            lambda: self.session.start_propagate(object_ids, propagator=propagator, start=start, count=count, **options)
+        )
+
+    def segment_everything(self, **options: Any) -> None:
+        """Find all objects on this frame in the background."""
+        frame = self.frame
+        if frame is None:
+            self.say("The viewer shows no frame of this session.")
+            return
+        self.work.do(lambda: self.session.start_everything(frame, **options))
+
+    def cancel(self) -> None:
+        """Stop what is being drawn, or else every job."""
+        if self.drawing.give_up():
+            return
+        # not in the thread of the work: a job that is being started must not hold it up
+        active = list(self.session.jobs.active)
+        for job in active:
+            job.cancel()
+        if active:
+            self.say(f"Stopped: {', '.join(job.label for job in active)}. What was found until then stays.")
+
+    def _divided(self, object_id: int, daughters: list[Any]) -> None:
+        self.select(daughters[0].id)
+        self.say(f"{' and '.join(one.name for one in daughters)} come from object {object_id}; click on each of them.")
+
+    def _split(self, parts: list[Any]) -> None:
+        self.say(f"{len(parts)} parts" if len(parts) > 1 else "The object is in one piece; there is nothing to split.")
+
+    def _required_current(self) -> int | None:
+        if self.current is None:
+            self.say("Select an object first.")
+        return self.current
+
+    def _current_on_frame(self) -> tuple[int | None, int | None]:
+        object_id, frame = self._required_current(), self.frame
+        if object_id is not None and frame is None:
+            self.say("The viewer shows no frame of this session.")
+        return object_id, frame
+
+    def _show_colours(self) -> None:
+        raise NotImplementedError
+
+    def _read_prompts(self) -> None:
+        raise NotImplementedError

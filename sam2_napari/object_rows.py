@@ -1,0 +1,81 @@
+"""What the table says of each object, read from a session without counting anything twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sam2_core.session.items import Change
+    from sam2_core.session.session_state import SessionState
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """One object.
+
+    Attributes
+    ----------
+    id : int
+    name, colour, category : str
+    parents : tuple of int
+    frames : int
+        On how many frames it has a mask.
+    score : float, optional
+        IoU that the model expects of its mask on the current frame.
+    is_here, is_locked : bool
+        Whether it has a mask on the current frame, and whether that is locked.
+    """
+
+    id: int
+    name: str
+    colour: str
+    category: str
+    parents: tuple[int, ...]
+    frames: int
+    score: float | None
+    is_here: bool
+    is_locked: bool
+
+
+class ObjectRows:
+    """Reads rows; only of objects that changed are the frames counted again.
+
+    Parameters
+    ----------
+    session : SessionState
+    """
+
+    def __init__(self, session: SessionState) -> None:
+        self._session = session
+        self._counts: dict[int, int] = {}
+
+    def outdate(self, change: Change) -> None:
+        """Count again what a change concerns."""
+        if change.what & {"mask", "object"}:
+            for object_id in change.objects:
+                self._counts.pop(object_id, None)
+
+    def read(self, frame: int | None) -> list[ObjectRow]:
+        """All objects, by id; `frame` is the current one, None if the viewer shows none of the session's."""
+        here = {} if frame is None else self._session.records_on(frame)
+        rows = []
+        for one in self._session.objects:
+            count = self._counts.get(one.id)
+            if count is None:
+                count = self._counts[one.id] = len(self._session.masked_frames(one.id))
+            record = here.get(one.id)
+            rows.append(
+                ObjectRow(
+                    one.id,
+                    one.name,
+                    one.colour,
+                    one.category,
+                    one.parents,
+                    count,
+                    None if record is None else record.predicted_iou,
+                    record is not None and record.area > 0,
+                    record is not None and record.locked,
+                )
+            )
+        return rows

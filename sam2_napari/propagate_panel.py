@@ -1,0 +1,89 @@
+"""Carrying objects through the stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+
+from sam2_core.hooks import Propagator, get_plugins
+from sam2_napari.annotation import Annotation
+from sam2_napari.buttons import button
+from sam2_napari.keys import key_of, with_key
+from sam2_napari.option_form import OptionForm, in_words
+
+ALL, SELECTED = "All objects", "Selected objects"
+
+
+class PropagatePanel(QWidget):
+    """Which objects, how, from where and how far.
+
+    Parameters
+    ----------
+    annotation : Annotation
+    selected : callable
+        Gives the ids of the objects that are selected in the table.
+    parent : QWidget, optional
+    """
+
+    def __init__(self, annotation: Annotation, selected: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._annotation, self._selected = annotation, selected
+        known = get_plugins().contributions(Propagator)
+        self.objects = QComboBox()
+        self.objects.addItems([ALL, SELECTED])
+        self.how = QComboBox()
+        forms = QVBoxLayout()
+        self.forms: dict[str, OptionForm] = {}
+        for name, registered in known.items():
+            self.how.addItem(in_words(name), name)
+            self.how.setItemData(self.how.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole)
+            self.forms[name] = OptionForm(registered.contribution.propagate)
+            forms.addWidget(self.forms[name])
+        both = self.how.findData("both")
+        self.how.currentIndexChanged.connect(self._choose)
+        self.begin = QComboBox()
+        self.begin.addItems(["the first prompt", "this frame"])
+        self.count = QSpinBox()
+        self.count.setRange(0, annotation.placement.frame_count)
+        self.count.setSpecialValueText("all frames")
+        self.count.setSuffix(" frames each way")
+        self.start = button(
+            with_key("Track", key_of("propagate")),
+            self.propagate,
+            "Carry the objects through the stack; masks show as they come.",
+        )
+        form = QFormLayout()
+        form.addRow("Track", self.objects)
+        form.addRow("How", self.how)
+        form.addRow("From", self.begin)
+        form.addRow("Through", self.count)
+        row = QHBoxLayout()
+        row.addWidget(self.start)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(forms)
+        layout.addLayout(row)
+        layout.addStretch(1)
+        self.how.setCurrentIndex(max(0, both))
+        self._choose()
+
+    def propagate(self) -> None:
+        """Begin."""
+        chosen = None
+        if self.objects.currentText() == SELECTED:
+            chosen = self._selected()
+            if not chosen:
+                self._annotation.say("Select objects in the table first, or track all of them.")
+                return
+        name = self.how.currentData()
+        start = self._annotation.frame if self.begin.currentIndex() == 1 else None
+        self._annotation.propagate(
+            chosen, propagator=name, start=start, count=self.count.value() or None, **self.forms[name].values
+        )
+
+    def _choose(self) -> None:
+        chosen = self.forms.get(self.how.currentData())
+        for form in self.forms.values():
+            form.setVisible(form is chosen and not form.is_empty)

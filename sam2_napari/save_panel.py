@@ -1,0 +1,99 @@
+"""Writing the objects as files that other software reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from sam2_core.hooks import LabelFormat, get_plugins
+from sam2_napari.annotation import Annotation
+from sam2_napari.buttons import button
+
+#: How a file of each format usually ends.
+ENDINGS: Final = {"ome-zarr": ".zarr", "tiff": ".ome.tif", "coco": ".json", "imagej-roi": ".zip", "png": "", "ctc": ""}
+
+
+class SavePanel(QWidget):
+    """Labels in every format there is, measurements, and labels back into the image's own OME-Zarr.
+
+    Parameters
+    ----------
+    annotation : Annotation
+    parent : QWidget, optional
+    """
+
+    def __init__(self, annotation: Annotation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._annotation = annotation
+        session = annotation.session
+        kept = QLabel(f"Everything is saved as you work, in {session.folder}")
+        kept.setWordWrap(True)
+        self.format = QComboBox()
+        for name, registered in get_plugins().contributions(LabelFormat).items():
+            self.format.addItem(name, name)
+            self.format.setItemData(
+                self.format.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole
+            )
+        self.export = button("Export labels…", self._ask_labels, "Write the objects as labels.")
+        self.measure = button("Export measurements…", self._ask_measurements, "One line an object and frame, as CSV.")
+        self.name = QLineEdit("sam2")
+        self.name.setToolTip("Name of the labels inside the image's store.")
+        address = str(session.stack.address or "")
+        self._store = address if ".zarr" in address else ""
+        self.write_back = button(
+            "Save into the image's OME-Zarr", self.save_into_image, "Write labels/NAME beside the image's own pixels."
+        )
+        layout = QVBoxLayout(self)
+        layout.addWidget(kept)
+        form = QFormLayout()
+        form.addRow("Format", self.format)
+        layout.addLayout(form)
+        layout.addWidget(self.export)
+        layout.addWidget(self.measure)
+        if self._store:
+            into = QFormLayout()
+            into.addRow("Name", self.name)
+            layout.addLayout(into)
+            layout.addWidget(self.write_back)
+        layout.addStretch(1)
+
+    def export_to(self, path: str, *, overwrite: bool = False) -> None:
+        """Write labels to a path, in the format that is chosen."""
+        session, chosen = self._annotation.session, self.format.currentData()
+        self._annotation.work.do(lambda: session.start_export(path, chosen, overwrite=overwrite))
+
+    def measure_to(self, path: str) -> None:
+        """Write measurements to a path."""
+        session = self._annotation.session
+
+        def work() -> str:
+            from sam2_core.session.export import write_measurements
+
+            write_measurements(session, path)
+            return path
+
+        self._annotation.work.do(work, then=lambda written: self._annotation.say(f"Measurements are in {written}."))
+
+    def save_into_image(self) -> None:
+        """Write labels into the image's own store; those of the same name are replaced."""
+        session, place = (
+            self._annotation.session,
+            f"{self._store.rstrip('/')}/labels/{self.name.text().strip() or 'sam2'}",
+        )
+        self._annotation.work.do(lambda: session.start_export(place, "ome-zarr", overwrite=True))
+
+    def _ask_labels(self) -> None:
+        chosen = self.format.currentData()
+        usual = f"{Path(self._annotation.session.stack.name).stem} labels{ENDINGS.get(chosen, '')}"
+        path, _ = QFileDialog.getSaveFileName(self, "Export labels", usual)
+        if path:
+            # the dialog has asked whether to replace what is there
+            self.export_to(path, overwrite=True)
+
+    def _ask_measurements(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Export measurements", "objects.csv", "CSV (*.csv)")
+        if path:
+            self.measure_to(path)

@@ -1,0 +1,91 @@
+"""Where sessions are kept, and which of them belong to an image: what is offered again after a crash."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from sam2_napari.frame_placement import FramePlacement
+from sam2_napari.settings import setting
+
+DESCRIPTION_NAME: Final = "napari.json"
+
+
+@dataclass(frozen=True)
+class KnownSession:
+    """A session that was kept: its folder, what it was begun for, and when it was last changed (seconds since 1970)."""
+
+    folder: Path
+    description: Mapping[str, Any]
+    changed: float
+
+    @property
+    def label(self) -> str:
+        """What menus call it."""
+        return f"Continue: {time.strftime('%d %b %H:%M', time.localtime(self.changed))}"
+
+
+def sessions_folder() -> Path:
+    """The folder of all sessions: the one in the preferences, else in this user's data folder."""
+    chosen = setting("session", "folder")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("sam2-lab", False)) / "sessions"
+
+
+def description_of(name: str, address: str | None, placement: FramePlacement) -> dict[str, Any]:
+    """What says for which image, and which frames of it, a session is."""
+    return {
+        "name": name,
+        "address": address,
+        "axes": placement.axes,
+        "shape": list(placement.shape),
+        "along": placement.along,
+        "plane": placement.plane,
+        "at": dict(placement.at),
+    }
+
+
+def new_folder(description: Mapping[str, Any]) -> Path:
+    """A folder, not made yet, for a new session."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(description["name"])).strip("._")[:40] or "session"
+    place = sessions_folder() / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number, free = 2, place
+    while free.exists():
+        number, free = number + 1, place.with_name(f"{place.name}-{number}")
+    return free
+
+
+def remember(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write beside a session what it is for."""
+    (folder / DESCRIPTION_NAME).write_text(json.dumps(description, indent=1), encoding="utf-8")
+
+
+def known_sessions(description: Mapping[str, Any]) -> list[KnownSession]:
+    """The kept sessions of the same image and frames, the one that was changed last first."""
+    found = []
+    for path in sessions_folder().glob(f"*/{DESCRIPTION_NAME}"):
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if kept == dict(description):
+            found.append(KnownSession(path.parent, kept, _changed(path.parent)))
+    return sorted(found, key=lambda one: -one.changed)
+
+
+def forget_if_empty(folder: Path, step_count: int) -> None:
+    """Remove the folder of a session in which nothing was done."""
+    if step_count == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed(folder: Path) -> float:
+    # changes are in the write-ahead log first
+    return max((path.stat().st_mtime for path in folder.glob("session.db*")), default=0.0)

@@ -1,0 +1,74 @@
+"""Beginning or continuing a session for an image layer; runs beside the interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam2_napari.frame_placement import FramePlacement
+from sam2_napari.layer_stack import stack_of, volume_of
+from sam2_napari.session_folders import new_folder, remember
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from sam2_core.session.annotation_session import AnnotationSession
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What a person wants to work on.
+
+    Attributes
+    ----------
+    image : Image
+    placement : FramePlacement
+    channels : tuple of int, optional
+        Up to three; all by default.
+    model : Any
+        A model's name in the catalogue, the path of its weights, or a predictor.
+    worker : {"thread", "process"}
+    description : mapping
+        See :func:`~sam2_napari.session_folders.description_of`.
+    folder : Path, optional
+        That of the session to continue; a new one by default.
+    """
+
+    image: Image
+    placement: FramePlacement
+    channels: tuple[int, ...] | None
+    model: Any
+    worker: Any
+    description: Mapping[str, Any]
+    folder: Path | None = None
+
+
+def open_session(request: SessionRequest, report: Callable[[str], object]) -> AnnotationSession:
+    """Open the image and the session.
+
+    Parameters
+    ----------
+    request : SessionRequest
+    report : callable
+        Gets sentences about what is being done.
+
+    Raises
+    ------
+    Sam2Error
+        The image cannot be used, or the session not be opened.
+    """
+    from sam2_core.session.annotation_session import AnnotationSession
+
+    report(f"Opening {request.image.name}…")
+    stack = stack_of(volume_of(request.image, request.placement.axes), request.placement, request.channels)
+    report("Looking at the intensities…")
+    # the sample is drawn here and now, and not when the first click waits for it
+    _ = stack.contrast_limits
+    if request.folder is not None:
+        return AnnotationSession.open(request.folder, stack, model=request.model, worker=request.worker)
+    folder = new_folder(request.description)
+    session = AnnotationSession.create(stack, folder, model=request.model, worker=request.worker)
+    remember(folder, request.description)
+    return session

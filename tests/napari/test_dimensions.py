@@ -1,0 +1,121 @@
+"""Pictures, time-lapses and stacks over time, without a window: what is shown where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam2_core.hooks import Drawn, PromptType, get_plugins
+from tests.napari.hand import until
+from tests.napari.scene import CELLS, cells, micro_model
+
+
+@pytest.fixture(scope="module")
+def dock(display: None, qapp: Any) -> Iterator[Any]:
+    from napari.components import ViewerModel
+
+    from sam2_napari.dock import AnnotateDock
+
+    made = AnnotateDock(ViewerModel())
+    made.start.model.addItem("loaded already", micro_model())
+    made.start.model.setCurrentIndex(made.start.model.count() - 1)
+    yield made
+    made.deleteLater()
+
+
+@pytest.fixture(autouse=True)
+def _clean(dock: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    import sam2_napari.start_panel as start_panel
+
+    monkeypatch.setattr(start_panel, "setting", lambda group, name: "thread" if name == "worker" else "")
+    yield
+    dock.close_session()
+    dock.viewer.layers.clear()
+
+
+def started(dock: Any, image: np.ndarray, axes: str, along: str = "") -> Any:
+    dock.viewer.add_image(image, name="image", axis_labels=tuple(axes))
+    if along:
+        dock.start.along.setCurrentIndex(dock.start.along.findData(along))
+    dock.start.session.setCurrentIndex(0)
+    dock.start.begin.click()
+    until(lambda: dock.annotation is not None, why=lambda: dock.status.text())
+    return dock.annotation
+
+
+def click(annotation: Any, frame: int, x: float, y: float) -> None:
+    point = get_plugins().find(PromptType, "point").contribution
+    annotation.draw(point, Drawn("point", frame, True, np.array([[x, y]], np.float32)))
+
+
+def test_a_picture(dock: Any) -> None:
+    annotation = started(dock, cells(1)[0], "yx")
+    click(annotation, 0, *CELLS[0])
+    until(lambda: [row.is_here for row in annotation.rows] == [True], why=lambda: dock.status.text())
+
+    np.testing.assert_array_equal(np.asarray(annotation.layer.data), annotation.session.labels(0))
+    assert not dock.lineage.is_on
+
+
+def test_divisions_in_a_time_lapse_show_as_tracks(dock: Any) -> None:
+    annotation = started(dock, cells(), "tyx")
+    session = annotation.session
+    click(annotation, 0, *CELLS[0])
+    until(lambda: [row.frames for row in annotation.rows] == [1], why=lambda: dock.status.text())
+    annotation.mark_division()
+    until(lambda: [row.parents for row in annotation.rows] == [(), (1,), (1,)])
+    assert annotation.current == 2
+
+    click(annotation, 1, CELLS[0][0] - 1, CELLS[0][1])
+    until(lambda: annotation.row(2).frames == 1, why=lambda: dock.status.text())
+    until(lambda: dock.lineage.layer is not None and len(dock.lineage.layer.data) == 2)
+    tracks = dock.lineage.layer
+    assert tracks.graph == {2: [1]}
+    (_, _, y0, x0), (_, _, y1, x1) = tracks.data
+    assert (x0, y0) == pytest.approx(CELLS[0], abs=4)
+    assert (x1, y1) == pytest.approx((CELLS[0][0] - 1, CELLS[0][1]), abs=4)
+
+    annotation.undo()
+    annotation.undo()
+    until(lambda: [row.id for row in annotation.rows] == [1])
+    assert session.object(1).parents == ()
+
+
+@pytest.mark.parametrize("along", ["z", "t"])
+def test_a_stack_over_time_is_worked_on_along_one_axis(dock: Any, along: str) -> None:
+    image = np.stack([cells(3), cells(3)[::-1]])  # t, z, y, x
+    dock.viewer.dims.set_point(0, 0)
+    annotation = started(dock, image, "tzyx", along)
+    dock.viewer.dims.set_point((0, 1), (1, 1))
+    assert annotation.session.frame_count == (3 if along == "z" else 2)
+    here = annotation.placement.at
+
+    click(annotation, 1, CELLS[0][0], CELLS[0][1])
+    until(lambda: [row.frames for row in annotation.rows] == [1], why=lambda: dock.status.text())
+
+    labels = np.asarray(annotation.layer.data)
+    assert labels.shape == image.shape
+    place = (here["t"], 1) if along == "z" else (1, here["z"])
+    np.testing.assert_array_equal(labels[place], annotation.session.labels(1))
+    assert labels[place].any()
+    labels[place] = 0
+    assert not labels.any()
+
+
+def test_frames_of_another_plane(dock: Any) -> None:
+    dock.viewer.add_image(cells(), name="image", axis_labels=("z", "y", "x"))
+    dock.start.plane.setCurrentIndex(dock.start.plane.findData("zx"))
+    assert dock.start.along.currentData() == "y"
+    dock.start.session.setCurrentIndex(0)
+    dock.start.begin.click()
+    until(lambda: dock.annotation is not None, why=lambda: dock.status.text())
+    annotation = dock.annotation
+    mask = np.zeros(annotation.session.frame_size, bool)
+    mask[2:4, 10:30] = True
+    annotation.work.do(lambda: annotation.session.paint(annotation.session.add_object().id, 40, mask))
+    until(lambda: len(annotation.rows) == 1)
+
+    np.testing.assert_array_equal(np.asarray(annotation.layer.data)[:, 40, :] > 0, mask)
