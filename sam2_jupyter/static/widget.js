@@ -1963,11 +1963,16 @@ class AnnotationView {
   }
 
   _setUp({ about, state, seq }) {
-    const isNew = !this.about || this.about.session !== about.session;
+    const before = this.about;
+    const isNew = !before || before.session !== about.session;
     this.about = about;
     if (isNew) {
       this.book.clear();
-      this.viewport = null;
+      this.prompts.clear();
+      this.pendingDrawings.clear();
+      this.stateSeq = undefined;
+      this.shownFrame = null;
+      if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
     }
     this.keyMap = new KeyMap(about.tools, this.store.get("key_map") ?? {});
     this.strip.setUp(about.frames, about.axis);
