@@ -329,7 +329,8 @@ class TrainingRun:
     @torch.no_grad()
     def _validate(self) -> None:
         assert self.val_data is not None
-        loader = self.val_data.get_loader(self.epoch, self.seed)
+        # the same windows of the same frames in every validation, so that their numbers can be compared
+        loader = self.val_data.get_loader(0, self.seed)
         meters = self.meters.get("val") or {}
         averages = Averages()
         self.model.eval()

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from sam2_core.checkpoints.config import instantiate_model
@@ -80,25 +82,42 @@ def test_a_run_that_was_stopped_and_killed_is_the_same_run(undisturbed: Path, tm
         assert torch.equal(value, weights(tmp_path)[name]), name
 
 
-@pytest.mark.timeout(300)
-def test_two_processes_train_what_one_does_with_twice_the_batch(tmp_path: Path, repository: Path) -> None:
+def test_two_processes_train_what_one_does_with_twice_the_batch(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # prompted with masks: where clicks fall is drawn for a whole batch
     both = ["data.train_frames=[0,5]", "scratch.num_epochs=1", "trainer.model.prob_to_use_pt_input_for_train=0.0"]
     train(tmp_path / "one", *both, "data.batch_size=2")
     write_stack(tmp_path / "two")
+    # this process is one of the two, as torchrun would start them
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
     command = [sys.executable, "-m", "tests.training.training_scene", str(tmp_path / "two"), "2", *both]
-    environment = os.environ | {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, "data.batch_size=1"], check=True, timeout=280, env=environment)
+    environment = os.environ | shared | {"PYTHONPATH": str(repository), "RANK": "1", "LOCAL_RANK": "1"}
+    other = subprocess.Popen([*command, "data.batch_size=1"], env=environment)
+    for name, value in (shared | {"RANK": "0", "LOCAL_RANK": "0"}).items():
+        monkeypatch.setenv(name, value)
+    try:
+        train(tmp_path / "two", *both, "data.batch_size=1", "launcher.gpus_per_node=2")
+        assert other.wait(timeout=120) == 0
+    finally:
+        other.kill()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     start = weights_at_the_start()
     moved = sum(float((one[name] - value).square().sum()) for name, value in start.items()) ** 0.5
     apart = sum(float((one[name] - two[name]).square().sum()) for name in start) ** 0.5
     assert moved > 0.1
-    # Adam's first steps are about as long for a tiny gradient as for a large one: where it is rounding, so is its sign
+    # Adam's first steps are as long for a gradient of rounding errors as for a large one: its sign may differ there
     assert apart < 0.02 * moved
-    one_loss, two_loss = losses(tmp_path / "one"), losses(tmp_path / "two")
-    assert sorted(one_loss) == sorted(two_loss) == [1, 2]
+    assert sorted(losses(tmp_path / "one")) == sorted(losses(tmp_path / "two")) == [1, 2]
 
 
 def weights_at_the_start() -> dict[str, torch.Tensor]:
@@ -268,7 +287,6 @@ def test_the_official_fine_tuning_configuration_runs_as_it_is(tmp_path: Path) ->
         f"launcher.experiment_log_dir={tmp_path / 'run'}",
     ]
     assert launch.train(launch.prepared(str(official), [*paths, *SMALLER])) is None
-    assert len((tmp_path / "run/logs/log.jsonl").read_text().splitlines()) == 0  # fewer steps than log_freq
     stats = json.loads((tmp_path / "run/logs/train_stats.json").read_text())
     assert stats["Trainer/steps_train"] == 2
     assert np.isfinite(stats["Losses/train_all_loss"])
