@@ -44,10 +44,10 @@ def arguments() -> argparse.Namespace:
 def drawn(cells: int, slices: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     """Ellipsoids that do not touch, on a noisy ground."""
     random = np.random.default_rng(0)
-    side = int(np.ceil(np.sqrt(cells) * 40))
+    per_row = int(np.ceil(np.sqrt(cells)))
+    side = per_row * 40
     labels = np.zeros((slices, side, side), np.uint16)
     z, y, x = np.mgrid[:slices, :side, :side].astype(np.float32)
-    per_row = side // 40
     for number in range(cells):
         centre = (random.uniform(0.3, 0.7) * slices, number // per_row * 40 + 20, number % per_row * 40 + 20)
         radii = random.uniform((slices * 0.2, 9, 9), (slices * 0.4, 17, 17))
@@ -162,7 +162,7 @@ def main() -> None:
                     "minutes of compute": round((time.perf_counter() - start) / 60, 1),
                     "mean IoU after the first click": round(float(np.mean(first)), 3),
                     "mean IoU": round(float(np.mean(ious)), 3),
-                    "cells done": sum(one >= options.target for one in ious),
+                    "cells done": int(sum(one >= options.target for one in ious)),
                 }
             )
             print(rows[-1], flush=True)
