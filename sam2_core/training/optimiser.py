@@ -158,9 +158,7 @@ def _names_in_modules(classes: Iterable[str | type], model: nn.Module) -> set[st
         kind = getattr(nn, each.removeprefix("torch.nn."), None) if isinstance(each, str) else each
         if not isinstance(kind, type):
             raise ConfigError(f"module_cls_names takes classes of torch.nn, such as torch.nn.LayerNorm; got {each!r}")
-        owners: list[tuple[str, nn.Module]] = [
-            (prefix, module) for prefix, module in model.named_modules() if module.__class__ is kind
-        ]
+        owners = [each for each in model.named_modules() if each[1].__class__ is kind]
         names = {
             f"{prefix}.{name}" if prefix else name
             for prefix, module in owners
