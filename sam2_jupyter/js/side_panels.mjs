@@ -99,7 +99,10 @@ export class SidePanels {
     const made = { axis, length };
     made.slider = element("input", {
       type: "range", min: 0, max: length - 1, step: 1, value: position,
-      onchange: () => this.view.ask("move", { axis, position: Number(made.slider.value) }),
+      onchange: async () => {
+        const done = await this.view.ask("move", { axis, position: Number(made.slider.value) });
+        if (!done) made.slider.value = position;
+      },
     });
     made.root = labelled(`${axis} (0 to ${length - 1})`, made.slider);
     return made;
