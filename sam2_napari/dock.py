@@ -78,6 +78,8 @@ class AnnotateDock(QWidget):
         content.setLayout(self._inner)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
+        # a tool with a wider form must not move the picture
+        scroll.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)

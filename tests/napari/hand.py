@@ -48,6 +48,9 @@ class Hand:
     ) -> None:
         """Press at the first point, move over the others and let go at the last one."""
         kinds = QMouseEvent.Type
+        # what was pressed before may have changed the size of the canvas
+        for _ in range(3):
+            QApplication.processEvents()
         first, last = self.place(*points[0]), self.place(*points[-1])
         self._send(kinds.MouseMove, first, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, modifiers)
         self._send(kinds.MouseButtonPress, first, button, button, modifiers)
