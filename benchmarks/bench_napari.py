@@ -158,7 +158,8 @@ def main() -> None:
     until(lambda: time.perf_counter() - begun > 2)
     last = max([one - begun for one in changes], default=0.0)
     print(
-        f"cancel: acknowledged after {acknowledged * 1e3:.0f} ms, last change applied after {max(0.0, last) * 1e3:.0f} ms"
+        f"cancel: acknowledged after {acknowledged * 1e3:.0f} ms, "
+        f"last change applied after {max(0.0, last) * 1e3:.0f} ms"
     )
     dock.close_session()
     viewer.close()

@@ -1,7 +1,7 @@
 """A session over a long stack with many objects: its memory, and how long undo and redo of a full propagation take.
 
-The propagation's masks are drawn, since what a network takes is measured elsewhere (bench_long_stack.py): round cells on
-a grid, 50 through 3,000 frames by default, go into a session frame by frame as a worker's results do. Memory is this
+The propagation's masks are drawn, since what a network takes is measured elsewhere (bench_long_stack.py): round cells
+on a grid, 50 through 3,000 frames by default, go into a session frame by frame as a worker's results do. Memory is this
 process's, before and after; the file is what the session has on disk.
 """
 

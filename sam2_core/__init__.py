@@ -13,6 +13,8 @@ __version__ = "0.1.0.dev0"
 # Public name -> the module that defines it.
 _HOMES = {
     "CATALOGUE": "sam2_core.checkpoints.catalogue",
+    "InvalidInputError": "sam2_core.errors",
+    "InvalidTypeError": "sam2_core.errors",
     "SAM2AutomaticMaskGenerator": "sam2_core.inference.mask_generator",
     "SAM2ImagePredictor": "sam2_core.inference.image_predictor",
     "SAM2VideoPredictor": "sam2_core.inference.video_predictor",
@@ -24,11 +26,15 @@ _HOMES = {
     "build_sam2_video_predictor_hf": "sam2_core.checkpoints.build",
     "load_model": "sam2_core.checkpoints.build",
     "open_frames": "sam2_core.volumes.frames",
+    "open_label_writer": "sam2_core.volumes.labels.opening",
+    "open_labels": "sam2_core.volumes.labels.opening",
     "open_volume": "sam2_core.volumes.readers",
 }
 
 __all__ = [
     "CATALOGUE",
+    "InvalidInputError",
+    "InvalidTypeError",
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
@@ -41,6 +47,8 @@ __all__ = [
     "build_sam2_video_predictor_hf",
     "load_model",
     "open_frames",
+    "open_label_writer",
+    "open_labels",
     "open_volume",
 ]
 
@@ -53,11 +61,12 @@ if TYPE_CHECKING:
         load_model,
     )
     from sam2_core.checkpoints.catalogue import CATALOGUE
-    from sam2_core.errors import Sam2Error
+    from sam2_core.errors import InvalidInputError, InvalidTypeError, Sam2Error
     from sam2_core.inference.image_predictor import SAM2ImagePredictor
     from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.volumes.frames import open_frames
+    from sam2_core.volumes.labels.opening import open_label_writer, open_labels
     from sam2_core.volumes.readers import open_volume
     from sam2_core.volumes.volume import Volume
 

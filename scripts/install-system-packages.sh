@@ -18,6 +18,7 @@ packages=(
     libegl1
     libfontconfig1
     libgl1
+    libgl1-mesa-dri
     libxcb-cursor0
     libxcb-icccm4
     libxcb-image0

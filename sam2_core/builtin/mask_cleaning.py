@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-
-from sam2_core.kernels import connected_components, remove_small_regions
 
 Mask = NDArray[np.bool_]
 Area = Annotated[int, {"min": 0, "max": 1_000_000_000}]
@@ -40,7 +37,7 @@ def remove_islands(mask: Mask, *, max_area: Area = 20) -> Mask:
     max_area : int
         Parts of at most so many pixels are removed.
     """
-    return remove_small_regions(mask, max_area + 1, "islands")[0]
+    return _without_islands(mask, max_area + 1)
 
 
 def largest_part(mask: Mask) -> Mask:
@@ -50,7 +47,7 @@ def largest_part(mask: Mask) -> Mask:
     ----------
     mask : ndarray (y, x) bool
     """
-    return remove_small_regions(mask, np.inf, "islands")[0]
+    return _without_islands(mask, np.inf)
 
 
 def remove_small(mask: Mask, *, min_area: Area = 20) -> Mask:
@@ -81,6 +78,17 @@ def smooth(mask: Mask, *, radius: Annotated[float, {"min": 0.1, "max": 8.0}] = 2
     return blurred > 0.5
 
 
+def _without_islands(mask: Mask, least: float) -> Mask:
+    # torch is only loaded to filter, not to list filters or to make forms of their options
+    from sam2_core.kernels import remove_small_regions
+
+    return remove_small_regions(mask, least, "islands")[0]
+
+
 def _components(regions: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    import torch
+
+    from sam2_core.kernels import connected_components
+
     labels, areas = connected_components(torch.from_numpy(regions)[None, None])
     return labels[0, 0].numpy(), areas[0, 0].numpy()

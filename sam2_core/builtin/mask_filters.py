@@ -10,7 +10,7 @@ from sam2_core.hooks import MaskFilter, hookimpl
 @hookimpl
 def sam2_mask_filters() -> Iterable[MaskFilter]:
     """List them in the order in which front-ends show them."""
-    # they bring torch
+    # they bring numpy
     from sam2_core.builtin import mask_cleaning as cleaning
 
     return [

@@ -177,7 +177,7 @@ def _draw_numbers(pen: ImageDraw.ImageDraw, labels: NDArray[np.intp], ids: NDArr
     font = ImageFont.load_default(size=12)
     for object_id in ids:
         # the largest piece has the number, not a speck somewhere else
-        pieces, _ = ndimage.label(labels == object_id)
+        pieces, _ = ndimage.label(labels == object_id, structure=np.ones((3, 3)))
         rows, columns = np.nonzero(pieces == 1 + int(np.bincount(pieces.reshape(-1))[1:].argmax()))
         text = str(object_id)
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)

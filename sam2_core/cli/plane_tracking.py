@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.cli.object_table import ObjectTable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 class PlaneTracking:
     """Objects on their way through a stack whose planes are looked at in parts.
 
+    What the records already hold, from an earlier process that was stopped or killed, is not computed again.
+
     Attributes
     ----------
     tracker : TiledTracker or CropTracker
@@ -36,7 +39,9 @@ class PlaneTracking:
     table : ObjectTable
         Gets the scores.
     should_stop : callable
-        Asked between frames.
+        Asked between steps.
+    records : Path, optional
+        Folder for what is found, to go on from; a temporary one by default.
     """
 
     tracker: TiledTracker | CropTracker
@@ -46,6 +51,7 @@ class PlaneTracking:
     labels: LabelWriter
     table: ObjectTable
     should_stop: Callable[[], bool] = field(default=lambda: False)
+    records: Path | None = None
 
     def __post_init__(self) -> None:
         # windows hold what is in memory, whatever the number of objects: all go together
@@ -58,35 +64,46 @@ class PlaneTracking:
     def run(self) -> Iterator[int]:
         """Track, write, and hand out the number of each frame done, until the end or until somebody wishes to stop."""
         tracker: Any = self.tracker
-        states = {reverse: tracker.init_state(self.stack) for reverse in (False, True)}
+        states: dict[bool, Any] = {}
         try:
+            for reverse, name in ((False, "forward"), (True, "backward")):
+                folder = None if self.records is None else self.records / name
+                states[reverse] = tracker.init_state(self.stack, records=folder)
             for stretch in self.stretches:
                 self._prompt(states[stretch.reverse], stretch)
+                if self.should_stop():
+                    return
                 for found in tracker.propagate(
                     states[stretch.reverse],
                     stretch.start,
                     stretch.count,
                     reverse=stretch.reverse,
+                    objects=stretch.object_ids,
                     stop_when_empty=self.rules.stop_when_empty,
+                    resume=True,
+                    should_stop=self.should_stop,
                 ):
                     masks = {one.object_id: one for one in found.objects}
-                    other = states[not stretch.reverse]
-                    for one in tracker.masks_on_frame(other, found.frame_index).objects if other.objects else ():
-                        masks.setdefault(one.object_id, one)
+                    for state in states.values():
+                        for one in tracker.masks_on_frame(state, found.frame_index).objects if state.objects else ():
+                            masks.setdefault(one.object_id, one)
                     self._write(found.frame_index, list(masks.values()))
                     yield found.frame_index
-                    if self.should_stop():
-                        return
         finally:
             for state in states.values():
                 state.close()
 
     def _prompt(self, state: Any, stretch: Stretch) -> None:
         """Add those who join at this stretch."""
-        known = set(state.obj_ids)
         for one in self.objects:
-            if one.object_id in stretch.object_ids and one.object_id not in known:
-                for frame, prompt in sorted(one.frames.items()):
+            if one.object_id not in stretch.object_ids:
+                continue
+            known = state.objects.get(one.object_id)
+            prompted = () if known is None else known.prompted_frames()
+            for frame, prompt in sorted(one.frames.items()):
+                if self.should_stop():
+                    return
+                if frame not in prompted:
                     prompt_plane(self.tracker, state, frame, one.object_id, prompt)
 
     def _write(self, index: int, found: Sequence[ObjectMask]) -> None:

@@ -145,7 +145,10 @@ class TrackCommand:
                 if manifest.objects:
                     messages.print("Going on with the run that was stopped.")
                 else:
-                    manifest = self._prompt(predictor, state, manifest)
+                    manifest = self._prompt(predictor, state, manifest, interruption)
+                    if interruption.is_asked and not manifest.objects:
+                        messages.print("Stopped before anything was tracked. The same command begins again.")
+                        return INTERRUPTED
                 rules = replace(self.rules, group_size=budget.group_size(predictor.sam_prompt_encoder.mask_input_size))
                 table = ObjectTable()
                 with self._writer(manifest) as writer:
@@ -169,18 +172,31 @@ class TrackCommand:
         manifest.write(self.results.manifest)
         table = ObjectTable()
         if self._earlier is not None:
-            messages.print(f"The preset {preset.value} begins again from the start.")
+            messages.print("Going on with the run that was stopped.")
         with Interruption() as interruption, self._writer(manifest) as writer:
             tracking = PlaneTracking(
-                tracker, self.stack, objects, self.rules, writer, table, lambda: interruption.is_asked
+                tracker,
+                self.stack,
+                objects,
+                self.rules,
+                writer,
+                table,
+                lambda: interruption.is_asked,
+                self.results.records,
             )
             is_done = self._follow(tracking, writer, table, interruption)
         return self._finish(manifest, table) if is_done else INTERRUPTED
 
-    def _prompt(self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest) -> RunManifest:
+    def _prompt(
+        self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest, interruption: Interruption
+    ) -> RunManifest:
+        """Give the prompts, and note the objects once all have theirs."""
         objects = self.sources.found(predictor, self.stack, self.known)
-        done = with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects))
-        frames = {str(one.object_id): sorted(one.frames) for one in done}
+        frames = {}
+        for one in with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects)):
+            if interruption.is_asked:
+                return manifest
+            frames[str(one.object_id)] = sorted(one.frames)
         state.records.flush()
         prompted = replace(manifest, objects=frames)
         prompted.write(self.results.manifest)

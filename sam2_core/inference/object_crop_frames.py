@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -108,6 +110,23 @@ class CropFrames(FrameStack):
         self.parent = parent
         self.start = start
         self._windows: dict[int, Window] = {}
+        #: Whether it changed since it was noted.
+        self.is_changed = True
+
+    def as_note(self) -> dict[str, Any]:
+        """What is shown of which frame, as JSON can hold it; it counts as noted from now on."""
+        self.is_changed = False
+        laid = [[index, window.top, window.left] for index, window in self._windows.items()]
+        return {"start": astuple(self.start), "laid": laid}
+
+    @classmethod
+    def from_note(cls, parent: FrameStack, note: Mapping[str, Any], shown_size: tuple[int, int]) -> CropFrames:
+        """Undo :meth:`as_note`."""
+        crop = cls(parent, Window(*note["start"]), shown_size)
+        height, width = crop.start.size
+        crop._windows = {index: Window(top, left, top + height, left + width) for index, top, left in note["laid"]}
+        crop.is_changed = False
+        return crop
 
     def window(self, index: int) -> Window:
         """Return what is shown of a frame, in pixels of the parent."""
@@ -129,6 +148,7 @@ class CropFrames(FrameStack):
             raise InvalidInputError(
                 f"The windows of a crop keep their size: {self.start.size} (height, width), got {window.size}."
             )
+        self.is_changed = self.is_changed or index not in self._windows
         return self._windows.setdefault(index, window)
 
     def read(self, index: int) -> NDArray[np.uint8]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,15 @@ from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.object_crop_frames import SMALLEST_SIDE, CropFrames, crop_side, crop_window
+from sam2_core.inference.place_tracker import DEFAULT_BUDGET_BYTES
+from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_grid import Window
-from sam2_core.inference.tile_masks import NOWHERE, ObjectMask, PlaneMasks
-from sam2_core.inference.tile_plane import DEFAULT_BUDGET_BYTES, PlaneTracker
-from sam2_core.inference.tile_prompts import checked_plane_mask, checked_plane_prompt
-from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, PlaneState
+from sam2_core.inference.tile_masks import NOWHERE, ObjectMask
+from sam2_core.inference.tile_plane import PlaneTracker
+from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.tile_tracker import TiledState, TiledTracker
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.volumes.frame_stack import FrameStack
-from sam2_core.volumes.frames import FrameSource, open_frames
 
 DEFAULT_SHARE = 1 / 5
 _LARGEST_SHARE = 0.5
@@ -54,13 +54,19 @@ class CropState(PlaneState):
     """
 
     def __init__(
-        self, predictor: SAM2VideoPredictor, stack: FrameStack, overview: TiledState, share: float, budget_bytes: int
+        self,
+        predictor: SAM2VideoPredictor,
+        stack: FrameStack,
+        overview: TiledState,
+        share: float,
+        budget_bytes: int,
+        folder: Path | None = None,
     ) -> None:
-        super().__init__(predictor, stack, budget_bytes)
         self.crops: list[CropFrames] = []
         self.overview = overview
         self.share = share
         self._shown_size = predictor.input_size
+        super().__init__(predictor, stack, budget_bytes, folder, {"share": share})
 
     @property
     def largest_side(self) -> int:
@@ -99,6 +105,21 @@ class CropState(PlaneState):
         self.crops.append(CropFrames(self.stack, crop_window(box.centre, side, self.frame_size), self._shown_size))
         return len(self.crops) - 1
 
+    def _note_places(self) -> None:
+        for place, crop in enumerate(self.crops):
+            if crop.is_changed:
+                self.records.note("crop", place, crop.as_note())
+
+    def _take_up_places(self) -> None:
+        self.crops += [
+            CropFrames.from_note(self.stack, note, self._shown_size) for note in self.records.notes("crop").values()
+        ]
+
+    def close(self) -> None:
+        """Let go of everything that is not kept in a folder; the stack stays open."""
+        self.overview.close()
+        super().close()
+
     def shows_whole(self, window: Window, box: Window) -> bool:
         """Whether an object lies far enough from a window's border, where the frame goes on beyond it."""
         margin = max(1, round(_BORDER * window.size[0]))
@@ -122,7 +143,23 @@ class CropState(PlaneState):
         )
 
 
-class CropTracker(PlaneTracker[CropState]):
+@dataclass
+class CropsFollowed:
+    """Where objects are while they are followed, by their numbers.
+
+    Attributes
+    ----------
+    homes : dict of int to int
+        The crop of each.
+    boxes : dict of int to Window
+        Where each was last seen.
+    """
+
+    homes: dict[int, int]
+    boxes: dict[int, Window]
+
+
+class CropTracker(PlaneTracker[CropState, CropsFollowed]):
     """Track each object in a window around it that is as large as the object needs and follows it.
 
     Small cells fill the model's input as large ones do, and distant parts of the plane are not looked at. A first click
@@ -170,65 +207,16 @@ class CropTracker(PlaneTracker[CropState]):
         self.object_size = object_size
         self._overview = TiledTracker(predictor, memory_budget_bytes=memory_budget_bytes // 2)
 
-    def init_state(self, source: FrameSource) -> CropState:
-        """Open a picture or a stack; nothing is read yet.
+    # -- prompts -------------------------------------------------------------------------------------------------------
 
-        Parameters
-        ----------
-        source : path, bytes, array, list or FrameStack
-            See :func:`sam2_core.volumes.frames.open_frames`.
+    def _new_state(self, stack: FrameStack, folder: Path | None) -> CropState:
+        overview = self._overview.init_state(stack)
+        return CropState(self.predictor, stack, overview, self.share, self.memory_budget_bytes, folder)
 
-        Returns
-        -------
-        CropState
-            To be passed to every other method.
-
-        Raises
-        ------
-        MissingFileError, InvalidInputError, InvalidTypeError
-            Not a supported source.
-        """
-        stack = open_frames(source)
-        return CropState(self.predictor, stack, self._overview.init_state(stack), self.share, self.memory_budget_bytes)
-
-    def prompt_points(
-        self,
-        state: CropState,
-        frame_index: int,
-        object_id: Hashable,
-        points: Any = None,
-        labels: Any = None,
-        *,
-        box: Any = None,
-        clear_old_points: bool = True,
-    ) -> PlaneMasks:
-        """Say where an object is on a frame, by points, a box, or both.
-
-        Parameters
-        ----------
-        state : CropState
-            The stack, from :meth:`init_state`.
-        frame_index : int
-            Index of the frame, from 0.
-        object_id : hashable
-            An object known by this id, or a new one.
-        points, labels, box, clear_old_points
-            As for :meth:`TiledTracker.prompt_points`, in pixels of the plane.
-
-        Returns
-        -------
-        PlaneMasks
-            All objects on this frame.
-
-        Raises
-        ------
-        InvalidTypeError, InvalidInputError
-            As there; nothing is changed then.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        prompt = checked_plane_prompt(points, labels, box, state.frame_size, replaces=clear_old_points)
-        tracked = state.object_or_new(object_id)
-        prompts = [prompt] if clear_old_points else [*tracked.prompts_on(frame_index), prompt]
+    def _placed_points(
+        self, state: CropState, tracked: PlaneObject, frame_index: int, prompt: PlanePrompt
+    ) -> dict[int, ObjectMask]:
+        prompts = [prompt] if prompt.replaces else [*tracked.prompts_on(frame_index), prompt]
         around = _around(prompts)
         place = self._place_of(state, tracked, frame_index, around)
         if place is None:
@@ -245,48 +233,13 @@ class CropTracker(PlaneTracker[CropState]):
             place = other
             sides.add(state.crops[place].start.size)
             answer = self._settled(state, tracked, frame_index, place, prompts)
-        return self._kept(state, tracked, frame_index, place, answer)
+        return {place: answer}
 
-    def prompt_mask(
-        self,
-        state: CropState,
-        frame_index: int,
-        object_id: Hashable,
-        mask: Any,
-        *,
-        origin: tuple[int, int] | None = None,
-    ) -> PlaneMasks:
-        """Say which pixels of a frame an object covers.
-
-        Parameters
-        ----------
-        state : CropState
-            The stack, from :meth:`init_state`.
-        frame_index : int
-            Index of the frame, from 0.
-        object_id : hashable
-            An object known by this id, or a new one.
-        mask, origin
-            As for :meth:`TiledTracker.prompt_mask`, in pixels of the plane.
-
-        Returns
-        -------
-        PlaneMasks
-            All objects on this frame.
-
-        Raises
-        ------
-        InvalidTypeError, InvalidInputError
-            As there; nothing is changed then.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        given = checked_plane_mask(mask, origin, state.frame_size, object_id)
-        tracked = state.object_or_new(object_id)
+    def _placed_mask(
+        self, state: CropState, tracked: PlaneObject, frame_index: int, given: ObjectMask
+    ) -> dict[int, ObjectMask]:
         place = state.place_for(given.window, frame_index)
-        answer = self._settled(state, tracked, frame_index, place, [PlanePrompt(mask=given)])
-        return self._kept(state, tracked, frame_index, place, answer)
-
-    # -- prompts -------------------------------------------------------------------------------------------------------
+        return {place: self._settled(state, tracked, frame_index, place, [PlanePrompt(mask=given)])}
 
     def _place_of(self, state: CropState, tracked: PlaneObject, frame_index: int, around: Window) -> int | None:
         """The crop in which an object is on a frame already, if it shows the places of its prompts."""
@@ -325,54 +278,50 @@ class CropTracker(PlaneTracker[CropState]):
             answer = self._answer(state, tracked, frame_index, place, prompt)
         return answer
 
-    def _kept(
-        self, state: CropState, tracked: PlaneObject, frame_index: int, place: int, answer: ObjectMask
-    ) -> PlaneMasks:
-        state.objects[tracked.object_id] = tracked
-        state.records.put(frame_index, tracked.number, {place: answer})
-        return self.masks_on_frame(state, frame_index)
-
     # -- propagation ---------------------------------------------------------------------------------------------------
 
-    def _propagated(
-        self, state: CropState, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
-    ) -> Iterator[PlaneMasks]:
-        if not frames:
-            return
-        objects = list(state.objects.values())
-        step = -1 if reverse else 1
-        previous = frames[0] - step
-        homes: dict[Hashable, int] = {}
-        boxes: dict[Hashable, Window] = {}
+    def _followed_from(
+        self, state: CropState, objects: Sequence[PlaneObject], frame_index: int, previous: int
+    ) -> CropsFollowed:
+        return CropsFollowed(
+            {one.number: self._home_at_start(state, one, frame_index, previous) for one in objects},
+            {one.number: self._known_box(state, one, (frame_index, previous)) for one in objects},
+        )
+
+    def _places(self, following: CropsFollowed, objects: Sequence[PlaneObject], frame_index: int) -> set[int]:
         for tracked in objects:
-            homes[tracked.object_id] = self._home_at_start(state, tracked, frames[0], previous)
-            boxes[tracked.object_id] = self._known_box(state, tracked, (frames[0], previous))
-        for count, frame_index in enumerate(frames):
-            objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
-            if not objects:
-                return
-            for tracked in objects:
-                if frame_index in tracked.prompted_frames():
-                    homes[tracked.object_id] = tracked.prompted_on(frame_index)[0]
-            followed = [
-                tracked
-                for tracked in objects
-                if not self._has_ended(state, tracked, frame_index, reverse, stop_when_empty)
-            ]
-            in_use = {homes[tracked.object_id] for tracked in followed}
-            # to and fro, so that the crops that stay open are those that come next
-            for place in sorted(in_use, reverse=bool(count % 2)):
-                here = [tracked for tracked in followed if homes[tracked.object_id] == place]
-                self._follow(state.crops[place], frame_index, previous, [boxes[tracked.object_id] for tracked in here])
-                for tracked, part in self._tracked_in_place(state, place, here, frame_index, previous, reverse):
-                    state.records.put(frame_index, tracked.number, {place: part})
-                    if part.window.area:
-                        boxes[tracked.object_id] = _main_piece(part)
-                        homes[tracked.object_id] = self._next_home(
-                            state, tracked, frame_index, place, part, boxes[tracked.object_id]
-                        )
-            previous = frame_index
-            yield self._results(state, frame_index, objects)
+            if frame_index in tracked.prompted_frames():
+                following.homes[tracked.number] = tracked.prompted_on(frame_index)[0]
+        return {following.homes[tracked.number] for tracked in objects}
+
+    def _follow(
+        self,
+        state: CropState,
+        following: CropsFollowed,
+        objects: Sequence[PlaneObject],
+        places: Sequence[int],
+        frame_index: int,
+        previous: int,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        homes, boxes = following.homes, following.boxes
+        for place in places:
+            here = [tracked for tracked in objects if homes[tracked.number] == place]
+            self._lay(state.crops[place], frame_index, previous, [boxes[tracked.number] for tracked in here])
+            for tracked, part in self._tracked_in_place(state, place, here, frame_index, previous, should_stop):
+                state.records.put(frame_index, tracked.number, {place: part})
+                if part.window.area:
+                    box = boxes[tracked.number] = _main_piece(part)
+                    homes[tracked.number] = self._next_home(state, tracked, frame_index, place, part, box)
+
+    def _noted(self, following: CropsFollowed) -> dict[str, Any]:
+        return {
+            "homes": list(following.homes.items()),
+            "boxes": [[number, astuple(box)] for number, box in following.boxes.items()],
+        }
+
+    def _following_from(self, state: CropState, note: dict[str, Any]) -> CropsFollowed:
+        return CropsFollowed(dict(note["homes"]), {number: Window(*box) for number, box in note["boxes"]})
 
     def _home_at_start(self, state: CropState, tracked: PlaneObject, frame_index: int, previous: int) -> int:
         """The crop in which an object is followed from a frame on."""
@@ -391,7 +340,7 @@ class CropTracker(PlaneTracker[CropState]):
                     return _main_piece(part)
         return NOWHERE
 
-    def _follow(self, crop: CropFrames, frame_index: int, previous: int, boxes: Sequence[Window]) -> None:
+    def _lay(self, crop: CropFrames, frame_index: int, previous: int, boxes: Sequence[Window]) -> None:
         """Lay a crop's window on a frame so that it shows what it showed before in its middle."""
         window = crop.window(previous)
         seen = [box for box in boxes if box.area]
@@ -433,7 +382,8 @@ def _around(prompts: Sequence[PlanePrompt]) -> Window:
 
 def _main_piece(found: ObjectMask, at: tuple[float, float] | None = None) -> Window:
     """Bounding box of the piece of a mask at a position (x, y), or of its largest: specks move no window."""
-    pieces, count = ndimage.label(found.mask)
+    # pieces that meet at a corner are one, as wherever components are looked for
+    pieces, count = ndimage.label(found.mask, structure=np.ones((3, 3)))
     if count == 1:
         return found.window
     number = 0

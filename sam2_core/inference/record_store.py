@@ -130,6 +130,11 @@ class RecordStore:
         """Bytes on disk."""
         return self._journal.size + self._segments.size
 
+    @property
+    def journal_size(self) -> int:
+        """Bytes of the journal: cut to what this once was, a folder is again what it was then."""
+        return self._journal.size
+
     def check_format(self, meta: dict[str, Any], found: dict[str, Any]) -> None:
         """Compare what the journal says it was written for with what it is opened for.
 

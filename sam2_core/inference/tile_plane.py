@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Generic, Literal, TypeVar
+from abc import abstractmethod
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-import torch
-import torch.nn.functional as functional
-from numpy.typing import NDArray
 
-from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.errors import StateError
 from sam2_core.inference.empty_frames import empty_frames_allowed
-from sam2_core.inference.frame_masks import FrameMasks
-from sam2_core.inference.tile_grid import Window
+from sam2_core.inference.place_tracker import PlaceTracker, State
+from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_masks import ObjectMask, PlaneMasks
-from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, PlaneState
-from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.inference.video_prompts import checked_frame_index
+from sam2_core.inference.tile_prompts import checked_plane_mask, checked_plane_prompt
+from sam2_core.inference.video_prompts import checked_frame_count, checked_frame_index
+from sam2_core.inference.video_tracker import Cancelled
+from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.frames import FrameSource, open_frames
 
-DEFAULT_BUDGET_BYTES = 2 * 2**30
+#: What a tracker knows of where its objects are while it goes from frame to frame.
+Following = TypeVar("Following")
 
-State = TypeVar("State", bound=PlaneState)
 
-
-class PlaneTracker(ABC, Generic[State]):
+class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
     """Prompts, results and frames of a tracker whose predictor sees parts of the plane; each part is called a place.
 
     Parameters
@@ -36,11 +35,116 @@ class PlaneTracker(ABC, Generic[State]):
         Size up to which parts are kept open. A closed one is opened again from the objects' prompts and last masks.
     """
 
-    def __init__(self, predictor: SAM2VideoPredictor, memory_budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
-        if memory_budget_bytes < 0:
-            raise InvalidInputError(f"memory_budget_bytes is a number of bytes, 0 or more; got {memory_budget_bytes}.")
-        self.predictor = predictor
-        self.memory_budget_bytes = memory_budget_bytes
+    def init_state(self, source: FrameSource, *, records: str | Path | None = None) -> State:
+        """Open a picture or a stack; nothing is read yet.
+
+        Parameters
+        ----------
+        source : path, bytes, array, list or FrameStack
+            See :func:`sam2_core.volumes.frames.open_frames`.
+        records : str or path, optional
+            Folder for everything that is known, which may be opened again later: the state then has the objects,
+            prompts and masks that it had, and ``propagate(..., resume=True)`` goes on where it was, even after the
+            process was killed. None takes a temporary folder that is removed with the state.
+
+        Returns
+        -------
+        PlaneState
+            To be passed to every other method.
+
+        Raises
+        ------
+        MissingFileError, InvalidInputError, InvalidTypeError
+            Not a supported source, a size that does not fit it, or ``records`` holds other things.
+        StateError
+            ``records`` are in use, or of another stack or model.
+        """
+        return self._new_state(open_frames(source), None if records is None else Path(records))
+
+    def prompt_points(
+        self,
+        state: State,
+        frame_index: int,
+        object_id: Hashable,
+        points: Any = None,
+        labels: Any = None,
+        *,
+        box: Any = None,
+        clear_old_points: bool = True,
+    ) -> PlaneMasks:
+        """Say where an object is on a frame, by points, a box, or both.
+
+        Parameters
+        ----------
+        state : PlaneState
+            The stack, from :meth:`init_state`.
+        frame_index : int
+            Index of the frame, from 0.
+        object_id : hashable
+            An object known by this id, or a new one.
+        points : array_like, optional
+            (P, 2) real numbers, each point (x, y), x first, in pixels of the plane.
+        labels : array_like, optional
+            (P,), given if and only if there are points: 1 on the object, 0 beside it.
+        box : array_like, optional
+            (4,) real numbers (x0, y0, x1, y1) in pixels of the plane.
+        clear_old_points : bool
+            Replace the points given earlier on this frame rather than add to them. A box needs this.
+
+        Returns
+        -------
+        PlaneMasks
+            All objects on this frame.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            As for :meth:`SAM2VideoPredictor.prompt_points`; nothing is changed then.
+        """
+        frame_index = checked_frame_index(frame_index, state.num_frames)
+        prompt = checked_plane_prompt(points, labels, box, state.frame_size, replaces=clear_old_points)
+        tracked = state.object_or_new(object_id)
+        return self._kept(state, tracked, frame_index, self._placed_points(state, tracked, frame_index, prompt))
+
+    def prompt_mask(
+        self,
+        state: State,
+        frame_index: int,
+        object_id: Hashable,
+        mask: Any,
+        *,
+        origin: tuple[int, int] | None = None,
+    ) -> PlaneMasks:
+        """Say which pixels of a frame an object covers.
+
+        Parameters
+        ----------
+        state : PlaneState
+            The stack, from :meth:`init_state`.
+        frame_index : int
+            Index of the frame, from 0.
+        object_id : hashable
+            An object known by this id, or a new one.
+        mask : array_like or ObjectMask
+            (y, x), the object is where it is not 0: of the plane's size, or of any size with ``origin``.
+        origin : (int, int), optional
+            (x, y) of the mask's first pixel in the plane.
+
+        Returns
+        -------
+        PlaneMasks
+            All objects on this frame.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError
+            As for :meth:`SAM2VideoPredictor.prompt_mask`, or the mask is empty or lies outside the plane. Nothing is
+            changed then.
+        """
+        frame_index = checked_frame_index(frame_index, state.num_frames)
+        given = checked_plane_mask(mask, origin, state.frame_size, object_id)
+        tracked = state.object_or_new(object_id)
+        return self._kept(state, tracked, frame_index, self._placed_mask(state, tracked, frame_index, given))
 
     def masks_on_frame(self, state: State, frame_index: int) -> PlaneMasks:
         """Return what is known of all objects on a frame, without running the network.
@@ -64,8 +168,8 @@ class PlaneTracker(ABC, Generic[State]):
         tracked = state.object(object_id)
         for place in state.videos:
             self._leave(state, tracked, place)
-        state.records.forget(tracked.number)
-        del state.objects[object_id]
+        state.forget(tracked)
+        state.commit()
 
     def propagate(
         self,
@@ -74,23 +178,38 @@ class PlaneTracker(ABC, Generic[State]):
         frame_count: int | None = None,
         *,
         reverse: bool = False,
+        objects: Sequence[Hashable] | None = None,
         stop_when_empty: int | Literal["auto"] | None = "auto",
+        resume: bool = False,
+        already: Container[int] = (),
+        should_stop: Callable[[], bool] | None = None,
     ) -> Iterator[PlaneMasks]:
         """Carry the objects through the stack, frame by frame, from place to place.
 
         Parameters
         ----------
         state : PlaneState
-            The stack, from ``init_state``.
+            The stack, from :meth:`init_state`.
         start_frame : int, optional
             Index of the frame to begin with; by default the earliest one with a prompt.
         frame_count : int, optional
             How many frames, the first included; by default, and at most, all that are left in this direction.
         reverse : bool
             Go towards the stack's first frame rather than its last.
+        objects : sequence of hashable, optional
+            Only these objects; by default all.
         stop_when_empty : int, "auto" or None
             As for :meth:`SAM2VideoPredictor.propagate`: give up an object once its mask was empty on so many frames in
             a row, until its next prompted frame. An object that had been given up before ``start_frame`` stays so.
+        resume : bool
+            Take up a propagation with the same arguments, objects and prompts that was broken off (also in an earlier
+            process, where the state has its records in a folder): frames it had completed come from the records.
+        already : container of int, optional
+            With ``resume``, frames of which the caller has the results: where they had been completed, they are not
+            handed out again.
+        should_stop : callable, optional
+            Asked before each frame and each place; once it says True the iteration ends. Of a frame that was not
+            completed nothing is handed out.
 
         Returns
         -------
@@ -100,33 +219,130 @@ class PlaneTracker(ABC, Generic[State]):
         Raises
         ------
         StateError
-            There is no object.
+            There is no object, or none of an id in ``objects``.
         InvalidTypeError, InvalidInputError
             There is no such frame, or a number is negative. All of these at the call, before the first frame.
         """
         if start_frame is not None:
             start_frame = checked_frame_index(start_frame, state.num_frames)
-        if frame_count is not None and frame_count < 0:
-            raise InvalidInputError(f"The number of frames to track cannot be negative; got {frame_count}.")
+        if frame_count is not None:
+            frame_count = checked_frame_count(frame_count)
         limit = empty_frames_allowed(stop_when_empty, state.stack.axis)
         if not state.objects:
             raise StateError("There is nothing to propagate: add points, a box or a mask for an object first.")
+        chosen = list(state.objects.values()) if objects is None else [state.object(each) for each in objects]
         if start_frame is None:
-            start_frame = min(frame for tracked in state.objects.values() for frame in tracked.prompted_frames())
+            start_frame = min(frame for tracked in chosen for frame in tracked.prompted_frames())
         left = start_frame + 1 if reverse else state.num_frames - start_frame
         count = left if frame_count is None else min(frame_count, left)
         step = -1 if reverse else 1
-        return self._propagated(state, range(start_frame, start_frame + step * count, step), reverse, limit)
+        frames = range(start_frame, start_frame + step * count, step)
+        description = {"start": start_frame, "count": count, "reverse": reverse, "stop": limit}
+        run = state.begin_run(chosen, description) if resume else None
+        return self._propagated(state, chosen, frames, limit, run, already, should_stop)
+
+    def _propagated(
+        self,
+        state: State,
+        objects: list[PlaneObject],
+        frames: range,
+        stop_when_empty: int | None,
+        run: tuple[int, dict[str, Any]] | None,
+        already: Container[int],
+        should_stop: Callable[[], bool] | None,
+    ) -> Iterator[PlaneMasks]:
+        following: Following | None = None
+        done = 0
+        if run is not None and run[1]:
+            done, following = run[1]["frames"], self._following_from(state, run[1]["following"])
+        chosen = list(objects)
+        for count, frame_index in enumerate(frames):
+            objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
+            if not objects or (should_stop is not None and should_stop()):
+                return
+            if count < done:
+                if frame_index not in already:
+                    yield self._results(state, frame_index, objects)
+                continue
+            previous = frame_index - frames.step
+            if following is None:
+                following = self._followed_from(state, objects, frame_index, previous)
+            going_on = [
+                tracked
+                for tracked in objects
+                if not self._has_ended(state, tracked, frame_index, frames.step < 0, stop_when_empty)
+            ]
+            # to and fro, so that the places that stay open are those that come next
+            places = sorted(self._places(following, going_on, frame_index), reverse=bool(count % 2))
+            try:
+                self._follow(state, following, going_on, places, frame_index, previous, should_stop)
+            except Cancelled:
+                return
+            if run is not None:
+                state.finish_frame(run[0], chosen, {"frames": count + 1, "following": self._noted(following)})
+            state.commit()
+            yield self._results(state, frame_index, objects)
 
     @abstractmethod
-    def _propagated(
-        self, state: State, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
-    ) -> Iterator[PlaneMasks]:
-        """Track all objects over some frames."""
+    def _followed_from(
+        self, state: State, objects: Sequence[PlaneObject], frame_index: int, previous: int
+    ) -> Following:
+        """Say where objects are when they are followed from a frame on."""
+
+    @abstractmethod
+    def _places(self, following: Following, objects: Sequence[PlaneObject], frame_index: int) -> set[int]:
+        """Say in which places objects are looked for on a frame, those prompted there included."""
+
+    @abstractmethod
+    def _follow(
+        self,
+        state: State,
+        following: Following,
+        objects: Sequence[PlaneObject],
+        places: Sequence[int],
+        frame_index: int,
+        previous: int,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        """Track objects to a frame, place by place, and put what is found on record."""
+
+    @abstractmethod
+    def _noted(self, following: Following) -> dict[str, Any]:
+        """Where objects are, as JSON can hold it."""
+
+    @abstractmethod
+    def _following_from(self, state: State, note: dict[str, Any]) -> Following:
+        """Undo :meth:`_noted`."""
 
     @abstractmethod
     def _joined(self, state: State, object_id: Hashable, parts: dict[int, ObjectMask]) -> ObjectMask:
         """Join what several places, one at least, found of one object."""
+
+    def _kept(
+        self, state: State, tracked: PlaneObject, frame_index: int, parts: Mapping[int, ObjectMask]
+    ) -> PlaneMasks:
+        """Put what was found for a prompt on record."""
+        state.objects[tracked.object_id] = tracked
+        state.records.put(frame_index, tracked.number, parts)
+        state.forget_runs(tracked)
+        state.commit()
+        return self.masks_on_frame(state, frame_index)
+
+    @abstractmethod
+    def _new_state(self, stack: FrameStack, folder: Path | None) -> State:
+        """Make the state of a stack."""
+
+    @abstractmethod
+    def _placed_points(
+        self, state: State, tracked: PlaneObject, frame_index: int, prompt: PlanePrompt
+    ) -> dict[int, ObjectMask]:
+        """Give points or a box to the places they are for, and return what is known of the object on the frame."""
+
+    @abstractmethod
+    def _placed_mask(
+        self, state: State, tracked: PlaneObject, frame_index: int, given: ObjectMask
+    ) -> dict[int, ObjectMask]:
+        """Give a mask to the places it is for, and return what is known of the object on the frame."""
 
     def _results(self, state: State, frame_index: int, objects: Iterable[PlaneObject]) -> PlaneMasks:
         masks = []
@@ -152,112 +368,3 @@ class PlaneTracker(ABC, Generic[State]):
         nothing = ObjectMask.from_pixels(None, np.zeros((0, 0), np.bool_))
         state.records.put(frame_index, tracked.number, dict.fromkeys(places, nothing))
         return True
-
-    def _answer(
-        self, state: State, tracked: PlaneObject, frame_index: int, place: int, prompt: PlanePrompt
-    ) -> ObjectMask:
-        """Prompt one place and note the prompt."""
-        self._restore(state, tracked, place, frame_index)
-        answer = self._prompted(state, tracked, frame_index, place, prompt)
-        tracked.add(place, frame_index, prompt)
-        return answer
-
-    def _prompted(
-        self, state: State, tracked: PlaneObject, frame_index: int, place: int, prompt: PlanePrompt
-    ) -> ObjectMask:
-        """Prompt one place."""
-        video = state.videos.open(place)
-        window = state.window_of(place, frame_index)
-        shown = video.images.frame_size
-        if prompt.mask is not None:
-            pixels = _resized(prompt.mask.pixels_in(window), shown)
-            result = self.predictor.prompt_mask(video, frame_index, tracked.object_id, pixels)
-        else:
-            origin = np.array([window.left, window.top], np.float32)
-            scale = np.array([shown[1], shown[0]], np.float32) / np.array(window.size[::-1], np.float32)
-            # a point on the window's edge must not fall off it by rounding
-            points = np.clip((prompt.points - origin) * scale, 0, shown[::-1]).astype(np.float32)
-            box = None if prompt.box is None else ((np.reshape(prompt.box, (2, 2)) - origin) * scale).reshape(-1)
-            result = self.predictor.prompt_points(
-                video,
-                frame_index,
-                tracked.object_id,
-                points if len(points) else None,
-                prompt.labels if len(points) else None,
-                box=box,
-                clear_old_points=prompt.replaces,
-            )
-        state.videos.count_records(place, 1)
-        return _found(result, tracked.object_id, window, state.frame_size)
-
-    def _restore(self, state: State, tracked: PlaneObject, place: int, known_frame: int | None = None) -> None:
-        """Make sure that a place knows an object: repeat its prompts there, and its mask on a frame, if it does not."""
-        if tracked.object_id in state.videos.open(place).obj_ids:
-            return
-        prompts = tracked.prompts.get(place, {})
-        for frame_index in sorted(prompts):
-            for prompt in prompts[frame_index]:
-                self._prompted(state, tracked, frame_index, place, prompt)
-        if known_frame is not None and known_frame not in prompts:
-            last = state.records.parts(known_frame, tracked.number).get(place)
-            if last is not None and last.window.area:
-                self._prompted(state, tracked, known_frame, place, PlanePrompt(mask=last))
-
-    def _leave(self, state: State, tracked: PlaneObject, place: int) -> None:
-        """Stop following an object in a place, if it is open; its prompts stay noted."""
-        if place in state.videos:
-            self.predictor.remove_object(state.videos.open(place), tracked.object_id, need_output=False)
-
-    def _tracked_in_place(
-        self,
-        state: State,
-        place: int,
-        objects: Sequence[PlaneObject],
-        frame_index: int,
-        previous: int,
-        reverse: bool,
-    ) -> Iterator[tuple[PlaneObject, ObjectMask]]:
-        """Track some objects, and no others, to a frame in one place."""
-        known_before = previous if 0 <= previous < state.num_frames else None
-        for tracked in objects:
-            self._restore(state, tracked, place, known_before)
-        video = state.videos.open(place)
-        wanted = {tracked.object_id for tracked in objects}
-        for object_id in video.obj_ids:
-            if object_id not in wanted:
-                self.predictor.remove_object(video, object_id, need_output=False)
-        state.videos.count_records(place, len(objects))
-        window = state.window_of(place, frame_index)
-        for result in self.predictor.propagate(video, frame_index, 1, reverse=reverse):
-            for tracked in objects:
-                yield tracked, _found(result, tracked.object_id, window, state.frame_size)
-
-
-def _found(result: FrameMasks, object_id: Hashable, window: Window, frame_size: tuple[int, int]) -> ObjectMask:
-    """One object's mask out of a place's results, in pixels of the plane and inside it."""
-    row = result.object_ids.index(object_id)
-    top, left = window.top, window.left
-    if result.frame_size == window.size:
-        shown, logits = result.part(row)
-        top, left = top + shown.top, left + shown.left
-    else:
-        whole = result.logits[row : row + 1]
-        logits = functional.interpolate(whole, size=window.size, mode="bilinear", align_corners=False)[0, 0]
-    found = ObjectMask.from_pixels(
-        object_id,
-        (logits > 0).cpu().numpy(),
-        (top, left),
-        float(result.predicted_ious[row]),
-        float(result.object_scores[row]),
-    )
-    whole = Window(0, 0, *frame_size)
-    return found if whole.holds(found.window) else found.cut_to(whole)
-
-
-def _resized(pixels: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask at another size, cut where half of a pixel is covered."""
-    if pixels.shape == size:
-        return pixels
-    shares = torch.from_numpy(pixels).float()[None, None]
-    shares = functional.interpolate(shares, size=size, mode="bilinear", align_corners=False, antialias=True)
-    return np.asarray((shares[0, 0] >= 0.5).numpy())

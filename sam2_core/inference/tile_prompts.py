@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.plane_object import PlanePrompt
 from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_masks import ObjectMask
-from sam2_core.inference.tile_state import PlanePrompt
 from sam2_core.inference.video_prompts import BOX_CORNER_LABELS, mask_prompt, point_prompts
 
 

@@ -5,189 +5,37 @@ A part is called a place and goes by a number: a tile of a grid, or a crop that 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sam2_core.errors import StateError
+from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
+from sam2_core.inference.open_videos import OpenVideos
+from sam2_core.inference.plane_object import PlaneObject
 from sam2_core.inference.tile_grid import Window
-from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.tile_records import MaskRecords
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.inference.video_state import VideoState
 from sam2_core.volumes.frame_stack import FrameStack
 
-#: Recent frames whose memories an object keeps, about: what tracking reads and a little more.
-_MEMORIES_AN_OBJECT = 8
-#: Frames, and frames' features, that an open place keeps: the one at hand.
-_CACHED_FRAMES, _CACHED_FEATURES = 1, 1
+_FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
-class PlanePrompt:
-    """One prompt in pixels of the plane: points with or without a box, or a mask.
-
-    Attributes
-    ----------
-    points : ndarray of float32
-        (P, 2) as (x, y).
-    labels : ndarray of int
-        (P,): 1 on the object, 0 beside it.
-    box : tuple of float or None
-        (x0, y0, x1, y1).
-    mask : ObjectMask or None
-        Instead of points and box.
-    is_handed : bool
-        Whether another place gave it rather than a person.
-    replaces : bool
-        Whether it replaces what was said on this frame before.
-    """
-
-    points: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
-    labels: NDArray[Any] = field(default_factory=lambda: np.zeros(0, np.int32))
-    box: tuple[float, float, float, float] | None = None
-    mask: ObjectMask | None = None
-    is_handed: bool = False
-    replaces: bool = True
-
-
-@dataclass(eq=False)
-class PlaneObject:
-    """One object of a plane: its number in the records, and its prompts by place and frame."""
-
-    object_id: Hashable
-    number: int
-    prompts: dict[int, dict[int, list[PlanePrompt]]] = field(default_factory=dict)
-
-    def add(self, place: int, frame_index: int, prompt: PlanePrompt) -> None:
-        """Note a prompt, so that it can be repeated should its place be closed meanwhile."""
-        on_frame = self.prompts.setdefault(place, {}).setdefault(frame_index, [])
-        if prompt.replaces:
-            on_frame.clear()
-        on_frame.append(prompt)
-
-    def prompts_on(self, frame_index: int) -> list[PlanePrompt]:
-        """List what was said on a frame, in order."""
-        return [prompt for frames in self.prompts.values() for prompt in frames.get(frame_index, ())]
-
-    def prompted_on(self, frame_index: int) -> list[int]:
-        """List the places with a prompt on a frame."""
-        return [place for place, frames in self.prompts.items() if frame_index in frames]
-
-    def prompted_by_a_person(self) -> list[int]:
-        """List the places in which a person, rather than a neighbour, said where the object is."""
-        return [
-            place
-            for place, frames in self.prompts.items()
-            if any(not prompt.is_handed for prompts in frames.values() for prompt in prompts)
-        ]
-
-    def prompted_frames(self) -> list[int]:
-        """List the frames on which a person prompted, in order."""
-        return sorted(
-            {
-                frame
-                for frames in self.prompts.values()
-                for frame, prompts in frames.items()
-                if any(not prompt.is_handed for prompt in prompts)
-            }
-        )
-
-    def forget(self, place: int, frame_index: int) -> None:
-        """Drop what was said in a place on a frame."""
-        frames = self.prompts.get(place, {})
-        frames.pop(frame_index, None)
-        if not frames:
-            self.prompts.pop(place, None)
-
-
-class OpenVideos:
-    """The parts of a plane that are being worked in, each a video of its own; those used longest ago close.
+class PlaneState(ABC):
+    """A stack of planes being worked on, place by place.
 
     Parameters
     ----------
     predictor : SAM2VideoPredictor
-        Opens them.
-    frames_of : callable
-        Gives the frames that a place shows.
+    stack : FrameStack
     budget_bytes : int
-        Size up to which videos stay open, estimated from what features and objects' memories take. The one in use
-        stays, whatever it takes.
-    """
-
-    def __init__(
-        self,
-        predictor: SAM2VideoPredictor,
-        frames_of: Callable[[int], FrameStack],
-        budget_bytes: int,
-    ) -> None:
-        self.budget_bytes = budget_bytes
-        self._predictor = predictor
-        self._frames_of = frames_of
-        self._videos: OrderedDict[int, VideoState] = OrderedDict()
-        self._records: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._videos)
-
-    def __contains__(self, place: int) -> bool:
-        return place in self._videos
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(list(self._videos))
-
-    @property
-    def resident_bytes(self) -> int:
-        """What the open videos take, about."""
-        return sum(self._bytes_of(place) for place in self._videos)
-
-    def open(self, place: int) -> VideoState:
-        """Return a place's video, opening it anew, without objects, if it was closed or never open."""
-        video = self._videos.get(place)
-        if video is None:
-            video = self._predictor.init_state(
-                self._frames_of(place), cached_frames=_CACHED_FRAMES, cached_features=_CACHED_FEATURES
-            )
-            self._videos[place] = video
-            self._records[place] = 0
-        self._videos.move_to_end(place)
-        while len(self._videos) > 1 and self.resident_bytes > self.budget_bytes:
-            self.close_video(next(iter(self._videos)))
-        return video
-
-    def count_records(self, place: int, records: int) -> None:
-        """Say that a place's video holds so many more results."""
-        self._records[place] += records
-
-    def close_video(self, place: int) -> None:
-        """Let go of a place's features and memories."""
-        video = self._videos.pop(place, None)
-        if video is not None:
-            self._records.pop(place)
-            video.close()
-
-    def close(self) -> None:
-        """Let go of all."""
-        for place in list(self._videos):
-            self.close_video(place)
-
-    def _bytes_of(self, place: int) -> int:
-        height, width = self._predictor.input_size
-        pixels, itemsize = height * width, next(self._predictor.parameters()).element_size()
-        # 256 channels at stride 16, 64 at 8 and 32 at 4, with a position encoding for the first; frames are RGB float32
-        features = pixels * itemsize * (1 + 1 + 2 + 1)
-        held = min(self._records[place], _MEMORIES_AN_OBJECT * max(1, len(self._videos[place].obj_ids)))
-        memories = held * pixels * itemsize // 4
-        logits = self._records[place] * pixels // 4
-        return _CACHED_FRAMES * pixels * 12 + _CACHED_FEATURES * features + memories + logits
-
-
-class PlaneState:
-    """A stack of planes being worked on, place by place.
+        Size up to which places stay open.
+    folder : Path, optional
+        Where everything that is known is kept, and taken up from; a temporary folder by default.
+    made_with : dict
+        What else results depend on: records of another kind are refused.
 
     Attributes
     ----------
@@ -199,22 +47,56 @@ class PlaneState:
         What was found.
     videos : OpenVideos
         The places that are open.
+
+    Raises
+    ------
+    InvalidInputError
+        The folder holds other things.
+    StateError
+        It holds records of another stack or model, or another process works with them.
     """
 
-    def __init__(self, predictor: SAM2VideoPredictor, stack: FrameStack, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        predictor: SAM2VideoPredictor,
+        stack: FrameStack,
+        budget_bytes: int,
+        folder: Path | None = None,
+        made_with: dict[str, Any] | None = None,
+    ) -> None:
         self.stack = stack
         self.objects: dict[Hashable, PlaneObject] = {}
-        self.records = MaskRecords()
-        self.videos = OpenVideos(predictor, self.frames_of, budget_bytes)
-        self._objects_ever = 0
+        self.is_kept = folder is not None
+        if folder is not None:
+            _check_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+        self.records = MaskRecords(None if folder is None else folder / "found.sqlite")
+        try:
+            made_by = {"frames": len(stack), "frame_size": list(stack.frame_size), "kind": type(self).__name__}
+            made_by |= {"input_size": list(predictor.input_size), "format": _FORMAT, **(made_with or {})}
+            self._check_made_by(made_by, folder)
+            self.videos = OpenVideos(predictor, self.frames_of, budget_bytes, folder, self.records.notes("place"))
+            self._numbers = max(self.records.notes("numbers").values(), default=0)
+            for number, note in self.records.notes("object").items():
+                self.objects[note["id"]] = PlaneObject.from_note(number, note)
+            self._take_up_places()
+        except BaseException:
+            self.records.close()
+            raise
 
+    @abstractmethod
     def frames_of(self, place: int) -> FrameStack:
         """Return the frames that a place shows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def window_of(self, place: int, frame_index: int) -> Window:
         """Return the part of a frame that a place shows."""
-        raise NotImplementedError
+
+    def _take_up_places(self) -> None:  # noqa: B027  not all trackers make places of their own
+        """Read what is noted of places."""
+
+    def _note_places(self) -> None:  # noqa: B027
+        """Note what changed of places."""
 
     @property
     def num_frames(self) -> int:
@@ -246,15 +128,104 @@ class PlaneState:
             raise StateError(f"There is no object {object_id!r} in this stack. Its objects: {known}.") from None
 
     def object_or_new(self, object_id: Hashable) -> PlaneObject:
-        """Return an object, or a new one that is not among the objects yet."""
+        """Return an object, or a new one that is not among the objects yet.
+
+        Raises
+        ------
+        InvalidTypeError
+            The id is neither text nor an integer, and what is known is kept in a folder.
+        """
         known = self.objects.get(object_id)
         if known is None:
-            self._objects_ever += 1
-            known = PlaneObject(object_id, self._objects_ever)
+            if self.is_kept and not isinstance(object_id, str | int):
+                raise InvalidTypeError(
+                    f"An object id that is kept on disk is an integer or text; got {object_id!r} of type "
+                    f"{type(object_id).__name__}."
+                )
+            known = PlaneObject(object_id, self.new_number())
         return known
 
+    def new_number(self) -> int:
+        """Return a number that no object has had."""
+        self._numbers += 1
+        return self._numbers
+
+    def forget(self, tracked: PlaneObject) -> None:
+        """Remove an object with everything found for it."""
+        self.records.forget(tracked.number)
+        self.records.forget_note("object", tracked.number)
+        self.forget_runs(tracked)
+        del self.objects[tracked.object_id]
+
+    # -- what counts ---------------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Let everything done since the last time count, should the process be killed: all of it at once."""
+        for tracked in self.objects.values() if self.is_kept else ():
+            if tracked.is_changed:
+                self.records.note("object", tracked.number, tracked.as_note())
+                tracked.is_changed = False
+        if self.is_kept:
+            self.records.note("numbers", 0, self._numbers)
+            self._note_places()
+            for place, size in self.videos.sizes().items():
+                self.records.note("place", place, size)
+        self.records.commit()
+
+    def begin_run(self, objects: Sequence[PlaneObject], description: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Begin a propagation, or find the one of the same description.
+
+        Returns
+        -------
+        key : int
+            For :meth:`finish_frame`.
+        done : dict
+            What :meth:`finish_frame` was told last; empty for a new one.
+        """
+        numbers = sorted(tracked.number for tracked in objects)
+        document = json.dumps(description | {"numbers": numbers}, sort_keys=True)
+        key = int.from_bytes(hashlib.sha256(document.encode()).digest()[:7], "little")
+        known = self.records.notes("run").get(key)
+        if known is None:
+            known = {"numbers": numbers, "done": {}}
+            self.records.note("run", key, known)
+        done: dict[str, Any] = known["done"]
+        return key, done
+
+    def finish_frame(self, key: int, objects: Sequence[PlaneObject], done: dict[str, Any]) -> None:
+        """Note how far a propagation over some objects is."""
+        numbers = sorted(tracked.number for tracked in objects)
+        self.records.note("run", key, {"numbers": numbers, "done": done})
+
+    def forget_runs(self, tracked: PlaneObject) -> None:
+        """Note that an object's prompts changed: propagations over it have to begin anew."""
+        for key, run in self.records.notes("run").items():
+            if tracked.number in run["numbers"]:
+                self.records.forget_note("run", key)
+
     def close(self) -> None:
-        """Let go of everything; the stack stays open."""
+        """Let go of everything that is not kept in a folder; the stack stays open."""
         self.objects.clear()
         self.videos.close()
         self.records.close()
+
+    def _check_made_by(self, made_by: dict[str, Any], folder: Path | None) -> None:
+        found = self.records.notes("made by").get(0)
+        if found is None:
+            self.records.note("made by", 0, made_by)
+            self.records.commit()
+            return
+        now = json.loads(json.dumps(made_by))
+        if different := [name for name in {**found, **now} if found.get(name) != now.get(name)]:
+            raise StateError(
+                f"The records in {folder} belong to something else: they have "
+                f"{ {name: found.get(name) for name in different} }, this stack and model "
+                f"{ {name: now.get(name) for name in different} }. Name another folder."
+            )
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"{folder} is a file; records need a folder.")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "found.sqlite").exists():
+        raise InvalidInputError(f"{folder} holds other things than records; name an empty or a new folder.")

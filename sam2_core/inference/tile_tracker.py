@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
+from sam2_core.inference.place_tracker import DEFAULT_BUDGET_BYTES
+from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_frames import WindowFrames
 from sam2_core.inference.tile_grid import Tile, TileGrid, Window
-from sam2_core.inference.tile_masks import ObjectMask, PlaneMasks, linked_parts, merged_part
-from sam2_core.inference.tile_plane import DEFAULT_BUDGET_BYTES, PlaneTracker
-from sam2_core.inference.tile_prompts import checked_plane_mask, checked_plane_prompt, prompt_in_window
-from sam2_core.inference.tile_state import PlaneObject, PlanePrompt, PlaneState
+from sam2_core.inference.tile_masks import ObjectMask, linked_parts, merged_part
+from sam2_core.inference.tile_plane import PlaneTracker
+from sam2_core.inference.tile_prompts import prompt_in_window
+from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.volumes.frame_stack import FrameStack
-from sam2_core.volumes.frames import FrameSource, open_frames
 
 #: A cell of the model's mask grid, in pixels of its input: closer than this to a tile's border a mask may be cut off.
 _MASK_CELL = 4
@@ -29,8 +31,6 @@ _LEAST_AGREEMENT = 0.5
 
 #: Specks of less than this share of a mask lead nowhere: they are the model's noise more often than the object.
 _LEAST_BEYOND = 0.01
-#: Object id, in the tiles' videos, of a mask that is followed and not kept.
-_GUEST = object()
 
 
 class TiledState(PlaneState):
@@ -42,9 +42,17 @@ class TiledState(PlaneState):
         The tiles.
     """
 
-    def __init__(self, predictor: SAM2VideoPredictor, stack: FrameStack, grid: TileGrid, budget_bytes: int) -> None:
-        super().__init__(predictor, stack, budget_bytes)
+    def __init__(
+        self,
+        predictor: SAM2VideoPredictor,
+        stack: FrameStack,
+        grid: TileGrid,
+        budget_bytes: int,
+        folder: Path | None = None,
+    ) -> None:
         self.grid = grid
+        tiles = {"tile_size": list(grid.tile_size), "halo": grid.halo}
+        super().__init__(predictor, stack, budget_bytes, folder, tiles)
 
     def frames_of(self, place: int) -> FrameStack:
         """Return the frames that a tile shows."""
@@ -55,7 +63,23 @@ class TiledState(PlaneState):
         return self.grid[place].window
 
 
-class TiledTracker(PlaneTracker[TiledState]):
+@dataclass
+class TilesFollowed:
+    """Where objects are while they are followed, by their numbers.
+
+    Attributes
+    ----------
+    active : dict of int to set of int
+        The tiles in which each is looked for.
+    last_seen : dict of int to (float, float) or None
+        The middle, (x, y), of each when it was last seen.
+    """
+
+    active: dict[int, set[int]]
+    last_seen: dict[int, tuple[float, float] | None]
+
+
+class TiledTracker(PlaneTracker[TiledState, TilesFollowed]):
     """Track objects on planes of any size: a predictor that looks at them through tiles.
 
     Each prompt goes to the tile that answers for its place; a tile is read and encoded only if there is something to do
@@ -91,136 +115,6 @@ class TiledTracker(PlaneTracker[TiledState]):
         self.tile_size = tile_size
         self.halo = halo
 
-    def init_state(self, source: FrameSource) -> TiledState:
-        """Open a picture or a stack; nothing is read yet.
-
-        Parameters
-        ----------
-        source : path, bytes, array, list or FrameStack
-            See :func:`sam2_core.volumes.frames.open_frames`.
-
-        Returns
-        -------
-        TiledState
-            To be passed to every other method.
-
-        Raises
-        ------
-        MissingFileError, InvalidInputError, InvalidTypeError
-            Not a supported source, or a tile size or halo that does not fit it.
-        """
-        stack = open_frames(source)
-        grid = TileGrid.for_model(stack.frame_size, self.predictor.input_size, tile_size=self.tile_size, halo=self.halo)
-        return TiledState(self.predictor, stack, grid, self.memory_budget_bytes)
-
-    def prompt_points(
-        self,
-        state: TiledState,
-        frame_index: int,
-        object_id: Hashable,
-        points: Any = None,
-        labels: Any = None,
-        *,
-        box: Any = None,
-        clear_old_points: bool = True,
-    ) -> PlaneMasks:
-        """Say where an object is on a frame, by points, a box, or both.
-
-        Parameters
-        ----------
-        state : TiledState
-            The stack, from :meth:`init_state`.
-        frame_index : int
-            Index of the frame, from 0.
-        object_id : hashable
-            An object known by this id, or a new one.
-        points : array_like, optional
-            (P, 2) real numbers, each point (x, y), x first, in pixels of the plane.
-        labels : array_like, optional
-            (P,), given if and only if there are points: 1 on the object, 0 beside it.
-        box : array_like, optional
-            (4,) real numbers (x0, y0, x1, y1) in pixels of the plane.
-        clear_old_points : bool
-            Replace the points given earlier on this frame rather than add to them. A box needs this.
-
-        Returns
-        -------
-        PlaneMasks
-            All objects on this frame.
-
-        Raises
-        ------
-        InvalidTypeError, InvalidInputError
-            As for :meth:`SAM2VideoPredictor.prompt_points`; nothing is changed then.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        prompt = checked_plane_prompt(points, labels, box, state.stack.frame_size, replaces=clear_old_points)
-        tracked = state.object_or_new(object_id)
-        known = state.records.parts(frame_index, tracked.number)
-        targets = self._tiles_of(state, prompt, known)
-        self._forget(state, tracked, frame_index, keep=targets, handed_only=not clear_old_points)
-        found = {}
-        for tile in targets:
-            if (local := prompt_in_window(prompt, tile.window)) is not None:
-                found[tile] = self._answer(state, tracked, frame_index, tile.index, local)
-        state.objects[object_id] = tracked
-        return self._finished(state, tracked, frame_index, found)
-
-    def prompt_mask(
-        self,
-        state: TiledState,
-        frame_index: int,
-        object_id: Hashable,
-        mask: Any,
-        *,
-        origin: tuple[int, int] | None = None,
-    ) -> PlaneMasks:
-        """Say which pixels of a frame an object covers.
-
-        Parameters
-        ----------
-        state : TiledState
-            The stack, from :meth:`init_state`.
-        frame_index : int
-            Index of the frame, from 0.
-        object_id : hashable
-            An object known by this id, or a new one.
-        mask : array_like or ObjectMask
-            (y, x), the object is where it is not 0: of the plane's size, or of any size with ``origin``.
-        origin : (int, int), optional
-            (x, y) of the mask's first pixel in the plane.
-
-        Returns
-        -------
-        PlaneMasks
-            All objects on this frame.
-
-        Raises
-        ------
-        InvalidTypeError, InvalidInputError
-            As for :meth:`SAM2VideoPredictor.prompt_mask`, or the mask is empty or lies outside the plane. Nothing is
-            changed then.
-        """
-        frame_index = checked_frame_index(frame_index, state.num_frames)
-        given = checked_plane_mask(mask, origin, state.stack.frame_size, object_id)
-        tracked = state.object_or_new(object_id)
-        home = state.grid.at(*given.centroid)
-        tiles = [home]
-        if not home.window.holds(given.window):
-            tiles += [
-                tile
-                for tile in state.grid.cores_touching(given.window)
-                if tile != home and given.cut_to(tile.core).window.area
-            ]
-        self._forget(state, tracked, frame_index, keep=tiles, handed_only=False)
-        found = {}
-        for tile in tiles:
-            part = given.cut_to(tile.window)
-            if part.window.area:
-                found[tile] = self._answer(state, tracked, frame_index, tile.index, PlanePrompt(mask=part))
-        state.objects[object_id] = tracked
-        return self._finished(state, tracked, frame_index, found, is_whole=True)
-
     def completed(self, state: TiledState, frame_index: int, tile: Tile, found: ObjectMask) -> ObjectMask:
         """Follow a mask that a tile cuts off into its neighbours; no object is added to the state.
 
@@ -241,13 +135,49 @@ class TiledTracker(PlaneTracker[TiledState]):
             The whole mask; ``found`` itself where the tile sees all of it.
         """
         parts = {tile: found}
-        guest = PlaneObject(_GUEST, 0)
+        guest = PlaneObject(None, state.new_number())
         self._hand_over(state, guest, frame_index, parts, self._cutting_distance(state.grid))
         for place in state.videos:
             self._leave(state, guest, place)
         return found if len(parts) == 1 else merged_part(found.object_id, parts)
 
+    def _new_state(self, stack: FrameStack, folder: Path | None) -> TiledState:
+        grid = TileGrid.for_model(stack.frame_size, self.predictor.input_size, tile_size=self.tile_size, halo=self.halo)
+        return TiledState(self.predictor, stack, grid, self.memory_budget_bytes, folder)
+
     # -- prompts -------------------------------------------------------------------------------------------------------
+
+    def _placed_points(
+        self, state: TiledState, tracked: PlaneObject, frame_index: int, prompt: PlanePrompt
+    ) -> dict[int, ObjectMask]:
+        known = state.records.parts(frame_index, tracked.number)
+        targets = self._tiles_of(state, prompt, known)
+        self._forget(state, tracked, frame_index, keep=targets, handed_only=not prompt.replaces)
+        found = {}
+        for tile in targets:
+            if (local := prompt_in_window(prompt, tile.window)) is not None:
+                found[tile] = self._answer(state, tracked, frame_index, tile.index, local)
+        self._hand_over(state, tracked, frame_index, found, self._handing_distance(state))
+        return self._with_known(state, tracked, frame_index, found)
+
+    def _placed_mask(
+        self, state: TiledState, tracked: PlaneObject, frame_index: int, given: ObjectMask
+    ) -> dict[int, ObjectMask]:
+        home = state.grid.at(*given.centroid)
+        tiles = [home]
+        if not home.window.holds(given.window):
+            tiles += [
+                tile
+                for tile in state.grid.cores_touching(given.window)
+                if tile != home and given.cut_to(tile.core).window.area
+            ]
+        self._forget(state, tracked, frame_index, keep=tiles, handed_only=False)
+        found = {}
+        for tile in tiles:
+            part = given.cut_to(tile.window)
+            if part.window.area:
+                found[tile] = self._answer(state, tracked, frame_index, tile.index, PlanePrompt(mask=part))
+        return self._with_known(state, tracked, frame_index, found)
 
     def _tiles_of(self, state: TiledState, prompt: PlanePrompt, known: dict[int, ObjectMask]) -> list[Tile]:
         """Tiles a prompt goes to: the one that answers for its place, and those the rest of it falls to."""
@@ -286,26 +216,17 @@ class TiledTracker(PlaneTracker[TiledState]):
                 tracked.forget(place, frame_index)
                 self._leave(state, tracked, place)
 
-    def _finished(
-        self,
-        state: TiledState,
-        tracked: PlaneObject,
-        frame_index: int,
-        found: dict[Tile, ObjectMask],
-        *,
-        is_whole: bool = False,
-    ) -> PlaneMasks:
-        """Hand on what a prompt found, and keep it."""
-        if not is_whole:
-            self._hand_over(state, tracked, frame_index, found, self._handing_distance(state))
+    def _with_known(
+        self, state: TiledState, tracked: PlaneObject, frame_index: int, found: dict[Tile, ObjectMask]
+    ) -> dict[int, ObjectMask]:
+        """What a prompt found, and what is known from tiles that it does not concern."""
         parts = {tile.index: part for tile, part in found.items()}
         kept = {
             place: part
             for place, part in state.records.parts(frame_index, tracked.number).items()
             if place not in parts and place in tracked.prompted_on(frame_index)
         }
-        state.records.put(frame_index, tracked.number, {**kept, **parts})
-        return self.masks_on_frame(state, frame_index)
+        return {**kept, **parts}
 
     # -- from tile to tile --------------------------------------------------------------------------------------------
 
@@ -382,55 +303,68 @@ class TiledTracker(PlaneTracker[TiledState]):
 
     # -- propagation --------------------------------------------------------------------------------------------------
 
-    def _propagated(
-        self, state: TiledState, frames: Sequence[int], reverse: bool, stop_when_empty: int | None
-    ) -> Iterator[PlaneMasks]:
-        if not frames:
-            return
-        objects = list(state.objects.values())
-        previous = frames[0] + (1 if reverse else -1)
-        near = self._handing_distance(state)
-        active = {tracked.object_id: self._tiles_at_start(state, tracked, frames[0], previous) for tracked in objects}
-        last_seen = {tracked.object_id: self._seen_at(state, tracked, (frames[0], previous)) for tracked in objects}
-        for count, frame_index in enumerate(frames):
-            objects = [tracked for tracked in objects if state.objects.get(tracked.object_id) is tracked]
-            if not objects:
-                return
-            for tracked in objects:
-                active[tracked.object_id].update({state.grid[tile] for tile in tracked.prompted_on(frame_index)})
-            going_on = [
-                tracked
-                for tracked in objects
-                if not self._has_ended(state, tracked, frame_index, reverse, stop_when_empty)
-            ]
-            found: dict[Hashable, dict[Tile, ObjectMask]] = {tracked.object_id: {} for tracked in going_on}
-            # to and fro, so that the tiles that stay open are those that come next
-            in_use = set().union(*(active[tracked.object_id] for tracked in going_on))
-            for tile in sorted(in_use, reverse=bool(count % 2), key=lambda tile: tile.index):
-                here = [tracked for tracked in going_on if tile in active[tracked.object_id]]
-                for tracked, part in self._tracked_in_place(state, tile.index, here, frame_index, previous, reverse):
-                    found[tracked.object_id][tile] = part
-            for tracked in going_on:
-                parts, seen_at = found[tracked.object_id], last_seen[tracked.object_id]
-                # a tile that took up something else is not followed; where nothing was found all go on looking
-                followed = {tile: parts[tile] for tile in linked_parts(parts, seen_at)} or parts
-                self._hand_over(state, tracked, frame_index, followed, near)
-                whole = merged_part(tracked.object_id, followed)
-                looking = {tile for tile, part in parts.items() if not part.window.area and _reaches(whole, tile)}
-                active[tracked.object_id] = {*followed, *looking}
-                last_seen[tracked.object_id] = whole.centroid if whole.window.area else seen_at
-                state.records.put(frame_index, tracked.number, {tile.index: part for tile, part in followed.items()})
-            previous = frame_index
-            yield self._results(state, frame_index, objects)
+    def _followed_from(
+        self, state: TiledState, objects: Sequence[PlaneObject], frame_index: int, previous: int
+    ) -> TilesFollowed:
+        return TilesFollowed(
+            {one.number: self._tiles_at_start(state, one, frame_index, previous) for one in objects},
+            {one.number: self._seen_at(state, one, (frame_index, previous)) for one in objects},
+        )
 
-    def _tiles_at_start(self, state: TiledState, tracked: PlaneObject, frame_index: int, previous: int) -> set[Tile]:
+    def _places(self, following: TilesFollowed, objects: Sequence[PlaneObject], frame_index: int) -> set[int]:
+        for tracked in objects:
+            following.active[tracked.number].update(tracked.prompted_on(frame_index))
+        return set().union(*(following.active[tracked.number] for tracked in objects))
+
+    def _follow(
+        self,
+        state: TiledState,
+        following: TilesFollowed,
+        objects: Sequence[PlaneObject],
+        places: Sequence[int],
+        frame_index: int,
+        previous: int,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        near = self._handing_distance(state)
+        active, last_seen = following.active, following.last_seen
+        found: dict[int, dict[Tile, ObjectMask]] = {tracked.number: {} for tracked in objects}
+        for place in places:
+            here = [tracked for tracked in objects if place in active[tracked.number]]
+            for tracked, part in self._tracked_in_place(state, place, here, frame_index, previous, should_stop):
+                found[tracked.number][state.grid[place]] = part
+        for tracked in objects:
+            number = tracked.number
+            parts, seen_at = found[number], last_seen[number]
+            # a tile that took up something else is not followed; where nothing was found all go on looking
+            followed = {tile: parts[tile] for tile in linked_parts(parts, seen_at)} or parts
+            self._hand_over(state, tracked, frame_index, followed, near)
+            whole = merged_part(tracked.object_id, followed)
+            looking = {tile for tile, part in parts.items() if not part.window.area and _reaches(whole, tile)}
+            active[number] = {tile.index for tile in (*followed, *looking)}
+            last_seen[number] = whole.centroid if whole.window.area else seen_at
+            state.records.put(frame_index, number, {tile.index: part for tile, part in followed.items()})
+
+    def _noted(self, following: TilesFollowed) -> dict[str, Any]:
+        return {
+            "active": [[number, sorted(tiles)] for number, tiles in following.active.items()],
+            "last_seen": [[number, seen_at] for number, seen_at in following.last_seen.items()],
+        }
+
+    def _following_from(self, state: TiledState, note: dict[str, Any]) -> TilesFollowed:
+        return TilesFollowed(
+            {number: set(tiles) for number, tiles in note["active"]},
+            {number: None if seen_at is None else (seen_at[0], seen_at[1]) for number, seen_at in note["last_seen"]},
+        )
+
+    def _tiles_at_start(self, state: TiledState, tracked: PlaneObject, frame_index: int, previous: int) -> set[int]:
         """Tiles in which an object is followed from a frame on: those it was found in there, else the prompted ones."""
         for known_frame in (frame_index, previous):
             parts = state.records.parts(known_frame, tracked.number)
             tiles = linked_parts({state.grid[tile]: part for tile, part in parts.items()})
             if tiles:
-                return set(tiles)
-        return {state.grid[tile] for tile in tracked.prompted_by_a_person()}
+                return {tile.index for tile in tiles}
+        return set(tracked.prompted_by_a_person())
 
     def _seen_at(self, state: TiledState, tracked: PlaneObject, frames: Sequence[int]) -> tuple[float, float] | None:
         """Middle of an object on the first of some frames on which it is known."""

@@ -220,7 +220,9 @@ class VideoTracker(SAM2Base):
             reverse=reverse,
         )
         (record,) = self._records(state, output, from_prompt=True)
-        conditions = is_initial or self.add_all_frames_to_correct_as_cond
+        # a conditioning frame stays one when it is corrected: the object may have no other
+        is_conditioning = frame_index in tracked.conditioning
+        conditions = is_initial or is_conditioning or self.add_all_frames_to_correct_as_cond
         state.add(tracked)
         tracked.put(frame_index, record, Place.PENDING_CONDITIONING if conditions else Place.PENDING_RECENT)
 

@@ -6,11 +6,11 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from filelock import FileLock, Timeout
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
 from sam2_core.session.job_runner import JobRunner
 from sam2_core.session.job_starting import JobStarting, WorkerKind
@@ -34,7 +34,7 @@ JOURNAL_NAME: Final = "session.db"
 LOCK_NAME: Final = "session.lock"
 
 
-class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
+class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, Closing):
     """Objects in a stack, as a person, a script or a front-end works on them.
 
     Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,
@@ -228,14 +228,6 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting):
         assert self._model is not None
         options = WorkerOptions(**{"measures": self._worker_kind is not None, **self.worker_options})
         return InferenceWorker(opened_predictor(self._model), self.stack, hear, options)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<AnnotationSession of {self.stack.name!r}, {len(self.objects)} objects, in {self.folder}>"

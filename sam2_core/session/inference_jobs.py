@@ -95,6 +95,10 @@ class InferenceJob(ABC):
         """Whose code does it, where that is not this project's; for messages."""
         return ""
 
+    def units(self) -> int:
+        """How much work it is, by which jobs of its kind are compared to tell how long it will take."""
+        return 1
+
     @abstractmethod
     def request(self, job_id: int, statements: Statements) -> Request:
         """What to ask the worker; asked again if the worker had to be replaced."""
@@ -120,7 +124,8 @@ class SegmentJob(InferenceJob):
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
-        return Segment(job_id, self._frame, statements.of(self._object_id), statements.existing())
+        existing = statements.existing()
+        return Segment(job_id, self._frame, statements.of(self._object_id), existing, self._before())
 
     def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
@@ -133,6 +138,13 @@ class SegmentJob(InferenceJob):
     def finish(self) -> MaskRecord | None:
         """See :class:`InferenceJob`."""
         return self._result
+
+    def _before(self) -> MaskData | None:
+        """The mask that the prompts correct: one that did not come from these prompts."""
+        record = self.session.record(self._object_id, self._frame)
+        if record is None or not record.area or record.source == "prompt":
+            return None
+        return MaskData.of(self.session.pixels(record.mask))
 
 
 class PropagateJob(InferenceJob):
@@ -171,6 +183,11 @@ class PropagateJob(InferenceJob):
     def begin_again(self) -> None:
         """See :class:`InferenceJob`."""
         self._found_before = frozenset(self.frames)
+
+    def units(self) -> int:
+        """See :class:`InferenceJob`."""
+        frames = self.session.frame_count
+        return len(self._object_ids) * (frames if self._count is None else min(frames, 2 * self._count))
 
     def by_whom(self) -> str:
         """See :class:`InferenceJob`."""
@@ -229,6 +246,10 @@ class EncodeJob(InferenceJob):
         super().__init__(session)
         self.label = f"encode {len(frames)} frames" if frames else "encode frames"
         self._frames = tuple(frames)
+
+    def units(self) -> int:
+        """See :class:`InferenceJob`."""
+        return len(self._frames) or self.session.frame_count
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""

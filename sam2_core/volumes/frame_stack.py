@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.contrast import Contrast, ContrastLimits
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.volume import Volume
 
 
-class FrameStack(ABC):
+class FrameStack(Closing, ABC):
     """The frames of an image, a video, a time-lapse or a z-stack, read lazily.
 
     A picture is a stack of one frame. Frames are read when asked for and few of them are kept, so a stack may be far
@@ -118,7 +118,7 @@ class FrameStack(ABC):
         """
         return None
 
-    def close(self) -> None:  # noqa: B027  most sources hold nothing open
+    def close(self) -> None:
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
 
     def __len__(self) -> int:
@@ -126,14 +126,6 @@ class FrameStack(ABC):
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         return (self.read(index) for index in range(len(self)))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         height, width = self.frame_size

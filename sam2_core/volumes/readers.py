@@ -16,6 +16,7 @@ from sam2_core.hooks import Registered, VolumeReader, get_plugins
 from sam2_core.volumes.array_volume import ArrayReader, ListReader
 from sam2_core.volumes.axes import axes_candidates, unknown_axes
 from sam2_core.volumes.bioio_volume import BioioReader
+from sam2_core.volumes.chosen_channels import ChosenChannels
 from sam2_core.volumes.folder_volume import FolderReader
 from sam2_core.volumes.picture_volume import PictureReader
 from sam2_core.volumes.reader import OpenOptions, Reader
@@ -29,7 +30,7 @@ from sam2_core.volumes.source import (
     open_url,
 )
 from sam2_core.volumes.tiff_volume import TiffReader
-from sam2_core.volumes.volume import ChosenChannels, Volume
+from sam2_core.volumes.volume import Volume
 from sam2_core.volumes.zarr_volume import ZarrReader
 
 SUPPORTED = (

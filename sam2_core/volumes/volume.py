@@ -6,12 +6,12 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, InvalidTypeError, Sam2Error
 from sam2_core.volumes.axes import AXES
 from sam2_core.volumes.contrast import Contrast
@@ -28,7 +28,7 @@ READ_BUDGET_BYTES = 120 * 2**20
 COLOURS = ("red", "green", "blue")
 
 
-class Volume(ABC):
+class Volume(Closing, ABC):
     """An image with named axes, which may be far larger than memory: only what is asked for is read.
 
     Parameters
@@ -119,19 +119,11 @@ class Volume(ABC):
     def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Read a region (one slice with start < stop for each axis): all axes kept, any byte order."""
 
-    def close(self) -> None:  # noqa: B027  most sources hold nothing open
+    def close(self) -> None:
         """Let go of open files. Reading afterwards is an error for sources that hold a file open."""
 
-    def refuse_missing(self) -> None:  # noqa: B027  most sources have no pieces that may be missing
+    def refuse_missing(self) -> None:
         """From now on a piece that is missing is an error, where the format would have it read as a fill value."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{axis} {size}" for axis, size in self.sizes.items())
@@ -389,56 +381,6 @@ class Volume(ABC):
             for axis, part, size in zip(self.axes, region, self.shape, strict=True)
             if size > 1
         )
-
-
-class ChosenChannels(Volume):
-    """Some channels of another volume, in the order given.
-
-    Parameters
-    ----------
-    whole : Volume
-        With a channel axis. Closing the choice closes it.
-    channels : sequence of int or str
-        Numbers or names.
-    """
-
-    def __init__(self, whole: Volume, channels: Sequence[int | str]) -> None:
-        self._whole = whole
-        self._numbers = whole.channel_numbers(channels)
-        place = whole.axes.index("c")
-        super().__init__(
-            name=whole.name,
-            axes=whole.axes,
-            shape=[len(self._numbers) if axis == "c" else size for axis, size in whole.sizes.items()],
-            dtype=whole.dtype,
-            chunks=[1 if number == place else chunk for number, chunk in enumerate(whole.chunks)],
-            scale=whole.scale,
-            units=whole.units,
-            channel_names=[whole.channel_names[number] for number in self._numbers],
-            address=whole.address,
-            levels=whole.levels,
-            level=whole.level,
-            guessed_axis=whole.guessed_axis,
-            in_memory=whole.in_memory,
-        )
-        self._place = place
-
-    def close(self) -> None:
-        """Close the whole volume."""
-        self._whole.close()
-
-    def refuse_missing(self) -> None:
-        """Pass it on to the whole volume."""
-        self._whole.refuse_missing()
-
-    def source_file(self, axis: str, position: int) -> tuple[Path, str] | None:
-        """Name the whole volume's file; see :meth:`Volume.source_file`."""
-        source = self._whole.source_file(axis, position)
-        return source and (source[0], f"{source[1]} of {self._numbers}")
-
-    def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
-        numbers = self._numbers[region[self._place]]
-        return read_channels(self._whole, region, numbers)
 
 
 def read_channels(volume: Volume, region: tuple[slice, ...], channels: Sequence[int]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.plane_tracking import PlaneTracking
 from sam2_core.cli.prompts import parse_prompts
 from sam2_core.cli.tracking import TrackRules, track_objects
+from sam2_core.errors import StateError
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.volumes import open_frames
 from sam2_core.volumes.labels import open_label_writer
@@ -73,6 +74,31 @@ def test_presets(capsys, tmp_path, untrained, preset):
     assert (nine & (mask == 9)).sum() / (nine | (mask == 9)).sum() > 0.5
     code, out, _ = run(capsys, *command, "--preset", preset, "-o", result)
     assert (code, "nothing is left to do" in out) == (0, True)
+
+
+@pytest.mark.parametrize("preset", ["tiles", "crops"])
+def test_broken_off_and_run_again(capsys, tmp_path, stack, untrained, monkeypatch, preset):
+    """Nothing that was done is computed again, and the results are those of a run that nobody disturbs."""
+    command = ["track", stack, "-p", "1@2:10,12", "-p", "2@1:30,30", "-c", untrained, "--preset", preset]
+    assert run(capsys, *command, "-o", tmp_path / "whole")[0] == 0
+    wrote = []
+
+    def breaking(self, index, found):
+        if len(wrote) == 3:
+            raise StateError("the end of it")
+        wrote.append(index)
+        write(self, index, found)
+
+    write = PlaneTracking._write
+    monkeypatch.setattr(PlaneTracking, "_write", breaking)
+    code, _, err = run(capsys, *command, "-o", tmp_path / "result")
+    assert (code, "the end of it" in err) == (2, True)
+    monkeypatch.undo()
+    code, _, err = run(capsys, *command, "-o", tmp_path / "result")
+    assert (code, "Going on with the run" in err) == (0, True), err
+    for name in ("labels.tif", "objects_by_frame.csv"):
+        assert (tmp_path / "result" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "result" / "records").exists()
 
 
 def test_large_planes_go_through_tiles_by_themselves(capsys, tmp_path, untrained, monkeypatch):

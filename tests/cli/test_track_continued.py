@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
 import shutil
 import signal
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from sam2_core.cli import tracking
 from sam2_core.volumes.labels import open_labels
 from tests.cli.test_app import run
 
@@ -56,10 +59,12 @@ def started(arguments: list[str], messages: Path) -> subprocess.Popen[bytes]:
 
 
 def journal_size(result: Path) -> int:
-    try:
-        return (result / "records" / "journal.bin").stat().st_size
-    except OSError:
-        return 0
+    """Bytes of all journals of a run: one, or one for each place of each direction."""
+    size = 0
+    for journal in (result / "records").rglob("journal.bin"):
+        with contextlib.suppress(OSError):
+            size += journal.stat().st_size
+    return size
 
 
 def stopped_at(arguments: list[str], result: Path, size: int, signal_number: int) -> tuple[int, str]:
@@ -133,6 +138,56 @@ def test_ctrl_c_leaves_what_is_done_readable(capsys, tmp_path, long_stack, untra
     assert code == 0, err
     assert "Going on" in err
     require_same(result, undisturbed)
+
+
+@needs_signals
+def test_ctrl_c_while_objects_are_prompted(capsys, tmp_path, long_stack, untrained, monkeypatch):
+    from sam2_core.cli import track_command
+
+    prompted = []
+
+    def stopped_by_somebody(*given):
+        for one in tracking.prompt_objects(*given):
+            prompted.append(one.object_id)
+            os.kill(os.getpid(), signal.SIGINT)
+            yield one
+
+    result = tmp_path / "result"
+    monkeypatch.setattr(track_command, "prompt_objects", stopped_by_somebody)
+    code, _, err = run(capsys, *arguments(long_stack, result, untrained))
+    assert (code, prompted) == (130, [1])
+    assert "The same command begins again" in err.replace("\n", " ")
+    monkeypatch.undo()
+    assert run(capsys, *arguments(long_stack, result, untrained))[0] == 0
+
+
+def killed_in_parts(capsys, tmp_path, long_stack, untrained, preset, fractions) -> None:
+    whole, result = tmp_path / "whole", tmp_path / "result"
+    process = started(arguments(long_stack, whole, untrained, "--preset", preset), tmp_path / "messages.txt")
+    largest = 0
+    while process.poll() is None:
+        largest = max(largest, journal_size(whole))
+        time.sleep(0.002)
+    assert process.returncode == 0, (tmp_path / "messages.txt").read_text()
+    command = arguments(long_stack, result, untrained, "--preset", preset)
+    for fraction in fractions:
+        status, said = stopped_at(command, result, round(fraction * largest), signal.SIGKILL)
+        assert status in (-signal.SIGKILL, 0), said
+    code, _, err = run(capsys, *command)
+    assert code == 0, err
+    assert np.array_equal(tifffile.imread(result / "labels.tif"), tifffile.imread(whole / "labels.tif"))
+    assert (result / "objects_by_frame.csv").read_text() == (whole / "objects_by_frame.csv").read_text()
+    assert not (result / "records").exists()
+
+
+@needs_signals
+@pytest.mark.soak
+@pytest.mark.parametrize("preset", ["tiles", "crops"])
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_in_parts_at_any_moment_and_run_again(capsys, tmp_path, long_stack, untrained, preset, seed):
+    chance = random.Random(seed)
+    fractions = sorted(chance.random() for _ in range(chance.randint(1, 3)))
+    killed_in_parts(capsys, tmp_path, long_stack, untrained, preset, fractions)
 
 
 def test_a_finished_run_is_left_alone_and_another_one_refused(capsys, tmp_path, long_stack, untrained, undisturbed):

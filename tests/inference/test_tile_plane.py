@@ -10,8 +10,8 @@ import pytest
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.object_crop_tracker import CropTracker
+from sam2_core.inference.plane_object import PlaneObject
 from sam2_core.inference.tile_masks import ObjectMask
-from sam2_core.inference.tile_state import PlaneObject
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.volumes import open_volume
 from tests.inference.video_scene import small_predictor

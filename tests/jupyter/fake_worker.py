@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -139,7 +140,7 @@ def fake_session(folder: Any = None, stack: np.ndarray | None = None, **options:
 def give_fake(session: AnnotationSession) -> None:
     """Replace a session's worker, before its first use, by a fake one."""
     runner: Any = session.runner
-    runner._make_link = lambda hear: FakeWorker(hear, session.frame_size, session.frame_count)
+    runner._make_link = lambda hear, _lose: FakeWorker(hear, session.frame_size, session.frame_count)
 
 
 def worker_of(session: AnnotationSession) -> FakeWorker:
@@ -150,3 +151,11 @@ def worker_of(session: AnnotationSession) -> FakeWorker:
     link = runner._link
     assert isinstance(link, FakeWorker)
     return link
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

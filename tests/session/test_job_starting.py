@@ -14,6 +14,7 @@ from sam2_core.errors import MissingFileError, StateError
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change
+from sam2_core.session.review import ReviewItem, ReviewQueue
 from sam2_core.volumes.frames import open_frames
 
 FRAMES, SIZE = 6, 96
@@ -191,3 +192,40 @@ def test_what_cannot_be_segmented(session: AnnotationSession, tmp_path: Path) ->
         session.propagate([7])
     with AnnotationSession.create(open_frames(picture())) as bare, pytest.raises(StateError, match="with a model"):
         bare.propagate()
+
+
+def test_a_click_corrects_a_mask_that_the_network_has_not_found_itself(
+    session: AnnotationSession, model: SAM2VideoPredictor
+) -> None:
+    """As after reopening: a click beside an object takes away a part of it, and is not all that is known of it."""
+    one = session.add_object()
+    wide = np.zeros((SIZE, SIZE), bool)
+    wide[28:53, 22:77] = True  # both cells
+    session.paint(one.id, 0, wide, lock=False)
+    session.add_points(one.id, 0, (64, 56), [0])
+    session.segment(one.id, 0)
+
+    state = model.init_state(open_frames(picture()))
+    model.prompt_mask(state, 0, 1, wide)
+    expected = model.prompt_points(state, 0, 1, [[64, 56]], [0]).masks[0].numpy()
+    assert np.array_equal(session.mask(one.id, 0), expected)
+    assert expected[40, 34]
+
+
+def test_accepting_and_correcting_are_one_call_each(session: AnnotationSession) -> None:
+    one = clicked(session)
+    list(session.propagate([one]))
+    queue = ReviewQueue(session)
+    queue.accept(ReviewItem(one, 4, 1.0, {}))
+    accepted = session.mask(one, 4)
+    clicks = len(session.prompted_frames(one))
+
+    queue.correct(ReviewItem(one, 2, 1.0, {}), (32, 40), count=2).wait()
+
+    assert session.prompted_frames(one) == [0, 2]
+    assert clicks == 1
+    answer = session.record(one, 2)
+    assert answer is not None
+    assert answer.source == "prompt"
+    assert np.array_equal(session.mask(one, 4), accepted)
+    assert [step.label for step in session.history[-2:]] == ["click on object 1", "track an object"]

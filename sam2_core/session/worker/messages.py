@@ -76,12 +76,16 @@ class ObjectStatement:
 
 @dataclass(frozen=True)
 class Segment:
-    """Answer what is said of an object on a frame, by :class:`FrameFound`, unless a later request asks the same."""
+    """Answer what is said of an object on a frame, by :class:`FrameFound`, unless a later request asks the same.
+
+    `before` is the mask there that the prompts correct, for a worker that has not found it itself.
+    """
 
     job: int
     frame: int
     object: ObjectStatement
     existing: tuple[int, ...]
+    before: MaskData | None = None
 
 
 @dataclass(frozen=True)

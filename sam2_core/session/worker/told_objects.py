@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sam2_core.session.worker.messages import FrameStatement, ObjectStatement
+from sam2_core.session.worker.messages import FrameStatement, MaskData, ObjectStatement
 
 if TYPE_CHECKING:
     from sam2_core.inference.frame_masks import FrameMasks
@@ -47,6 +47,10 @@ class ToldObjects:
             self._forget(gone)
             del self._latest[gone]
 
+    def are_all_in(self, existing: Collection[int]) -> bool:
+        """Whether all objects that the network knows are still there."""
+        return self._told.keys() <= set(existing)
+
     def must_forget(self, object_id: int) -> bool:
         """Whether an object has to be told from the beginning, because what was found of it does not hold any more."""
         told, statement = self._told.get(object_id), self._latest[object_id]
@@ -76,11 +80,20 @@ class ToldObjects:
                 if frame != but_for and told.get(frame) != prompt:
                     self._tell(object_id, prompt)
 
-    def answer(self, object_id: int, frame: int) -> FrameMasks | None:
-        """Tell what is said of an object on a frame, and return its mask there; None if nothing is said any more."""
+    def answer(self, object_id: int, frame: int, before: MaskData | None = None) -> FrameMasks | None:
+        """Tell what is said of an object on a frame, and return its mask there; None if nothing is said any more.
+
+        Clicks correct the mask that is there. Where the network has not found it itself (an undo, a merge, another
+        worker in between), it is told of it first.
+        """
         self.bring_up_to_date([object_id], but_for=frame)
         said = [one for one in self._latest[object_id].frames if one.frame == frame and not one.locked]
-        return self._tell(object_id, said[0]) if said else None
+        if not said:
+            return None
+        known = self._state.objects.get(object_id)
+        if before is not None and said[0].mask is None and (known is None or known.latest_ref(frame) is None):
+            self._tell(object_id, FrameStatement(frame, mask=before))
+        return self._tell(object_id, said[0])
 
     def close(self) -> None:
         """Let go of everything."""

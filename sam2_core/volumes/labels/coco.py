@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -41,8 +42,9 @@ class GatheredWriter(FolderWriter):
         replaced(gathered, self.destination)
         removed(self._part)
 
+    @abstractmethod
     def _gather(self, path: Path) -> None:
-        raise NotImplementedError
+        """Make the one file of the frames."""
 
     def _frames(self) -> Iterator[tuple[int, NDArray[Any]]]:
         return ((index, self._read_part(index)) for index in range(len(self)))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.labels.layout import LabelLayout
 
 
-class LabelStack(ABC):
+class LabelStack(Closing, ABC):
     """A label stack, read lazily; the counterpart of :class:`LabelWriter`.
 
     Parameters
@@ -46,7 +46,7 @@ class LabelStack(ABC):
     def _read_pixels(self, index: int) -> NDArray[Any]:
         """Read frame `index` (known to exist): (y, x), any real dtype."""
 
-    def close(self) -> None:  # noqa: B027  most formats hold nothing open
+    def close(self) -> None:
         """Let go of open files."""
 
     def __len__(self) -> int:
@@ -128,14 +128,6 @@ class LabelStack(ABC):
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self.read(index) for index in range(len(self)))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         height, width = self.frame_size

@@ -6,18 +6,19 @@ import operator
 import threading
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.volumes.labels.destination import write_errors
 from sam2_core.volumes.labels.frame_ranges import ranges_text
 from sam2_core.volumes.labels.layout import LabelLayout
 
 
-class LabelWriter(ABC):
+class LabelWriter(Closing, ABC):
     """Writes a label stack: 0 background, object ids from 1.
 
     Every frame is on disk when :meth:`write` returns; nothing is held in memory but one byte a frame. Frames may come
@@ -157,7 +158,7 @@ class LabelWriter(ABC):
                 self._record_written(checked)
                 self._written[checked] = True
 
-    def _begin_write(self) -> None:  # noqa: B027  most writers are ready from the start
+    def _begin_write(self) -> None:
         """Get ready for the first write."""
 
     def read(self, index: int) -> NDArray[Any]:
@@ -173,7 +174,7 @@ class LabelWriter(ABC):
             self._require_open()
             return self._read_pixels(checked)
 
-    def flush(self) -> None:  # noqa: B027  every write is on disk already
+    def flush(self) -> None:
         """Put on disk what is not there yet."""
 
     def close(self) -> None:
@@ -208,9 +209,6 @@ class LabelWriter(ABC):
             if not self._closed:
                 self._closed = True
                 self._remove()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

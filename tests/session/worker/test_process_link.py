@@ -83,7 +83,9 @@ def test_a_worker_that_hangs_is_ended_and_its_job_is_told() -> None:
 
         job = session.start_propagate([one])
         job.changed.connect(stop)
-        with pytest.raises(WorkerError, match=r"was ended\. It was to track an object with the propagator 'both' of plugin"):
+        with pytest.raises(
+            WorkerError, match=r"was ended\. It was to track an object with the propagator 'both' of plugin"
+        ):
             job.wait(PATIENCE)
         assert set(session.masked_frames(one)) >= {0, 1, 2}
         assert all(step.is_finished for step in session.history)

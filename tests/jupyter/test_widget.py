@@ -1,0 +1,365 @@
+"""The Python side of the widget without a browser: messages in, messages out; what annotate takes; forms."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, StateError
+from sam2_core.session.annotation_session import AnnotationSession
+from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, pictures, until, worker_of
+from tests.test_docs import blocks
+
+pytest.importorskip("anywidget", reason="needs anywidget; install the group test")
+
+from sam2_jupyter import AnnotationWidget, annotate, propagation_form
+from sam2_jupyter.lab_front_end import open_in_lab
+from sam2_jupyter.protocol import MAX_POINTS
+
+
+class Wire:
+    """What a view sends to a widget, and what it hears."""
+
+    def __init__(self, widget: AnnotationWidget) -> None:
+        self.widget = widget
+        self.heard: list[tuple[dict[str, Any], list[bytes]]] = []
+        comm: Any = widget.comm
+        comm.publish_msg = self._publish
+        self.number = 0
+
+    def _publish(self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any) -> None:
+        if data and data.get("method") == "custom":
+            self.heard.append((json.loads(json.dumps(data["content"])), [bytes(one) for one in buffers or []]))
+
+    def send(self, content: Any) -> None:
+        self.widget._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+
+    def ask(self, kind: str, **payload: Any) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer to a request."""
+        self.number += 1
+        self.send({"v": 1, "view": "a", "id": self.number, "kind": kind, "payload": payload})
+        until(lambda: any(one.get("id") == self.number for one, _ in self.heard))
+        return next((one, buffers) for one, buffers in self.heard if one.get("id") == self.number)
+
+    def error(self, kind: str, **payload: Any) -> str:
+        """What the answer complains of."""
+        answer, _ = self.ask(kind, **payload)
+        assert answer["type"] == "error", answer
+        assert answer["error"]["details"] == "", answer  # our own errors need no traceback
+        return str(answer["error"]["message"])
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [one for one, _ in self.heard if one["type"] == "event" and one["kind"] == kind]
+
+
+@pytest.fixture
+def session() -> Iterator[AnnotationSession]:
+    with fake_session() as session:
+        yield session
+
+
+@pytest.fixture
+def wire(session: AnnotationSession) -> Iterator[Wire]:
+    widget = AnnotationWidget(session)
+    yield Wire(widget)
+    widget.close()
+
+
+CLICK = {
+    "tool": "point",
+    "gesture": "point",
+    "frame": 0,
+    "positive": True,
+    "object": 0,
+    "points": [[40, 50]],
+    "options": {},
+}
+
+
+def test_a_click_over_the_wire(wire: Wire, session: AnnotationSession) -> None:
+    """The answer names the object; the mask comes as an event that is numbered, packed and of its box only."""
+    answer, _ = wire.ask("draw", **CLICK)
+    assert answer["payload"] == {"objects": [1]}
+    until(lambda: any("inline" in one["payload"] for one in wire.events("changed")))
+    event, buffers = next((one, data) for one, data in wire.heard if "inline" in (one.get("payload") or {}))
+    (entry,) = event["payload"]["inline"]["masks"]
+    assert entry["box"] == [28, 38, 53, 63]
+    assert entry["record"]["predicted_iou"] == 0.875
+    assert len(buffers[0]) == entry["length"] < 25 * 25
+    numbers = [one["seq"] for one in wire.events("changed")]
+    assert numbers == sorted(set(numbers))
+    assert [step.label for step in session.history] == ["draw point"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"points": [[40, 50], [1, 2]]}, "1 points; got 2"),
+        ({"points": "here"}, "list of"),
+        ({"points": [[1]]}, "list of"),
+        ({"points": [[0, 0]] * (MAX_POINTS + 1)}, "Draw less"),
+        ({"frame": FRAMES}, "no frame"),
+        ({"frame": True}, "whole number"),
+        ({"object": 77}, "no object 77"),
+        ({"object": -1}, "0 or above"),
+        ({"tool": "no-such-tool"}, "no-such-tool"),
+        ({"tool": None}, "text"),
+        ({"gesture": "box"}, "2 points"),
+        ({"positive": 1}, "true or false"),
+        ({"options": {"nonsense": 1}}, "nonsense"),
+        ({"options": [1]}, "object of names"),
+        ({"tool": "mask", "gesture": "brush", "radius": 0}, "radius"),
+        ({"tool": "mask", "gesture": "brush", "radius": 5, "points": []}, "at least one point"),
+    ],
+)
+def test_a_drawing_that_makes_no_sense_changes_nothing(
+    wire: Wire, session: AnnotationSession, change: dict[str, Any], words: str
+) -> None:
+    assert words in wire.error("draw", **{**CLICK, **change})
+    assert session.history == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "words"),
+    [
+        ("no-such-request", {}, "There is no request"),
+        ("job", {"id": 5, "do": "cancel"}, "no job 5"),
+        ("propagate", {"objects": [1, "2"], "propagator": "both"}, "list of ids"),
+        ("propagate", {"objects": None, "propagator": "both"}, "nothing to track"),
+        ("undo", {}, "nothing to undo"),
+        ("save", {"path": " "}, "Say where"),
+        ("set_points", {"object": 1, "frame": 0, "points": [], "labels": 3}, "labels"),
+        ("tile", {"frame": 0, "level": 3, "column": 0, "row": 0, "limits": [[0, 1]], "codec": "jpeg"}, "levels 0 to 0"),
+        ("tile", {"frame": 0, "level": 0, "column": 9, "row": 0, "limits": [[0, 1]], "codec": "jpeg"}, "no tile"),
+        ("tile", {"frame": 0, "level": 0, "column": 0, "row": 0, "limits": [[1, 1]], "codec": "jpeg"}, "low < high"),
+        (
+            "tile",
+            {"frame": 0, "level": 0, "column": 0, "row": 0, "limits": [[0, 1]] * 2, "codec": "jpeg"},
+            "1 channels",
+        ),
+        ("tile", {"frame": 0, "level": 0, "column": 0, "row": 0, "limits": [[0, 1]], "codec": "png"}, "deflate"),
+        ("tile", {"frame": 0, "level": 0, "column": 0, "row": 0, "limits": 7, "codec": "jpeg"}, "limits must be"),
+        ("frame", {"frame": 99}, "no frame 99"),
+    ],
+)
+def test_a_request_that_cannot_be_done_says_why(wire: Wire, kind: str, payload: dict[str, Any], words: str) -> None:
+    assert words in wire.error(kind, **payload)
+
+
+@pytest.mark.parametrize("content", [None, 7, [], {}, {"v": 2}, {"v": 1, "view": "a", "id": "x"}, {"v": 1, "id": 3}])
+def test_a_message_that_is_no_request_is_told(wire: Wire, content: Any) -> None:
+    """It is told to all, and the widget goes on."""
+    wire.send(content)
+    assert len(wire.events("message")) == 1
+    assert wire.ask("hello")[0]["type"] == "ok"
+
+
+def test_another_version_is_told_to_who_speaks_it(wire: Wire) -> None:
+    wire.send({"v": 0, "view": "old", "id": 1, "kind": "hello", "payload": {}})
+    assert wire.heard[-1][0]["view"] == "old"
+    assert "Reload the page" in wire.heard[-1][0]["error"]["message"]
+
+
+def test_an_error_that_nobody_expected_is_told_with_its_traceback(
+    wire: Wire, session: AnnotationSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> str:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(session, "undo", broken)
+    answer, _ = wire.ask("undo")
+    assert answer["error"]["kind"] == "ZeroDivisionError"
+    assert "in broken" in answer["error"]["details"]
+    assert "The request 'undo' failed" in caplog.text
+
+
+def test_tiles_are_the_pixels_and_a_cancelled_one_is_left_out(session: AnnotationSession) -> None:
+    """Without loss they are exact; the newest comes first, and one that was given up before it began does not."""
+    widget = AnnotationWidget(session)
+    wire = Wire(widget)
+    asked = {"level": 0, "column": 0, "row": 0, "limits": [[0, 255]], "codec": "deflate"}
+    answer, buffers = wire.ask("tile", frame=2, **asked)
+    assert (answer["payload"]["width"], answer["payload"]["height"]) == (WIDTH, HEIGHT)
+    pixels = np.frombuffer(zlib.decompress(buffers[0]), np.uint8).reshape(HEIGHT, WIDTH)
+    assert np.array_equal(pixels, pictures()[2])
+
+    begun, may_go_on = threading.Event(), threading.Event()
+    real = widget._tiles.tile
+
+    def slow(*args: Any) -> Any:
+        begun.set()
+        assert may_go_on.wait(60)
+        return real(*args)
+
+    widget._tiles.tile = slow  # type: ignore[method-assign]
+    for number in (101, 102, 103):
+        wire.send({"v": 1, "view": "a", "id": number, "kind": "tile", "payload": {"frame": 0, **asked}})
+        assert begun.wait(60)
+    wire.send({"v": 1, "view": "a", "id": 102, "kind": "cancel", "payload": {}})
+    may_go_on.set()
+    until(lambda: {101, 102, 103} <= {one.get("id") for one, _ in wire.heard})
+    order = [(one["id"], one["type"]) for one, _ in wire.heard if one.get("id", 0) > 100]
+    assert order == [(102, "cancelled"), (101, "ok"), (103, "ok")]
+    widget.close()
+
+
+def test_python_reads_and_writes(wire: Wire, session: AnnotationSession) -> None:
+    widget = wire.widget
+    heard: list[Any] = []
+    widget.changed.connect(heard.append)
+    wire.ask("draw", **CLICK)
+    until(lambda: any("mask" in change.what for change in heard))
+    assert widget.prompts[1][0].points == ((40.0, 50.0),)
+    assert widget.to_labels().shape == (FRAMES, HEIGHT, WIDTH)
+    assert np.array_equal(widget.to_labels([0])[0], widget.masks[1])
+    assert {what for change in heard for what in change.what} == {"object", "prompt", "mask"}
+    widget.frame = 3
+    assert session.current_frame == 3
+    with pytest.raises(InvalidInputError, match="no frame 8"):
+        widget.frame = FRAMES
+    with pytest.raises(InvalidInputError, match="no frame"):
+        widget.to_labels([FRAMES])
+
+
+def test_labels_that_would_fill_the_memory_are_refused(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam2_jupyter.widget.MOST_LABEL_BYTES", 1000)
+    with pytest.raises(InvalidInputError, match="start_export"):
+        wire.widget.to_labels()
+
+
+def test_progress_is_told_now_and_then_and_every_state_once(wire: Wire, session: AnnotationSession) -> None:
+    wire.ask("draw", **CLICK)
+    wire.ask("propagate", objects=None, propagator="both", count=None, options={})
+    until(lambda: not session.jobs.active)
+    states = [one["payload"]["state"] for one in wire.events("job") if one["payload"]["kind"] == "propagate"]
+    assert [state for at, state in enumerate(states) if at == 0 or states[at - 1] != state] == [
+        "waiting",
+        "running",
+        "done",
+    ]
+    assert states.count("done") == 1
+
+
+def test_annotate_takes_images_and_sessions(tmp_path: Path) -> None:
+    """Arrays, files and sessions; a folder with a session in it is gone on with."""
+    tifffile.imwrite(tmp_path / "cells.tif", pictures())
+    w = annotate(tmp_path / "cells.tif", tmp_path / "kept", axes="tyx", model=None, opacity=0.5)
+    one = w.session.add_object("a cell")
+    w.session.paint(one.id, 0, np.ones((HEIGHT, WIDTH), bool))
+    assert w.opacity == 0.5
+    with pytest.raises(StateError, match="Another process"):
+        annotate(tmp_path / "cells.tif", tmp_path / "kept", axes="tyx", model=None)
+    w.close()
+    again = annotate(tmp_path / "cells.tif", tmp_path / "kept", axes="tyx", model=None)
+    assert again.masks[1].all()
+    on_top = annotate(again.session)
+    on_top.close()
+    assert again.session.objects[0].name == "a cell"
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        ("no/such/file.tif", MissingFileError, "no/such/file.tif"),
+        (np.zeros(7), InvalidInputError, "dimension"),
+        (np.zeros((2, 3, 4, 5, 6, 7)), InvalidInputError, "dimension"),
+        (np.zeros((2, 3, 20, 20), np.uint8), InvalidInputError, "axes"),
+        (np.zeros((5, 5), complex), InvalidTypeError, "complex"),
+        (7, InvalidTypeError, "Cannot read"),
+    ],
+)
+def test_annotate_refuses_what_is_no_image(source: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        annotate(source, model=None)
+
+
+def test_another_axis_is_moved_along(tmp_path: Path) -> None:
+    """A z-stack at each time: each has a session of its own, which is there again when one comes back."""
+    movie = np.stack([pictures(4), pictures(4) // 2, pictures(4) // 4])
+    w = annotate(movie, tmp_path / "kept", axes="tzyx", axis="z", model=None, frame=1)
+    wire = Wire(w)
+    assert wire.ask("hello")[0]["payload"]["about"]["positions"] == [{"axis": "t", "length": 3, "position": 0}]
+    one = w.session.add_object()
+    w.session.paint(one.id, 1, np.ones((HEIGHT, WIDTH), bool))
+    first = w.session
+    wire.ask("move", axis="t", position=2)
+    assert len(wire.events("session")) == 1
+    assert w.session is not first
+    assert w.masks == {}
+    assert w.session.current_frame == 1
+    asked = {"frame": 1, "level": 0, "column": 0, "row": 0, "limits": [[0, 255]], "codec": "deflate"}
+    _, buffers = wire.ask("tile", **asked)
+    pixels = np.frombuffer(zlib.decompress(buffers[0]), np.uint8).reshape(HEIGHT, WIDTH)
+    assert np.array_equal(pixels, movie[2, 1])
+    assert "positions 0 to 2" in wire.error("move", axis="t", position=3)
+    assert "no axis 'c'" in wire.error("move", axis="c", position=0)
+    w.move("t", 0)
+    assert w.masks[1].all()
+    w.close()
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["t00000", "t00002"]
+
+
+def test_the_form_has_every_propagator_and_its_options(session: AnnotationSession) -> None:
+    widget = AnnotationWidget(session)
+    form = propagation_form(widget)
+    assert {"both", "forward", "backward"} <= set(form.choice.choices)
+    assert form.root.native.children  # an ipywidgets box
+    assert form.run() is None
+    assert "nothing to track" in form.message.value
+    one = session.add_object()
+    session.add_points(one.id, 2, (40, 50))
+    form.choice.value = "forward"
+    job = form.run()
+    assert job is not None
+    job.wait(60)
+    assert worker_of(session).options[-1]["propagator"] == "forward"
+    until(lambda: "done" in form.message.value)
+    widget.close()
+
+
+def test_sam2_open_writes_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cell runs; an other notebook of that name is left alone."""
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("cells.tif", pictures(), metadata={"axes": "TYX"}, imagej=True)
+    open_in_lab("cells.tif", start=False)
+    book = json.loads(Path("annotate.ipynb").read_text())
+    scope: dict[str, Any] = {}
+    exec(book["cells"][0]["source"], scope)
+    assert scope["w"].session.frame_count == FRAMES
+    assert scope["w"].session.folder == Path("annotate_session")
+    scope["w"].close()
+    open_in_lab("cells.tif", start=False)
+    with pytest.raises(DestinationExistsError, match="another"):
+        open_in_lab("other.tif", start=False)
+
+
+def test_the_page_runs(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/notebook.md, top to bottom."""
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("stack.tif", pictures())
+    for code in blocks(repository / "docs" / "notebook.md", "python"):
+        scope: dict[str, Any] = {}
+        exec(code, scope)
+        assert scope["labels"].shape == (FRAMES, HEIGHT, WIDTH)
+
+
+def test_a_session_without_a_model(session: AnnotationSession, tmp_path: Path) -> None:
+    """It takes prompts, and says why it answers none."""
+    with AnnotationSession.create(session.stack, tmp_path / "s") as plain:
+        wire = Wire(AnnotationWidget(plain))
+        about = wire.ask("hello")[0]["payload"]["about"]
+        assert not about["can_segment"]
+        assert about["propagators"] == []
+        wire.ask("draw", **CLICK)
+        assert plain.prompts_on(0)[1].points == ((40.0, 50.0),)
+        assert "cannot segment" in wire.error("segment", object=1, frame=0)
+        wire.widget.close()
