@@ -75,10 +75,10 @@ class Hand:
         QApplication.processEvents()
 
 
-def until(happened: Callable[[], Any], seconds: float = 45.0, why: Callable[[], str] = lambda: "") -> None:
+def until(happened: Callable[[], Any], seconds: float = 120.0, why: Callable[[], str] = lambda: "") -> None:
     """Let the interface go on until something has happened."""
     end = time.monotonic() + seconds
     while not happened():
         QApplication.processEvents()
         time.sleep(0.01)
-        assert time.monotonic() < end, f"it has not happened in {seconds:g} s {why()}"
+        assert time.monotonic() < end or happened(), f"it has not happened in {seconds:g} s {why()}"
