@@ -25,7 +25,7 @@ class ListedModel:
         """What the list says."""
         if self.entry.shipped:
             return f"{self.entry.name}: small, works offline"
-        return f"{self.entry.name}{'' if self.is_here else f': download {size(self.entry)}'}"
+        return f"{self.entry.name}{'' if self.is_here else f', get {size(self.entry)}'}"
 
     @property
     def details(self) -> str:
