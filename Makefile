@@ -67,6 +67,8 @@ $(VENV)/.installed: $(VENV)/.created $(RECIPE)
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(UV) --group test
+	@npm install --silent --no-save --prefix $(VENV)/node axe-core@4.14.1 || \
+	echo "axe-core could not be fetched: the test of accessibility will skip." >&2
 	@touch $@
 
 $(VENV)/.installed-lint: $(VENV)/.installed

@@ -52,6 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--objects", type=int, default=200, help="of the stack with many")
     parser.add_argument("--many-frames", type=int, default=300)
     parser.add_argument("--many-image-size", type=int, default=128, help="model input for the stack with many")
+    parser.add_argument("--objects-at-once", type=int, default=16, help="of the stack with many, as one batch")
     parser.add_argument("--folder", type=Path, help="where stacks are drawn; a temporary folder by default")
     return parser.parse_args()
 
@@ -117,7 +118,7 @@ def track(
     with open_volume(path).stack("z") as stack:
         state = predictor.init_state(stack, async_loading_frames=True)
         for cell in cells:
-            predictor.prompt_points(state, 0, cell, [scene.centres(0)[cell].tolist()], [1])
+            predictor.prompt_points(state, 0, cell, [scene.centres(0)[cell].tolist()], [1], others=False)
         peak = Peak()
         settled, ious = 0, []
         start = time.perf_counter()
@@ -188,11 +189,14 @@ def main() -> None:
             path, scene = Path(folder) / "many.zarr", Drifting(32 * per_side, per_side, 10)
             write(path, scene, options.many_frames)
             predictor = load_model(options.model, image_size=options.many_image_size, overrides=overrides)
+            # a small input leaves a CPU idle between an object's operations
+            predictor.max_objects_per_batch = options.objects_at_once
             rows.append(track(predictor, path, scene, list(range(options.objects)), "many", 25))
     notes = {
         "model": options.model,
         "threads": torch.get_num_threads(),
         "input of the stack with many": options.many_image_size,
+        "objects at once there": options.objects_at_once,
     }
     record.save("long-stack", "Long stacks and many objects in bounded memory", rows, notes)
 

@@ -1,4 +1,4 @@
-"""Propagators side by side on ../shared/data/nuclei_3d: one click on each nucleus in its middle slice, tracked both ways.
+"""Propagators side by side on ../shared/data/nuclei_3d: a click on each nucleus in its middle slice, tracked both ways.
 
 Prints, for each propagator, the IoU of whole nuclei and the processor time of tracking. Those of plugins have to be
 installed: `pip install ./sam2_plugins/motion-aware ./sam2_plugins/memory-tree`.

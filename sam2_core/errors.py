@@ -23,6 +23,10 @@ class StateError(Sam2Error, RuntimeError):
     """A call came before the call it depends on, or after the moment it was possible."""
 
 
+class DivergedError(StateError, FloatingPointError):
+    """Training reached a loss that is not a finite number; the last checkpoint is intact."""
+
+
 class MissingFileError(Sam2Error, FileNotFoundError):
     """A file or folder that was named does not exist."""
 

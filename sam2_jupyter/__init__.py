@@ -13,14 +13,16 @@ _HOMES = {
     "AnnotationWidget": "sam2_jupyter.widget",
     "OptionsForm": "sam2_jupyter.forms",
     "annotate": "sam2_jupyter.annotation",
+    "picture": "sam2_jupyter.frame_picture",
     "propagation_form": "sam2_jupyter.forms",
 }
 
-__all__ = ["AnnotationWidget", "OptionsForm", "annotate", "propagation_form"]
+__all__ = ["AnnotationWidget", "OptionsForm", "annotate", "picture", "propagation_form"]
 
 if TYPE_CHECKING:
     from sam2_jupyter.annotation import annotate
     from sam2_jupyter.forms import OptionsForm, propagation_form
+    from sam2_jupyter.frame_picture import picture
     from sam2_jupyter.widget import AnnotationWidget
 
 

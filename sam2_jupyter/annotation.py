@@ -10,6 +10,7 @@ from sam2_core.session.annotation_session import JOURNAL_NAME, AnnotationSession
 from sam2_core.volumes.contrast import Contrast
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.readers import VolumeSource, open_volume
+from sam2_jupyter.positions import Positions
 from sam2_jupyter.widget import AnnotationWidget
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def annotate(
     axis : str, optional
         Axis along which frames are counted, such as "z" or "t"; needed only where several are longer than one.
     at : mapping of str to int, optional
-        Position on each other axis that is longer than one.
+        Position on each other axis that is longer than one; where `axis` is given the widget has a slider for them,
+        0 at first, and each position has a session of its own in the folder.
     plane, axes, channels, contrast
         See :func:`sam2_core.open_volume` and :meth:`sam2_core.Volume.stack`.
     worker : {"process", "thread"}
@@ -78,13 +80,23 @@ def annotate(
     """
     if isinstance(source, AnnotationSession):
         return AnnotationWidget(source, **values)
-    if isinstance(source, FrameStack):
-        stack = source
-    else:
-        stack = open_volume(source, axes=axes).stack(axis, at, plane, channels, contrast)
     place = None if folder is None else Path(folder)
-    if place is not None and (place / JOURNAL_NAME).exists():
-        session = AnnotationSession.open(place, stack, model=model, worker=worker, read_only=read_only)
-    else:
-        session = AnnotationSession.create(stack, place, model=model, worker=worker)
-    return AnnotationWidget(session, owns_session=True, **values)
+
+    def opened(stack: FrameStack, where: Path | None) -> AnnotationSession:
+        if where is not None and (where / JOURNAL_NAME).exists():
+            return AnnotationSession.open(where, stack, model=model, worker=worker, read_only=read_only)
+        return AnnotationSession.create(stack, where, model=model, worker=worker)
+
+    if isinstance(source, FrameStack):
+        return AnnotationWidget(opened(source, place), owns_session=True, **values)
+    volume = open_volume(source, axes=axes)
+    others = [one for one in volume.axes if one not in ("c", axis, *plane) and volume.sizes[one] > 1]
+    if axis is None or not others:
+        stack = volume.stack(axis, at, plane, channels, contrast)
+        return AnnotationWidget(opened(stack, place), owns_session=True, **values)
+
+    def opened_at(position: Mapping[str, int], where: Path) -> AnnotationSession:
+        return opened(volume.stack(axis, position, plane, channels, contrast), where)
+
+    positions = Positions(volume, {one: (at or {}).get(one, 0) for one in others}, place, opened_at)
+    return AnnotationWidget(positions.session, positions=positions, **values)

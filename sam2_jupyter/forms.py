@@ -79,7 +79,7 @@ class OptionsForm:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(self.root.native)
+        display(self.root.native)  # type: ignore[no-untyped-call]
 
 
 def propagation_form(widget: AnnotationWidget, objects: Literal["selected", "all"] = "all") -> OptionsForm:

@@ -183,7 +183,7 @@ def display_range(stack: FrameStack, limits: tuple[float, float]) -> tuple[float
     if stack.dtype.kind == "b":
         return 0.0, 1.0
     if stack.dtype.kind in "ui":
-        info = np.iinfo(stack.dtype)
+        info = np.iinfo(stack.dtype.name)
         return max(float(info.min), low - spread), min(float(info.max), high + spread)
     return low - spread, high + spread
 

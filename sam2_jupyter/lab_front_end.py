@@ -54,7 +54,7 @@ def notebook_text(source: str, folder: str) -> str:
     local = Path(source)
     place = str(local.resolve()) if local.exists() else source
     code = f"from sam2_jupyter import annotate\n\nw = annotate({place!r}, {folder!r})\nw"
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code",
         "id": "annotate",
         "execution_count": None,

@@ -11,7 +11,7 @@ from sam2_core.hooks import PromptType, get_plugins
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import MaskRecord, SessionObject
 from sam2_core.session.job import Job
-from sam2_core.volumes.labels.formats import label_formats
+from sam2_core.volumes.labels import label_formats
 from sam2_jupyter.frame_tiles import TILE_SIZE, FrameTiles, display_limits, display_range
 from sam2_jupyter.mask_packing import packed
 from sam2_jupyter.option_fields import fields_of

@@ -23,6 +23,7 @@ from sam2_core.session.session_state import Priority
 from sam2_jupyter import session_summary as summary
 from sam2_jupyter.frame_tiles import FrameTiles, TilePlace, checked_limits
 from sam2_jupyter.operations import perform
+from sam2_jupyter.positions import Positions
 from sam2_jupyter.protocol import Payload, Request, described_error, event, read_text, read_whole
 from sam2_jupyter.tile_thread import TileThread
 
@@ -46,6 +47,8 @@ class AnnotationWidget(anywidget.AnyWidget):
         With a worker of its own ("thread" or "process"), or the notebook waits for every answer.
     owns_session : bool
         Whether closing the widget closes the session.
+    positions : Positions, optional
+        Where `session` is one of several, along another axis; closing the widget closes them.
     **values
         Initial values of the attributes below.
 
@@ -84,7 +87,7 @@ class AnnotationWidget(anywidget.AnyWidget):
     positive = traitlets.Bool(True).tag(sync=True)
     opacity = traitlets.Float(0.6, min=0.0, max=1.0).tag(sync=True)
     hidden = traitlets.List(traitlets.Int()).tag(sync=True)
-    contrast = traitlets.List().tag(sync=True)
+    contrast: traitlets.List[Any] = traitlets.List().tag(sync=True)
     channels = traitlets.List(traitlets.Bool()).tag(sync=True)
     tool_options = traitlets.Dict().tag(sync=True)
     height = traitlets.Int(460, min=120, max=4000).tag(sync=True)
@@ -93,9 +96,17 @@ class AnnotationWidget(anywidget.AnyWidget):
     #: Emitted with a :class:`~sam2_core.session.items.Change` after each change, in the thread that made it.
     changed = Signal(Change)
 
-    def __init__(self, session: AnnotationSession, *, owns_session: bool = False, **values: Any) -> None:
+    def __init__(
+        self,
+        session: AnnotationSession,
+        *,
+        owns_session: bool = False,
+        positions: Positions | None = None,
+        **values: Any,
+    ) -> None:
         self._session = session
         self._owns_session = owns_session
+        self._positions = positions
         self._seq = 0
         self._counter_lock = threading.Lock()
         self._sending = threading.Lock()
@@ -103,8 +114,7 @@ class AnnotationWidget(anywidget.AnyWidget):
         self._tiles = FrameTiles(session.stack)
         self._tile_thread = TileThread()
         super().__init__(**values)
-        session.changed.connect(self._session_changed)
-        session.jobs.changed.connect(self._job_listed)
+        self._follow()
         self.on_msg(self._received)
         self.observe(self._frame_chosen, "frame")
 
@@ -167,13 +177,44 @@ class AnnotationWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Close the widget, and the session if it belongs to it; everything is written already."""
-        session = self._session
-        session.changed.disconnect(self._session_changed, missing_ok=True)
-        session.jobs.changed.disconnect(self._job_listed, missing_ok=True)
+        self._unfollow()
         self._tile_thread.close()
-        if self._owns_session:
-            session.close()
+        if self._positions is not None:
+            self._positions.close()
+        elif self._owns_session:
+            self._session.close()
         super().close()
+
+    def move(self, axis: str, position: int) -> None:
+        """Go to another position on an axis that the session does not follow; `session` is another one then.
+
+        Parameters
+        ----------
+        axis : str
+        position : int
+
+        Raises
+        ------
+        StateError
+            Something is going on in the session.
+        InvalidInputError, InvalidTypeError
+            There is no such axis or position.
+        """
+        if self._positions is None:
+            raise InvalidInputError(f"There is no axis {axis!r} to move along: this is one session of one stack.")
+        before = self._session
+        self._unfollow()
+        try:
+            self._session = self._positions.move(axis, position)
+        finally:
+            self._follow()
+        if self._session is not before:
+            self._tiles = FrameTiles(self._session.stack)
+            self._reported.clear()
+            self._session.current_frame = self.frame
+            with self._counter_lock:
+                self._seq += 1
+            self._tell(event("session", {}, self._seq))
 
     # What the browser asks
 
@@ -214,6 +255,8 @@ class AnnotationWidget(anywidget.AnyWidget):
         session, seq = self._session, self._seq
         if request.kind == "hello":
             about = summary.about(session, self._tiles)
+            if self._positions is not None:
+                about["positions"] = self._positions.describe()
             return {"about": about, "state": summary.state(session, self.selected), "seq": seq}, []
         if request.kind == "state":
             return {"state": summary.state(session, read_whole(request.payload, "selected")), "seq": seq}, []
@@ -227,6 +270,9 @@ class AnnotationWidget(anywidget.AnyWidget):
             codec: Any = read_text(request.payload, "codec")  # checked where it is used
             described, data = self._tiles.tile(place, limits, codec)
             return described, [data]
+        if request.kind == "move":
+            self.move(read_text(request.payload, "axis"), read_whole(request.payload, "position"))
+            return {}, []
         return perform(session, request), []
 
     def _tell(self, content: Payload, buffers: list[bytes] | None = None) -> None:
@@ -236,6 +282,14 @@ class AnnotationWidget(anywidget.AnyWidget):
                 self.send(content, buffers or [])
 
     # What happens in the session
+
+    def _follow(self) -> None:
+        self._session.changed.connect(self._session_changed)
+        self._session.jobs.changed.connect(self._job_listed)
+
+    def _unfollow(self) -> None:
+        self._session.changed.disconnect(self._session_changed, missing_ok=True)
+        self._session.jobs.changed.disconnect(self._job_listed, missing_ok=True)
 
     def _session_changed(self, change: Change) -> None:
         """Tell the views; in whichever thread made the change."""

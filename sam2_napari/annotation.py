@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -13,14 +14,14 @@ from sam2_core.hooks import Drawn, PromptType
 from sam2_core.session.items import Change
 from sam2_core.session.mask_pixels import union_box
 from sam2_napari.drawing import Drawing
-from sam2_napari.drawn_prompts import add_drawn
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.gui_thread import Gathered, GuiThread, OrderedWork
 from sam2_napari.label_layer import colour, new_label_layer, show_box
-from sam2_napari.layer_removal import remove_layers
+from sam2_napari.layer_removal import keep_programs, remove_layers
 from sam2_napari.object_actions import ObjectActions
 from sam2_napari.object_rows import ObjectRow, ObjectRows
 from sam2_napari.prompt_layers import Clicks, PromptLayers
+from sam2_napari.session_folders import forget
 from sam2_napari.session_labels import SessionLabels
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Annotation(ObjectActions):
         self.rows: list[ObjectRow] = []
         self.answers_at_once = True
         self._target: int | None = None  # the current object, as far as the work has come
+        self.closing: Future[Any] | None = None  # of the session's files, once it was asked for
         self._choice = 0  # counts how often a person chose an object
         self._is_open = True
         self._colours: dict[int, str] = {}
@@ -97,6 +99,7 @@ class Annotation(ObjectActions):
         self.layer = new_label_layer(image, self.labels)
         self.prompts = PromptLayers(image, placement, self._clicks_edited)
         self.drawing = Drawing(viewer, self.layer, placement, self.prompts, self.draw, lambda text: self.say(text))
+        keep_programs()
         for layer in (self.prompts.shapes, self.prompts.points, self.layer):
             viewer.add_layer(layer)
         viewer.layers.selection.active = self.layer
@@ -145,7 +148,7 @@ class Annotation(ObjectActions):
         is_answered, choice = self.answers_at_once, self._choice
 
         def work() -> list[int]:
-            told = add_drawn(self.session, prompt_type.name, drawn, self._target, **options)
+            told = self._add_drawn(prompt_type.name, drawn, options)
             if told:
                 self._target = told[-1]
             if is_answered and self.session.can_segment:
@@ -193,7 +196,15 @@ class Annotation(ObjectActions):
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
         session.jobs.changed.disconnect(self._jobs_soon.ask, missing_ok=True)
-        self.work.close(last=session.close)
+
+        def finish() -> None:
+            # somebody looked, and did nothing: there is nothing to continue
+            is_empty = not session.history
+            session.close()
+            if is_empty:
+                forget(session.folder)
+
+        self.closing = self.work.close(last=finish)
 
     # From the session, in any thread
 
@@ -323,13 +334,16 @@ class Annotation(ObjectActions):
 
     def _layer_removed(self, event: Any) -> None:
         if event.value is self.layer:
-            self.close(
-                "The layer of the objects was deleted, so the session was closed. Everything is kept: continue it."
-            )
+            self.close("The layer of the objects was deleted, so the session was closed. It can be continued.")
         elif event.value in (self.prompts.points, self.prompts.shapes):
             self.say("Clicks and boxes are not shown any more; close and continue the session to show them again.")
 
     # In the thread of the work
+
+    def _add_drawn(self, name: str, drawn: Drawn, options: dict[str, Any]) -> list[int]:
+        # an undo may have taken the object back that was the current one
+        target = self._target if self._target is not None and self.session.has_object(self._target) else None
+        return self.session.add_drawn(name, drawn, target, **options)
 
     def _answer(self, object_ids: list[int], frame: int) -> None:
         for object_id in dict.fromkeys(object_ids):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from sam2_core.checkpoints.catalogue import CATALOGUE, ModelEntry
+from sam2_core.checkpoints.catalogue import ModelEntry, known_models
 from sam2_core.errors import Sam2Error
 from sam2_napari import model_list
 from sam2_napari.annotation import Annotation
@@ -60,6 +61,7 @@ class AnnotateDock(QWidget):
         self._gui = GuiThread(self)
         self._work = OrderedWork(self._gui, self._failed)
         self._question: QMessageBox | None = None
+        self._closing: Future[Any] | None = None
         self.start = StartPanel(napari_viewer, self.begin, self._failed)
         self.progress = QProgressBar()
         self.progress.setFixedHeight(10)
@@ -96,12 +98,14 @@ class AnnotateDock(QWidget):
 
     def begin(self, request: SessionRequest) -> None:
         """Begin a session; the model is downloaded first, if the person agrees."""
-        entry = CATALOGUE.get(str(request.model))
+        entry = known_models().get(str(request.model))
         if entry is not None and not model_list.is_here(entry):
             self._ask_download(entry, request)
             return
         self._busy(f"Opening {request.image.name}…")
         report = lambda text: self._gui.call(lambda: self._busy(text))  # noqa: E731
+        # the session that was closed last may be the one that is continued, and its files are let go in the background
+        self._work.do(self._wait_for_closing)
         self._work.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
 
     def close_session(self) -> None:
@@ -155,12 +159,18 @@ class AnnotateDock(QWidget):
             self._inner.removeWidget(self.workspace)
             self.workspace.deleteLater()
         if self.annotation is not None:
+            self._closing = self.annotation.closing
+            self._work.do(self._wait_for_closing, then=lambda _: self.start.list_sessions())
             self._open_sessions.remove(self.annotation)
             self.annotation.deleteLater()
         self.workspace = self.annotation = None
         self.start.show()
         self.start.list_sessions()
         self.say(reason)
+
+    def _wait_for_closing(self) -> None:
+        if self._closing is not None:
+            wait([self._closing])
 
     def _ask_download(self, entry: ModelEntry, request: SessionRequest) -> None:
         box = QMessageBox(QMessageBox.Icon.Question, "Download a model", model_list.question(entry), parent=self)

@@ -45,6 +45,11 @@ class EverythingPanel(QWidget):
             lambda: annotation.segment_everything(**self.form.values),
             "Find all objects on this frame; those that are there already are left out. One undo takes all back.",
         )
+        self.find_and_track = button(
+            "… and track them through the stack",
+            lambda: annotation.segment_everything(track=True, **self.form.values),
+            "Find all objects on this frame, and carry each through the stack.",
+        )
         self.layers = QComboBox()
         self.take = button(
             "Start from this layer", self.import_layer, "Make an object of every label, to be corrected and tracked."
@@ -54,6 +59,7 @@ class EverythingPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(self.form)
         layout.addWidget(self.find)
+        layout.addWidget(self.find_and_track)
         layout.addSpacing(8)
         layout.addWidget(QLabel("Or start from labels of other software:"))
         layout.addLayout(form)

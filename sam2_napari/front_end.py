@@ -1,4 +1,4 @@
-"""This front-end, as the hook of front-ends knows it: ``sam2 open SOURCE --in napari``."""
+"""The napari window as the hook of front-ends knows it: ``sam2 open SOURCE --in napari``."""
 
 from __future__ import annotations
 

@@ -127,8 +127,8 @@ class OrderedWork:
             # it was closed: nobody waits for this any more
             return None
 
-    def close(self, last: Callable[[], object] | None = None) -> None:
-        """Take nothing more, finish what was asked, and do one last thing; does not wait for it."""
-        if last is not None:
-            self.do(last)
+    def close(self, last: Callable[[], object] | None = None) -> Future[Any] | None:
+        """Take nothing more, finish what was asked, and do one last thing; returns it without waiting for it."""
+        done = None if last is None else self.do(last)
         self._executor.shutdown(wait=False)
+        return done

@@ -1,38 +1,32 @@
-"""Taking layers out of a viewer."""
+"""Taking layers out of a viewer without taking the program down."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-#: As many vertex attributes as OpenGL promises.
-VERTEX_ATTRIBUTES: Final = 16
-
 
 def remove_layers(viewer: ViewerModel, layers: Iterable[Layer]) -> None:
     """Remove those of the layers that are in the viewer."""
-    for layer in layers:
+    for layer in list(layers):
         if layer in viewer.layers:
             viewer.layers.remove(layer)
-    forget_vertex_arrays()
 
 
-def forget_vertex_arrays() -> None:
-    """Keep OpenGL from reading the vertices of a layer that is gone.
+def keep_programs() -> None:
+    """Keep vispy from deleting the OpenGL programs of layers that are gone.
 
-    What vispy draws with stays switched on until it draws something else; once it is deleted with its layer, the next
-    draw reads freed memory and may take the whole program down (napari issues 6472 and 8471).
+    With vispy 0.17 the first draw after a Shapes or Points layer was removed and another one added ends in a
+    segmentation fault, in a bare napari too (napari issues 6472, 8471, 3986); it does not once programs are not
+    deleted. What is kept instead is a few kilobytes for each layer that was ever removed.
     """
-    from vispy.gloo import get_current_canvas
+    from vispy.gloo.glir import GlirProgram
 
-    canvas = get_current_canvas()
-    if canvas is None:
-        # nothing was ever drawn
-        return
-    for number in range(VERTEX_ATTRIBUTES):
-        # put in the queue, and done before the next draw, in the canvas's own context
-        canvas.context.glir.command("FUNC", "glDisableVertexAttribArray", number)
+    def delete(self: Any) -> None:
+        """Do nothing."""
+
+    GlirProgram.delete = delete

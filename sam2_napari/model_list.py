@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sam2_core.checkpoints.catalogue import CATALOGUE, ModelEntry
+from sam2_core.checkpoints.catalogue import ModelEntry, known_models
 
 OFFLINE: Final = "sam2.1_hiera_micro"
 FIRST: Final = "sam2.1_hiera_tiny"
@@ -31,12 +31,12 @@ class ListedModel:
     def details(self) -> str:
         """What the list says when asked for more."""
         where = "on this machine" if self.is_here else f"to be downloaded from {self.entry.url}"
-        return f"{self.entry.description}. {size(self.entry)}, licence {self.entry.licence}, {where}."
+        return f"{self.entry.summary}. {size(self.entry)}, licence {self.entry.licence}, {where}."
 
 
 def listed_models() -> list[ListedModel]:
     """All models of the catalogue, official ones first."""
-    listed = [ListedModel(entry, is_here(entry)) for entry in CATALOGUE.values()]
+    listed = [ListedModel(entry, is_here(entry)) for entry in known_models().values()]
     return sorted(listed, key=lambda one: one.entry.shipped)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from sam2_core.volumes.labels import FORMATS
+from sam2_core.hooks import LabelFormat, get_plugins
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 
@@ -32,9 +32,11 @@ class SavePanel(QWidget):
         kept = QLabel(f"Everything is saved as you work, in {session.folder}")
         kept.setWordWrap(True)
         self.format = QComboBox()
-        for name, one in FORMATS.items():
+        for name, registered in get_plugins().contributions(LabelFormat).items():
             self.format.addItem(name, name)
-            self.format.setItemData(self.format.count() - 1, one.destination, Qt.ItemDataRole.ToolTipRole)
+            self.format.setItemData(
+                self.format.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole
+            )
         self.export = button("Export labels…", self._ask_labels, "Write the objects as labels.")
         self.measure = button("Export measurements…", self._ask_measurements, "One line an object and frame, as CSV.")
         self.name = QLineEdit("sam2")

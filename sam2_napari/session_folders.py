@@ -80,10 +80,9 @@ def known_sessions(description: Mapping[str, Any]) -> list[KnownSession]:
     return sorted(found, key=lambda one: -one.changed)
 
 
-def forget_if_empty(folder: Path, step_count: int) -> None:
+def forget(folder: Path) -> None:
     """Remove the folder of a session in which nothing was done."""
-    if step_count == 0:
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _changed(folder: Path) -> float:

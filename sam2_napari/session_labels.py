@@ -96,9 +96,7 @@ class SessionLabels:
                 rows, columns = (ranges[number] for number in self._placement.plane_dimensions)
                 part = values[places]
                 # dimensions of the layer may come in another order than a frame's rows and columns
-                plane[rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step] = (
-                    part if self._is_in_order else part.T
-                )
+                plane[_slice(rows), _slice(columns)] = part if self._is_in_order else part.T
 
     def update(self, change: Change) -> None:
         """Bring the frames that are kept up to date; called in the thread that made the change."""
@@ -198,7 +196,7 @@ class SessionLabels:
 
     def _part(self, frame: int, ranges: list[range]) -> Labels:
         rows, columns = (ranges[number] for number in self._placement.plane_dimensions)
-        part = self.frame(frame)[rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step]
+        part = self.frame(frame)[_slice(rows), _slice(columns)]
         return part if self._is_in_order else part.T
 
     def _at_points(self, keys: list[Any]) -> NDArray[np.int32]:
@@ -235,3 +233,8 @@ class SessionLabels:
         plane = self.frame(frame)
         self._before_painting.setdefault(frame, plane.copy())
         return plane
+
+
+def _slice(numbers: range) -> slice:
+    """The slice that gives these indices; one that goes down to the first index has no end."""
+    return slice(numbers.start, None if numbers.stop < 0 else numbers.stop, numbers.step)

@@ -13,6 +13,22 @@ packages=(
     make
     nodejs          # and its JavaScript modules by node --test
     python3-venv    # Debian splits it from python3
+    xvfb            # napari is tested on a virtual screen, with what Qt needs of X and OpenGL:
+    libdbus-1-3
+    libegl1
+    libfontconfig1
+    libgl1
+    libgl1-mesa-dri
+    libxcb-cursor0
+    libxcb-icccm4
+    libxcb-image0
+    libxcb-keysyms1
+    libxcb-randr0
+    libxcb-render-util0
+    libxcb-shape0
+    libxcb-xinerama0
+    libxkbcommon-x11-0
+    fonts-dejavu-core
 )
 
 missing=()

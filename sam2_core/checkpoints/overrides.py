@@ -85,7 +85,8 @@ def _exists(config: DictConfig, key: str) -> bool:
     parent_key, _, name = key.rpartition(".")
     parent = OmegaConf.select(config, parent_key) if parent_key else config
     if isinstance(parent, DictConfig):
-        return name in parent
+        # a value that is missing (???) is there to be given: the keys have it, `in` does not
+        return name in parent.keys()  # noqa: SIM118
     return OmegaConf.select(config, key) is not None
 
 

@@ -11,7 +11,20 @@ from sam2_core.hooks import CliCommand, hookimpl
 def sam2_cli_commands() -> Iterable[CliCommand]:
     """List them in the order in which the help shows them."""
     # plugins are listed in programs too, where nobody wants a command line to be loaded
-    from sam2_core.cli import convert, demo, doctor, download, embed, everything, info, open_in, plugins, segment, track
+    from sam2_core.cli import (
+        convert,
+        demo,
+        doctor,
+        download,
+        embed,
+        everything,
+        info,
+        open_in,
+        plugins,
+        segment,
+        track,
+        train,
+    )
 
     return [
         CliCommand("segment", "prompted objects in one picture", function=segment.segment),
@@ -19,6 +32,7 @@ def sam2_cli_commands() -> Iterable[CliCommand]:
         CliCommand("everything", "all objects in one picture", function=everything.everything),
         CliCommand("embed", "image features ahead of work", function=embed.embed),
         CliCommand("open", "a stack or a session, to look at and to work on", function=open_in.open_in),
+        CliCommand("train", "a model, as a configuration says", function=train.train),
         CliCommand("convert", "labels from one format to another", function=convert.convert),
         CliCommand("demo", "what this does, on a drawn stack", function=demo.demo),
         CliCommand("info", "models and what is known of them", function=info.info),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -10,8 +11,8 @@ from sam2_core.cli.options import parse_pairs
 from sam2_core.errors import MissingDependencyError
 from sam2_core.hooks import FrontEnd, get_plugins, parsed_options
 
-#: Asked in this order, where none is named.
-PREFERRED = ("napari", "text")
+#: Asked in this order where none is named, each with the library that it cannot do without.
+PREFERRED = {"napari": "napari", "text": "sam2_core"}
 
 
 def open_in(
@@ -31,7 +32,11 @@ def open_in(
     """
     plugins = get_plugins()
     known = plugins.contributions(FrontEnd)
-    name = front_end or next((one for one in PREFERRED if one in known), None) or next(iter(known), None)
+    name = (
+        front_end
+        or next((one for one in PREFERRED if one in known and find_spec(PREFERRED[one])), None)
+        or next(iter(known), None)
+    )
     if name is None:
         raise MissingDependencyError("No front-end is installed: pip install 'sam2-lab[napari]' brings one.")
     chosen = plugins.find(FrontEnd, name)

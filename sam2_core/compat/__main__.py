@@ -23,12 +23,23 @@ def main() -> None:
             from sam2_core.compat.benchmark import main as benchmark
 
             benchmark()
+        elif arguments[1] == "training.train":
+            _train(arguments[2:])
         else:
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
+        if Path(arguments[0]).parts[-2:] == ("training", "train.py"):
+            _train(arguments[1:])
+            return
         sys.argv = arguments
         sys.path[0] = str(Path(arguments[0]).resolve().parent)
         runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _train(arguments: list[str]) -> None:
+    """Run the official ``training/train.py``: its options are those of ``sam2 train``."""
+    sys.argv = ["sam2", "train", *arguments]
+    runpy.run_module("sam2_core.cli.app", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

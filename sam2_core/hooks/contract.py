@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -22,6 +22,8 @@ from sam2_core.hooks.markers import ENTRY_POINT_GROUP
 from sam2_core.hooks.mask_filter import MaskFilter
 from sam2_core.hooks.metric import Metric
 from sam2_core.hooks.prompt_type import Drawn, PromptType
+from sam2_core.hooks.propagator import FrameDone, Propagator
+from sam2_core.hooks.scripted_tracking import ScriptedTracking
 from sam2_core.hooks.selection import Selection
 from sam2_core.hooks.session_event import SessionEvent
 from sam2_core.hooks.specification import HOOK_OF_KIND, NOTIFICATIONS
@@ -31,7 +33,14 @@ from sam2_core.hooks.volume_reader import VolumeReader
 Kind = TypeVar("Kind", bound=Contribution)
 
 #: What a plugin may import of this project; other names may change at any time.
-PUBLIC = ("sam2_core", "sam2_core.hooks", "sam2_core.hooks.contract", "sam2_core.volumes", "sam2_core.volumes.labels")
+PUBLIC = (
+    "sam2_core",
+    "sam2_core.hooks",
+    "sam2_core.hooks.contract",
+    "sam2_core.hooks.scripted_tracking",
+    "sam2_core.volumes",
+    "sam2_core.volumes.labels",
+)
 
 
 class PluginContract:
@@ -139,6 +148,24 @@ class PluginContract:
                 chain.apply(mask)
                 chain.apply_to_labels(mask.astype("uint16"))
 
+    def test_its_propagators_propagate(self) -> None:
+        """Objects that are seen, and ones that never are, come through the stack; what a person said stays."""
+        frames, first, second = 6, _masks()[0], _masks()[3]
+        prompts: dict[Hashable, dict[int, Any]] = {1: {2: first, 5: second}, 2: {0: second}}
+        seen = [(first, 0.8, 5.0), (second, 0.6, 5.0), (first & second, 0.4, 5.0)]
+        unseen = [(first & ~first, 0.1, -5.0)] * 3
+        for name, registered in self.added(Propagator).items():
+            for answer in (seen, unseen):
+                tracking = ScriptedTracking(frames, prompts, lambda *asked, answer=answer: answer)
+                before = dict(tracking.kept)
+                done = tracking.run(registered.contribution)
+                assert done, f"the propagator {name} does nothing"
+                for one in done:
+                    assert isinstance(one, FrameDone), f"the propagator {name} yields FrameDone; got {one!r}"
+                    assert 0 <= one.frame < frames, f"the propagator {name} leaves the stack: frame {one.frame}"
+                stays = all(tracking.kept[key] is kept for key, kept in before.items())
+                assert stays, f"the propagator {name} changes a prompted mask"
+
     def test_its_metrics_measure(self) -> None:
         """Perfect, wrong and empty labels give numbers, the first of which ranks the perfect ones first."""
         import numpy as np
@@ -178,7 +205,8 @@ class PluginContract:
         """Asked about anything, they answer with a number."""
         (tmp_path / "empty.bin").touch()
         for name, registered in self.added(VolumeReader).items():
-            for source in (tmp_path / "empty.bin", tmp_path, "https://host/name", b"", [], None, 3):
+            sources: list[Any] = [tmp_path / "empty.bin", tmp_path, "https://host/name", b"", [], None, 3]
+            for source in sources:
                 fit = registered.contribution.matches(source)
                 assert isinstance(fit, int), f"the reader {name} says how well it fits by a whole number; got {fit!r}"
             assert registered.contribution.matches(tmp_path / "empty.bin") <= 1, f"the reader {name} claims any file"

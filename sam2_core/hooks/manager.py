@@ -366,8 +366,9 @@ class Plugins:
         failure = self._record(error, name, distribution, version, phase, where)
         if self.strict:
             raise PluginError(str(failure)) from error
+        said = str(failure).rstrip(".")
         warnings.warn(
-            f"{failure}. It is switched off; 'sam2 plugins list' shows the traceback.", PluginWarning, stacklevel=2
+            f"{said}. It is switched off; 'sam2 plugins list' shows the traceback.", PluginWarning, stacklevel=2
         )
 
     def _record(

@@ -63,7 +63,8 @@ class SAM2VideoPredictor(VideoCorrection):
         rather than as many as it was told, which is the default but for programs that run through
         :mod:`sam2_core.compat`. :meth:`propagate` always does as told.
     max_objects_per_batch : int, optional
-        Upper limit of objects computed at once; by default 16, on a CPU 1, where batches are no faster.
+        Upper limit of objects computed at once; by default 16, on a CPU 1, where batches are no faster
+        but of small inputs (128 pixels: 33 ms an object one by one, 15 ms in batches of 16).
     memory_budget_bytes : int, optional
         By default 1 GiB on a CPU, half of the free memory of a GPU. Half of it is for mask memories, of which those
         that do not fit lie in a mapped file; the other half bounds how many objects are computed at once.

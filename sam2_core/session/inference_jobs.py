@@ -95,6 +95,10 @@ class InferenceJob(ABC):
         """Whose code does it, where that is not this project's; for messages."""
         return ""
 
+    def units(self) -> int:
+        """How much work it is, by which jobs of its kind are compared to tell how long it will take."""
+        return 1
+
     @abstractmethod
     def request(self, job_id: int, statements: Statements) -> Request:
         """What to ask the worker; asked again if the worker had to be replaced."""
@@ -180,6 +184,11 @@ class PropagateJob(InferenceJob):
         """See :class:`InferenceJob`."""
         self._found_before = frozenset(self.frames)
 
+    def units(self) -> int:
+        """See :class:`InferenceJob`."""
+        frames = self.session.frame_count
+        return len(self._object_ids) * (frames if self._count is None else min(frames, 2 * self._count))
+
     def by_whom(self) -> str:
         """See :class:`InferenceJob`."""
         registered = get_plugins().find(Propagator, self._propagator)
@@ -237,6 +246,10 @@ class EncodeJob(InferenceJob):
         super().__init__(session)
         self.label = f"encode {len(frames)} frames" if frames else "encode frames"
         self._frames = tuple(frames)
+
+    def units(self) -> int:
+        """See :class:`InferenceJob`."""
+        return len(self._frames) or self.session.frame_count
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""

@@ -64,6 +64,8 @@ class JobRunner:
         self._link: Link | None = None
         self._link_number = 0
         self._current_frame: int | None = None
+        # what a unit of work took lately, by kind of job
+        self._unit_seconds: dict[JobKind, float] = {}
         self._local = LocalLane(self._hear_local, is_inline)
         self._work: dict[int, tuple[Job, InferenceJob]] = {}
         self._statements = Statements(session)
@@ -76,6 +78,8 @@ class JobRunner:
         with self._lock:
             link = self._opened_link()
             job = self._new_job(work.kind, work.label)
+            if work.kind in self._unit_seconds:
+                job.eta_seconds = self._unit_seconds[work.kind] * work.units()
             work.begin()
             self._work[job.id] = (job, work)
             link.send(work.request(job.id, self._statements))
@@ -157,6 +161,8 @@ class JobRunner:
             job, work = self._work[job_id]
             if isinstance(report, Started):
                 job._begin(report.total, report.seconds)
+                if report.seconds is not None:
+                    self._unit_seconds[work.kind] = report.seconds / max(1, work.units())
             elif isinstance(report, FrameFound | FeaturesFound):
                 work.apply(report)
             elif isinstance(report, Progress):
@@ -181,6 +187,8 @@ class JobRunner:
     def _end(self, job: Job, work: InferenceJob, error: Exception | None) -> None:
         del self._work[job.id]
         result = work.finish()
+        if error is None:
+            self._unit_seconds[work.kind] = job._clock.seconds / max(1, work.units())
         job.result = result if error is None else None
         if error is None and job.total:
             job.done = job.total
@@ -239,7 +247,8 @@ class JobRunner:
             if known is None:
                 self._local.control(job, what)
             elif self._link is not None:
-                self._link.send({"cancel": Cancel, "pause": Pause, "resume": Resume}[what](job.id))
+                kind = Cancel if what == "cancel" else Pause if what == "pause" else Resume
+                self._link.send(kind(job.id))
             if what == "cancel":
                 if known is not None:
                     del self._work[job.id]

@@ -20,11 +20,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
 
 FORMAT: Final = 1
+#: Changes of one step above which an undo does not look at each of them: one of a long propagation would take seconds.
+LARGE_STEP: Final = 2000
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -61,7 +63,11 @@ class Key:
 
 @dataclass(frozen=True)
 class DocumentChange:
-    """What a step, an undo or a redo did to one document; `before` or `after` is None where there was or is none."""
+    """What a step, an undo or a redo did to one document; `before` or `after` is None where there was or is none.
+
+    Both are None in the undo or redo of a large step, whose documents are not looked at one by one; its changes name
+    every kind, `a` and `b` that it touched, but not each document.
+    """
 
     key: Key
     before: Document | None
@@ -205,10 +211,14 @@ class Journal:
             return self._connection.execute(query, [value for value in values if value is not None]).fetchall()
 
     def _get(self, key: Key) -> Document | None:
+        text = self._get_text(key)
+        return None if text is None else json.loads(text)
+
+    def _get_text(self, key: Key) -> str | None:
         row = self._connection.execute(
             "SELECT value FROM documents WHERE kind = ? AND a = ? AND b = ?", (key.kind, key.a, key.b)
         ).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else str(row[0])
 
     def _put(self, key: Key, value: str | None) -> None:
         place = (key.kind, key.a, key.b)
@@ -266,7 +276,7 @@ class Journal:
         """
         wanted = list(changes)
         with self._transaction():
-            if all(self._get(key) == _as_kept(value) for key, value in wanted):
+            if all(self._get_text(key) == _text(value) for key, value in wanted):
                 return None, []
             step = self._new_step(label, finished=True)
             return step, self._apply(step, wanted)
@@ -372,10 +382,8 @@ class Journal:
                 raise StateError("There is nothing to undo.")
             if not info.is_finished:
                 raise StateError(f"{info.label!r} is still going on; cancel it first.")
-            changed = []
-            for key, before, after in self._changes(info.id):
-                self._put(key, before)
-                changed.append(_change(key, after, before))
+            changed = [_change(key, after, before) for key, before, after in self._changes(info.id)]
+            self._put_all(info.id, "before")
             connection.execute("UPDATE steps SET undone = 1 WHERE id = ?", (info.id,))
         return info, changed
 
@@ -391,10 +399,8 @@ class Journal:
             info = self.next_redo()
             if info is None:
                 raise StateError("There is nothing to redo.")
-            changed = []
-            for key, before, after in self._changes(info.id):
-                self._put(key, after)
-                changed.append(_change(key, before, after))
+            changed = [_change(key, before, after) for key, before, after in self._changes(info.id)]
+            self._put_all(info.id, "after")
             connection.execute("UPDATE steps SET undone = 0 WHERE id = ?", (info.id,))
         return info, changed
 
@@ -413,38 +419,53 @@ class Journal:
 
     def _apply(self, step: int, changes: Iterable[tuple[Key, Document | None]]) -> list[DocumentChange]:
         done = []
-        for key, given in changes:
-            before, value = self._get(key), _as_kept(given)
-            if before == value or self._was_changed_later(step, key):
+        for key, value in changes:
+            # as text, so that lists and tuples are the same
+            before, after = self._get_text(key), _text(value)
+            if before == after or self._was_changed_later(step, key):
                 continue
-            after = None if value is None else _text(value)
             # of several changes in one step the first "before" and the last "after" count
             self._connection.execute(
                 "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (step, kind, a, b) DO UPDATE SET after = excluded.after",
-                (step, key.kind, key.a, key.b, None if before is None else _text(before), after),
+                (step, key.kind, key.a, key.b, before, after),
             )
             self._put(key, after)
-            done.append(DocumentChange(key, before, value))
+            done.append(_change(key, before, after))
         return done
 
     def _was_changed_later(self, step: int, key: Key) -> bool:
         query = "SELECT 1 FROM changes WHERE kind = ? AND a = ? AND b = ? AND step > ? LIMIT 1"
         return self._connection.execute(query, (key.kind, key.a, key.b, step)).fetchone() is not None
 
+    def _put_all(self, step: int, side: Literal["before", "after"]) -> None:
+        """Put all documents of a step to what they were before, or are after it."""
+        self._connection.execute(
+            "DELETE FROM documents WHERE (kind, a, b) IN "
+            f"(SELECT kind, a, b FROM changes WHERE step = ? AND {side} IS NULL)",
+            (step,),
+        )
+        self._connection.execute(
+            "INSERT OR REPLACE INTO documents "
+            f"SELECT kind, a, b, {side} FROM changes WHERE step = ? AND {side} NOT NULL",
+            (step,),
+        )
+
     def _changes(self, step: int) -> list[tuple[Key, str | None, str | None]]:
+        """List what a step changed; of a large one some of the keys, with every kind, `a` and `b`, and no contents."""
+        count = self._connection.execute("SELECT count(*) FROM changes WHERE step = ?", (step,)).fetchone()[0]
         query = "SELECT kind, a, b, before, after FROM changes WHERE step = ?"
+        if count > LARGE_STEP:
+            query = (
+                "SELECT kind, a, min(b), NULL, NULL FROM changes WHERE step = ?1 GROUP BY kind, a "
+                "UNION SELECT kind, min(a), b, NULL, NULL FROM changes WHERE step = ?1 GROUP BY kind, b"
+            )
         rows = self._connection.execute(query, (step,)).fetchall()
         return [(Key(row[0], row[1], row[2]), row[3], row[4]) for row in rows]
 
 
-def _as_kept(value: Document | None) -> Document | None:
-    """A document as it is when it is read again, so that both can be compared: lists where there were tuples."""
-    return None if value is None else json.loads(_text(value))
-
-
-def _text(value: Document) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+def _text(value: Document | None) -> str | None:
+    return None if value is None else json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 def _change(key: Key, before: str | None, after: str | None) -> DocumentChange:

@@ -246,6 +246,7 @@ class MaskEditing(SessionState):
         labels: Mapping[int, NDArray[Any]] | Iterable[tuple[int, NDArray[Any]]],
         *,
         names: Mapping[int, str] | None = None,
+        parents: Mapping[int, int] | None = None,
     ) -> dict[int, int]:
         """Take objects from label images, such as those of Cellpose or StarDist.
 
@@ -255,6 +256,8 @@ class MaskEditing(SessionState):
             Labels (y, x), integer; 0 is background. One frame is looked at at a time.
         names : mapping of int to str, optional
             Names by label.
+        parents : mapping of int to int, optional
+            For labels of daughter cells the label of the cell that divided.
 
         Returns
         -------
@@ -272,17 +275,29 @@ class MaskEditing(SessionState):
         done = []
         try:
             for frame, image in labels.items() if isinstance(labels, Mapping) else labels:
-                done += self._journal.extend(
-                    step, self._imported(self.checked_frame(frame), np.asarray(image), ids, names or {})
-                )
+                with self._journal.lock:
+                    done += self._journal.extend(
+                        step, self._imported(self.checked_frame(frame), np.asarray(image), ids, names or {})
+                    )
+            done += self._journal.extend(step, self._with_parents(ids, parents or {}))
         except BaseException:
             self._journal.finish(step)
-            if self._journal.next_undo() is not None and done:
+            last = self._journal.next_undo()
+            # if another thread has gone on meanwhile, what was imported stays, as a step that can be undone
+            if last is not None and last.id == step:
                 self._journal.undo()
             raise
         self._journal.finish(step)
         self._announce("import labels", done)
         return ids
+
+    def _with_parents(self, ids: Mapping[int, int], parents: Mapping[int, int]) -> Changes:
+        changes: Changes = []
+        for daughter, parent in parents.items():
+            if daughter in ids and parent in ids:
+                one = replace(self.object(ids[daughter]), parents=(ids[parent],))
+                changes.append((Key(OBJECT, one.id), one.document()))
+        return changes
 
     def _imported(self, frame: int, image: NDArray[Any], ids: dict[int, int], names: Mapping[int, str]) -> Changes:
         if image.dtype.kind not in "bui":

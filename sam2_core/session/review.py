@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.session.items import MaskRecord, Source
-from sam2_core.session.session_state import SessionState
+
+if TYPE_CHECKING:
+    from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.session.job import Job
 
 #: Masks a person made or looked at need no review.
 TRUSTED: frozenset[Source] = frozenset({"paint", "prompt"})
@@ -43,12 +47,12 @@ class ReviewQueue:
 
     Parameters
     ----------
-    session : SessionState
+    session : AnnotationSession
     smallest : float
         Suspicion below which a mask is not worth a look.
     """
 
-    def __init__(self, session: SessionState, *, smallest: float = 0.25) -> None:
+    def __init__(self, session: AnnotationSession, *, smallest: float = 0.25) -> None:
         if not smallest >= 0:
             raise InvalidInputError(f"smallest must be 0 or above; got {smallest}.")
         self.session = session
@@ -73,31 +77,75 @@ class ReviewQueue:
         """The most suspicious mask; None if none is worth a look."""
         return next(iter(self.ranked(1)), None)
 
+    def accept(self, item: ReviewItem) -> None:
+        """Lock a mask as it is: it is good, and is never overwritten; the others learn from it when they are tracked.
+
+        Raises
+        ------
+        StateError
+            The mask is gone meanwhile.
+        """
+        self.session.lock(item.object_id, item.frame)
+
+    def correct(
+        self, item: ReviewItem, points: Any, labels: Sequence[int] | None = None, *, count: int | None = None
+    ) -> Job:
+        """Click on a mask that is wrong, and carry the object on from there, both ways.
+
+        Parameters
+        ----------
+        item : ReviewItem
+        points, labels
+            As for :meth:`AnnotationSession.add_points`.
+        count : int, optional
+            How many frames on each side; all by default.
+
+        Returns
+        -------
+        Job
+            The propagation; the click is answered before it begins.
+
+        Raises
+        ------
+        StateError, InvalidInputError, InvalidTypeError
+            As for :meth:`AnnotationSession.add_points` and :meth:`AnnotationSession.start_propagate`.
+        """
+        self.session.add_points(item.object_id, item.frame, points, labels)
+        self.session.start_segment(item.object_id, item.frame)
+        return self.session.start_propagate([item.object_id], start=item.frame, count=count)
+
     def _items(self) -> Iterator[ReviewItem]:
-        for one in self.session.objects:
-            records = self.session.records(one.id)
-            usual_area = float(np.median([record.area for record in records.values() if record.area] or [1]))
-            for frame, record in records.items():
+        usual = {one.id: self._usual_area(one.id) for one in self.session.objects}
+        # frame by frame, with the two beside it, so that memory does not grow with their number
+        before: dict[int, MaskRecord] = {}
+        here, after = self.session.records_on(0), {}
+        for frame in range(self.session.frame_count):
+            after = self.session.records_on(frame + 1) if frame + 1 < self.session.frame_count else {}
+            for object_id, record in here.items():
                 if record.locked or record.source in TRUSTED:
                     continue
-                reasons = {
-                    **_score_reasons(record, records.get(frame - 1), records.get(frame + 1)),
-                    **_shape_reasons(record, records.get(frame - 1), records.get(frame + 1), usual_area),
-                }
-                overlap = self._overlap(one.id, frame, record)
+                beside = (before.get(object_id), after.get(object_id))
+                reasons = {**_score_reasons(record, *beside), **_shape_reasons(record, *beside, usual[object_id])}
+                overlap = self._overlap(object_id, record, here)
                 if overlap > 0.02:
                     reasons["overlap"] = overlap
                 if reasons:
-                    yield ReviewItem(one.id, frame, sum(reasons.values()), reasons)
+                    yield ReviewItem(object_id, frame, sum(reasons.values()), reasons)
+            before, here = here, after
 
-    def _overlap(self, object_id: int, frame: int, record: MaskRecord) -> float:
+    def _usual_area(self, object_id: int) -> float:
+        return float(
+            np.median([record.area for record in self.session.records(object_id).values() if record.area] or [1])
+        )
+
+    def _overlap(self, object_id: int, record: MaskRecord, on_frame: Mapping[int, MaskRecord]) -> float:
         """Share of a mask that other objects cover too."""
         if not record.area:
             return 0.0
         x0, y0, x1, y1 = record.mask.box
         others = [
             other
-            for other_id, other in self.session.records_on(frame).items()
+            for other_id, other in on_frame.items()
             if other_id != object_id and other.area
             # most objects are nowhere near each other, and boxes tell without reading pixels
             if other.mask.box[0] < x1 and x0 < other.mask.box[2] and other.mask.box[1] < y1 and y0 < other.mask.box[3]

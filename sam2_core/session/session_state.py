@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, get_args
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,11 @@ def alone(
     """Let a method that reads and then changes go on alone; its events are emitted once others may go on too."""
 
     @functools.wraps(method)
-    def wrapped(self: SessionState, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
+    def wrapped(self: Any, *args: Given.args, **kwargs: Given.kwargs) -> Returned:
         with self._alone():
             return method(self, *args, **kwargs)
 
-    return wrapped
+    return cast("Callable[Concatenate[Any, Given], Returned]", wrapped)
 
 
 class SessionState:
@@ -229,6 +229,9 @@ class SessionState:
         for change in changes:
             if change.key.kind == MASK:
                 touched = [MaskReference.read(one).box for one in (change.before, change.after) if one is not None]
+                if not touched:
+                    # one of very many, which nobody looked at
+                    touched = [(0, 0, self.frame_size[1], self.frame_size[0])]
                 boxes[change.key.b] = union_box(boxes.get(change.key.b, EMPTY), *touched)
         what = frozenset(change.key.kind for change in changes) - {RESERVED}
         event = Change(

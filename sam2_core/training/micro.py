@@ -93,7 +93,7 @@ POOLS = {
 
 # How often each is used, for images and for stacks; frames of stacks are images too.
 IMAGE_SHARES = {"stills": 0.5, "stacks": 0.2, "tissue": 0.3}
-STACK_SHARES = {"stacks": 0.4, "tissue": 0.6}
+STACK_SHARES = {"stacks": 0.7, "tissue": 0.3}
 # Frames of a stack that are shown: more than a nucleus is high, and as many as the memory holds.
 FRAMES = 8
 
@@ -170,8 +170,9 @@ FURTHER_PHASES = (
         (
             Work(0.3, 128, 4, 12),
             Work(0.35, 256, 1, 16),
-            Work(0.25, 128, 1, 12, FRAMES),
-            Work(0.1, 256, 1, 6, 6),
+            Work(0.15, 128, 1, 12, FRAMES),
+            Work(0.1, 128, 1, 12, 4),
+            Work(0.1, 256, 1, 6, 4),
         ),
         FURTHER_WEIGHTS,
     ),
@@ -180,8 +181,9 @@ FURTHER_PHASES = (
         (
             Work(0.2, 128, 4, 12),
             Work(0.45, 256, 1, 16),
-            Work(0.2, 128, 1, 12, FRAMES),
-            Work(0.15, 256, 1, 6, 6),
+            Work(0.12, 128, 1, 12, FRAMES),
+            Work(0.1, 128, 1, 12, 4),
+            Work(0.13, 256, 1, 6, 4),
         ),
         # Every candidate good, and the best of them known.
         replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6),

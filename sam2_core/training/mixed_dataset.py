@@ -91,7 +91,9 @@ class _Batches(data.Sampler[list[tuple[int, int]]]):
     """Batches of an order, from the n-th on."""
 
     def __init__(self, order: EpochOrder, size: int, drop_last: bool) -> None:
-        self._all = list(data.BatchSampler(order, size, drop_last))
+        items = list(order)
+        whole = len(items) - len(items) % size if drop_last else len(items)
+        self._all = [items[first : first + size] for first in range(0, whole, size)]
         self.first = 0
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -154,7 +156,7 @@ class MixedDataLoader:
         return len(self._order)
 
     def __iter__(self) -> Iterator[Any]:
-        running = [iter(loader) if len(loader.batch_sampler) else iter(()) for loader in self.dataloaders]  # type: ignore[arg-type]
+        running: list[Iterator[Any]] = [iter(loader) if len(loader) else iter(()) for loader in self.dataloaders]
         for drawn in self._order[self._skipped :]:
             try:
                 batch = next(running[drawn])

@@ -112,6 +112,9 @@ def draw_plan(
         probability, corrected, prompted = 1.0, 1, 1
     prompted, corrected = min(prompted, len(known)), min(corrected, len(known))
     uses_points = bool(random.random() < probability)
+    if not uses_points:
+        # a frame whose mask is given teaches nothing: one at least is tracked
+        prompted = min(prompted, frame_count - first - 1)
     if options.random_prompted and prompted > 1:
         prompted = int(random.integers(1, prompted, endpoint=True))
     if uses_points and options.random_corrected and corrected > prompted:

@@ -1,4 +1,8 @@
-"""The one trainer: steps, optimiser, schedule, averaged weights, checkpoints, a log of JSON lines."""
+"""The one trainer: steps, optimiser, schedule, averaged weights, checkpoints, a log of JSON lines.
+
+What a step trains on is a task (:data:`Task`): the recipe of the shipped checkpoint gives it drawn scenes, a run from a
+configuration (:mod:`sam2_core.training.run`) batches of data sets.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +21,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from sam2_core.errors import CheckpointError, InvalidInputError, MissingFileError, StateError
+from sam2_core.errors import (
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    InvalidInputError,
+    MissingFileError,
+    WriteError,
+)
+from sam2_core.training.optimiser import ScheduledOptimiser, names_matching
 
 
 @dataclass(frozen=True)
@@ -54,23 +67,29 @@ class TrainerOptions:
     weight_decay
         On matrices alone; biases, norms and embeddings have none.
     clip
-        Largest norm of the gradient.
+        Largest norm of the gradient; None for any.
+    clip_norm
+        Which norm.
     averaging
         Decay of the moving average of the weights; 0 for none.
     seed
         Of the batches; each process and step has a stream of its own.
     log_every
         Steps between lines of the log.
+    accumulate
+        Tasks whose gradients are averaged for one step.
     """
 
     learning_rate: float = 6e-4
     final_rate: float = 0.03
     warm_up: int = 100
     weight_decay: float = 0.02
-    clip: float = 1.0
+    clip: float | None = 1.0
+    clip_norm: float = 2.0
     averaging: float = 0.998
     seed: int = 0
     log_every: int = 20
+    accumulate: int = 1
 
 
 class Trainer:
@@ -83,32 +102,77 @@ class Trainer:
     options : TrainerOptions
     folder : Path
         For "checkpoint.pt" and "log.jsonl"; created if missing.
+    optimiser : ScheduledOptimiser, optional
+        In place of AdamW with the rates that the options describe. Parameters that a step did not use are left alone
+        then.
+    skip_saving : sequence of str
+        Patterns of names of frozen weights of the model that checkpoints leave out.
+    half_precision_scaler : bool
+        Scale the loss so that gradients in float16 do not vanish.
+    gradient_dtype : torch.dtype, optional
+        In which processes exchange gradients; their own by default.
+    log_folder : Path, optional
+        For "log.jsonl" alone.
+
+    Raises
+    ------
+    InvalidInputError
+        No "model".
+    ConfigError
+        A weight that checkpoints would leave out is trained.
     """
 
-    def __init__(self, modules: nn.ModuleDict, options: TrainerOptions, folder: Path) -> None:
+    def __init__(
+        self,
+        modules: nn.ModuleDict,
+        options: TrainerOptions,
+        folder: Path,
+        optimiser: ScheduledOptimiser | None = None,
+        *,
+        skip_saving: Sequence[str] = (),
+        half_precision_scaler: bool = False,
+        gradient_dtype: torch.dtype | None = None,
+        log_folder: Path | None = None,
+    ) -> None:
         if "model" not in modules:
             raise InvalidInputError(f'modules needs an entry "model", got {sorted(modules)}')
+        if options.accumulate < 1:
+            raise InvalidInputError(f"accumulate is at least 1; got {options.accumulate}")
         self.modules = modules
         self.options = options
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self._log_path = (log_folder or folder) / "log.jsonl"
+        for each in (folder, self._log_path.parent):
+            each.mkdir(parents=True, exist_ok=True)
         named = [(name, p) for name, p in modules.named_parameters() if p.requires_grad]
         self._names = [name for name, _ in named]
         self._parameters = [p for _, p in named]
-        # Tables that are looked up or added, rather than multiplied with, are not drawn to zero.
-        plain = ("embed", "token", "tpos", "no_obj", "no_mem")
-        decayed = [p for name, p in named if p.ndim > 1 and not any(word in name for word in plain)]
-        others = [p for name, p in named if p.ndim <= 1 or any(word in name for word in plain)]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=options.learning_rate,
-            betas=(0.9, 0.98),
-            fused=True,
-        )
+        self._skipped = _skipped_names(modules["model"], skip_saving)
+        self._scheduled = optimiser
+        self.optimiser = self._own_optimiser(named) if optimiser is None else optimiser.optimizer
+        self._scaler = torch.amp.GradScaler(self._parameters[0].device.type, enabled=half_precision_scaler)
+        self._gradient_dtype = gradient_dtype
         self.step = 0
         self.average = [p.detach().clone() for p in self._parameters]
         self._seconds = 0.0
         self._sums: dict[str, tuple[float, int]] = {}
+
+    def _own_optimiser(self, named: Sequence[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
+        # Tables that are looked up or added, rather than multiplied with, are not drawn to zero.
+        plain = ("embed", "token", "tpos", "no_obj", "no_mem")
+        decayed = [p for name, p in named if p.ndim > 1 and not any(word in name for word in plain)]
+        others = [p for name, p in named if p.ndim <= 1 or any(word in name for word in plain)]
+        return torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": self.options.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=self.options.learning_rate,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on steps, over all runs."""
+        return self._seconds
 
     @property
     def rank(self) -> int:
@@ -128,33 +192,64 @@ class Trainer:
 
         Raises
         ------
-        StateError
-            If the loss is not finite. The last checkpoint stays as it was.
+        DivergedError
+            If the loss is not finite, in any of the processes. The last checkpoint stays as it was.
         """
         self.modules.train()
         while not until(self.step):
             started = time.monotonic()
             rate = self._set_rate(progress(self.step))
-            seed = self.options.seed
-            random = StepRandom(
-                own=np.random.default_rng((seed, self.step, 1 + self.rank)),
-                shared=np.random.default_rng((seed, self.step)),
-            )
-            loss, measures = task(random)
-            if not math.isfinite(float(loss.detach())):
-                raise StateError(f"The loss is {float(loss.detach())} at step {self.step}; lower the learning rate.")
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            total = 0.0
+            sums: dict[str, float] = {}
+            for part in range(self.options.accumulate):
+                loss, measures = task(self._random(part))
+                self._require_finite(loss)
+                self._scaler.scale(loss / self.options.accumulate).backward()
+                total += float(loss.detach()) / self.options.accumulate
+                for name, value in measures.items():
+                    sums[name] = sums.get(name, 0.0) + value / self.options.accumulate
             self._share_gradients()
-            norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.options.clip)
-            self.optimiser.step()
+            self._scaler.unscale_(self.optimiser)
+            norm = torch.nn.utils.clip_grad_norm_(
+                self._parameters, self.options.clip or float("inf"), self.options.clip_norm
+            )
+            self._scaler.step(self.optimiser)
+            self._scaler.update()
             self._move_average()
             self.step += 1
             self._seconds += time.monotonic() - started
-            self._log({"loss": float(loss.detach()), **measures}, rate, float(norm))
+            self._log({"loss": total, **sums}, rate, float(norm))
+
+    def _random(self, part: int) -> StepRandom:
+        """Randomness of a part of the step; torch's (dropout, where clicks fall) starts from the same."""
+        seed, parts = self.options.seed, (part,) if part else ()
+        own = np.random.SeedSequence((seed, self.step, 1 + self.rank, *parts))
+        torch.manual_seed(int(own.generate_state(1, np.uint64)[0]))
+        return StepRandom(
+            own=np.random.default_rng(own),
+            shared=np.random.default_rng((seed, self.step, *([0, part] if part else []))),
+        )
+
+    def _require_finite(self, loss: Tensor) -> None:
+        finite = torch.isfinite(loss.detach()).float()
+        if self._processes > 1:
+            # all stop together: one that goes on alone would wait for the others for ever
+            dist.all_reduce(finite, dist.ReduceOp.MIN)
+        if not bool(finite):
+            raise DivergedError(
+                f"The loss is {float(loss.detach())} at step {self.step}; lower the learning rate, or look at the data."
+            )
+
+    @property
+    def _processes(self) -> int:
+        return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
     def _set_rate(self, done: float) -> float:
         options = self.options
+        if self._scheduled is not None:
+            self._scheduled.set(min(max(done, 0.0), 1.0))
+            return float(max(group["lr"] for group in self.optimiser.param_groups))
         cosine = 0.5 + 0.5 * math.cos(math.pi * min(max(done, 0.0), 1.0))
         rate = options.learning_rate * (options.final_rate + (1 - options.final_rate) * cosine)
         rate *= min(1.0, (self.step + 1) / max(options.warm_up, 1))
@@ -163,17 +258,30 @@ class Trainer:
         return rate
 
     def _share_gradients(self) -> None:
-        """Average gradients over the processes; a parameter that a step did not use has a gradient of zero."""
-        for parameter in self._parameters:
+        """Average gradients over the processes.
+
+        A parameter that a step did not use has a gradient of zero, or none where the optimiser is to leave it alone; it
+        is used if any process did.
+        """
+        used = torch.tensor([p.grad is not None for p in self._parameters], device=self._parameters[0].device)
+        if self._scheduled is None:
+            used[:] = True
+        elif self._processes > 1:
+            counts = used.int()
+            dist.all_reduce(counts)
+            used = counts > 0
+        shared = [p for p, is_used in zip(self._parameters, used.tolist(), strict=True) if is_used]
+        for parameter in shared:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        if not dist.is_initialized() or dist.get_world_size() == 1:
+        if self._processes == 1 or not shared:
             return
-        flat = torch.cat([p.grad.flatten() for p in self._parameters if p.grad is not None])
-        dist.all_reduce(flat)
-        flat /= dist.get_world_size()
+        flat = torch.cat([p.grad.flatten() for p in shared if p.grad is not None])
+        sent = flat if self._gradient_dtype is None else flat.to(self._gradient_dtype)
+        dist.all_reduce(sent)
+        flat = sent.to(flat.dtype) / self._processes
         offset = 0
-        for parameter in self._parameters:
+        for parameter in shared:
             count = parameter.numel()
             parameter.grad = flat[offset : offset + count].view_as(parameter)
             offset += count
@@ -185,6 +293,24 @@ class Trainer:
         # At first the average follows quickly, so that it forgets the start.
         decay = min(self.options.averaging, (self.step + 1) / (self.step + 10))
         torch._foreach_lerp_(self.average, [p.detach() for p in self._parameters], 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within the context the network has the averaged weights, where there are any."""
+        if not self.options.averaging:
+            yield
+            return
+        kept = [p.detach().clone() for p in self._parameters]
+        self._copy_in(self.average)
+        try:
+            yield
+        finally:
+            self._copy_in(kept)
+
+    @torch.no_grad()
+    def _copy_in(self, values: Sequence[Tensor]) -> None:
+        for parameter, value in zip(self._parameters, values, strict=True):
+            parameter.copy_(value)
 
     def averaged_state(self) -> dict[str, Tensor]:
         """State dict of the network with averaged weights, detached copies."""
@@ -205,34 +331,46 @@ class Trainer:
         means = {name: round(total / count, 4) for name, (total, count) in self._sums.items()}
         self._sums.clear()
         line = {"step": self.step, "seconds": round(self._seconds, 1), "rate": rate, "norm": round(norm, 3), **means}
-        with (self.folder / "log.jsonl").open("a") as log:
+        with self._log_path.open("a") as log:
             log.write(json.dumps(line) + "\n")
 
-    def save(self, extra: dict[str, Any] | None = None) -> Path:
+    def save(self, extra: dict[str, Any] | None = None, names: Sequence[str] = ("checkpoint",)) -> Path:
         """Write "checkpoint.pt", replacing the last one in a single move.
 
         Parameters
         ----------
         extra : dict, optional
             Plain values kept beside the weights.
+        names : sequence of str
+            Files to write, without ".pt".
+
+        Raises
+        ------
+        WriteError
+            The disk is full, or may not be written to; the last checkpoint is as it was.
         """
-        path = self.folder / "checkpoint.pt"
+        others = {name: value for name, value in self.modules.state_dict().items() if not name.startswith("model.")}
+        model = {name: value for name, value in self.modules["model"].state_dict().items() if name not in self._skipped}
         state = {
-            "modules": self.modules.state_dict(),
+            # under the key that official programs look for
+            "model": model,
+            "modules": others,
             # By name: a network whose parts are declared in another order reads them all the same.
-            "average": dict(zip(self._names, self.average, strict=True)),
+            "average": dict(zip(self._names, self.average, strict=True)) if self.options.averaging else {},
+            "shapes": {name: list(p.shape) for name, p in zip(self._names, self._parameters, strict=True)},
             "optimiser": {
                 name: dict(self.optimiser.state[p]) for name, p in zip(self._names, self._parameters, strict=True)
             },
+            "scaler": self._scaler.state_dict(),
             "step": self.step,
             "seconds": self._seconds,
             "options": asdict(self.options),
             "extra": extra or {},
         }
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        torch.save(state, partial)
-        partial.replace(path)
-        return path
+        paths = [self.folder / f"{name}.pt" for name in names]
+        for path in paths:
+            _write(state, path)
+        return paths[0]
 
     def resume(self, path: Path | None = None) -> dict[str, Any]:
         """Go on from a checkpoint of the same networks.
@@ -258,13 +396,30 @@ class Trainer:
         if not path.exists():
             raise MissingFileError(f"No checkpoint at {path}; start without resuming.")
         state = torch.load(path, map_location="cpu", weights_only=True)
-        mine = {name: p.shape for name, p in zip(self._names, self._parameters, strict=True)}
-        if {name: value.shape for name, value in state["average"].items()} != mine:
+        mine = {name: tuple(p.shape) for name, p in zip(self._names, self._parameters, strict=True)}
+        # checkpoints from before shapes were kept have an average of every parameter
+        theirs = state.get("shapes") or {name: value.shape for name, value in state["average"].items()}
+        if {name: tuple(shape) for name, shape in theirs.items()} != mine:
             raise CheckpointError(f"{path} belongs to other networks than those of this trainer.")
-        self.modules.load_state_dict(state["modules"])
-        self.average = [state["average"][name].clone() for name in self._names]
+        weights = state["modules"] | {f"model.{name}": value for name, value in state.get("model", {}).items()}
+        lacking = set(self.modules.state_dict()) - set(weights) - {f"model.{name}" for name in self._skipped}
+        if lacking:
+            raise CheckpointError(
+                f"{path} lacks {len(lacking)} weights of these networks, such as {sorted(lacking)[0]}."
+            )
+        self.modules.load_state_dict(weights, strict=False)
+        if self.options.averaging:
+            now = dict(zip(self._names, self._parameters, strict=True))
+            kept = state["average"] or {name: p.detach() for name, p in now.items()}
+            self.average = [kept[name].clone().to(now[name].device) for name in self._names]
         for name, parameter in zip(self._names, self._parameters, strict=True):
-            self.optimiser.state[parameter] = state["optimiser"][name]
+            if state["optimiser"][name]:
+                self.optimiser.state[parameter] = {
+                    key: value.to(parameter.device) if isinstance(value, Tensor) and value.ndim else value
+                    for key, value in state["optimiser"][name].items()
+                }
+        if state.get("scaler"):
+            self._scaler.load_state_dict(state["scaler"])
         self.step = int(state["step"])
         self._seconds = float(state["seconds"])
         extra: dict[str, Any] = state["extra"]
@@ -282,3 +437,32 @@ def mixture(tasks: Iterable[tuple[float, Task]]) -> Task:
         return pairs[int(random.shared.choice(len(pairs), p=shares))][1](random)
 
     return run
+
+
+def _skipped_names(model: nn.Module, patterns: Sequence[str]) -> set[str]:
+    """Names of weights that checkpoints leave out; they have to be frozen."""
+    skipped = names_matching(patterns, model.state_dict()) if patterns else set()
+    trained = sorted(name for name, p in model.named_parameters() if p.requires_grad and name in skipped)
+    if trained:
+        raise ConfigError(
+            f"checkpoints cannot leave out what is trained: {trained[0]} and {len(trained) - 1} others match "
+            f"{list(patterns)}. Freeze them, or save them"
+        )
+    return skipped
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    """Write a file that appears complete or not at all, and survives a power cut."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError where the disk is full
+        partial.unlink(missing_ok=True)
+        raise WriteError(
+            f"{path} could not be written ({error}); the checkpoint before it is intact. Make room and start again."
+        ) from error

@@ -286,6 +286,9 @@ class RandomAffine:
         Tries: one that moves an object out of the first frame is not good, and after the last the video stays as it
         is.
     image_interpolation : {"bicubic", "bilinear"}
+    drop_objects : bool
+        An object that leaves the first frame is left out of the video, as long as another one stays, rather than the
+        transform: with many objects in a picture one is always at its border.
     """
 
     def __init__(
@@ -299,6 +302,7 @@ class RandomAffine:
         log_warning: bool = True,
         num_tentatives: int = 1,
         image_interpolation: str = "bicubic",
+        drop_objects: bool = False,
     ) -> None:
         if image_interpolation not in ("bicubic", "bilinear"):
             raise InvalidInputError(f'image_interpolation is "bicubic" or "bilinear"; got {image_interpolation!r}')
@@ -311,6 +315,7 @@ class RandomAffine:
         self.log_warning = log_warning
         self.num_tentatives = num_tentatives
         self.interpolation = InterpolationMode(image_interpolation)
+        self.drop_objects = drop_objects
 
     def __call__(self, datapoint: VideoDatapoint, **kwargs: Any) -> VideoDatapoint:
         """Change all frames of a datapoint, in place, or none."""
@@ -324,6 +329,7 @@ class RandomAffine:
     def _transformed(self, datapoint: VideoDatapoint) -> bool:
         height, width = picture_size(datapoint.frames[0].data)
         parameters: Any = None
+        gone: set[int] = set()
         for number, frame in enumerate(datapoint.frames):
             if parameters is None or not self.consistent_transform:
                 parameters = AffineParameters.get_params(
@@ -335,11 +341,15 @@ class RandomAffine:
                 if mask is not None:
                     mask = F.affine(mask[None], *parameters, interpolation=InterpolationMode.NEAREST, fill=[0.0])[0]
                     if number == 0 and not bool(mask.any()):
-                        return False
+                        gone.add(each.object_id)
                 masks.append(mask)
+            if gone and (not self.drop_objects or len(gone) == len(frame.objects)):
+                return False
             for each, mask in zip(frame.objects, masks, strict=True):
                 each.segment = mask
             frame.data = F.affine(frame.data, *parameters, interpolation=self.interpolation, fill=self.fill)
+        for frame in datapoint.frames:
+            frame.objects = [each for each in frame.objects if each.object_id not in gone]
         return True
 
 

@@ -167,7 +167,7 @@ class EmbeddingStore:
         return levels
 
     def put(self, key: EmbeddingKey, levels: Sequence[NDArray[np.float16]]) -> bool:
-        """Write an entry, and evict others where the quota is exceeded.
+        """Write an entry, once others were evicted where it would exceed the quota.
 
         Parameters
         ----------
@@ -197,6 +197,8 @@ class EmbeddingStore:
         try:
             array = self._fitting(key.space, shapes) or self._create(key.space, shapes)
             is_new = not path.is_file()
+            if is_new:
+                self._files.make_room(size)
             array[key.slot] = values
         except Exception as error:  # as above; features that are not stored are encoded again, no more
             self._warn(error)

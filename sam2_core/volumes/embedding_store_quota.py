@@ -67,35 +67,44 @@ class EntryFiles:
         with suppress(OSError):
             os.utime(path)
 
-    def added(self, size: int) -> None:
-        """Take account of a new entry of ``size`` bytes, and evict others if it is too much now."""
+    def make_room(self, size: int) -> None:
+        """Let go of entries where one of ``size`` bytes would be too much, before it is written."""
         if self._known_bytes is None or self._written_since > self.quota_bytes * _TRUSTED_SHARE:
             self._known_bytes, self._written_since = sum(file.size for file in self), 0
-        else:
-            self._known_bytes += size
-            self._written_since += size
-        if self._known_bytes > self.quota_bytes:
-            self.evict()
+        if self._known_bytes + size > self.quota_bytes:
+            self.evict(size)
 
-    def evict(self) -> None:
-        """Delete entries, those used longest ago first, until the quota holds with some room to spare."""
+    def added(self, size: int) -> None:
+        """Take account of a new entry of ``size`` bytes."""
+        if self._known_bytes is not None:
+            self._known_bytes += size
+        self._written_since += size
+
+    def evict(self, room: int = 0) -> None:
+        """Delete entries, those used longest ago first, until the quota holds with some room to spare.
+
+        Parameters
+        ----------
+        room : int
+            Bytes that are to be written.
+        """
         try:
             # one process at a time, or each would evict for all the others too; who comes second has nothing to do
             with FileLock(self.folder / "evict.lock", timeout=0):
                 files = sorted((file for file in self if not _is_young_part(file)), key=lambda file: file.used)
                 total = sum(file.size for file in files)
-                if total > self.quota_bytes:
-                    total = self._delete(files, total)
+                if total + room > self.quota_bytes:
+                    total = self._delete(files, total, self.quota_bytes * KEPT_SHARE - room)
         except Timeout:
             self._known_bytes = None
             return
         self._known_bytes, self._written_since = total, 0
 
-    def _delete(self, files: list[StoredFile], total: int) -> int:
-        """Delete the first of ``files`` until few enough bytes are left of ``total``; returns how many."""
+    def _delete(self, files: list[StoredFile], total: int, wanted: float) -> int:
+        """Delete the first of ``files`` until no more than ``wanted`` bytes are left of ``total``; returns how many."""
         count = 0
         for file in files:
-            if total <= self.quota_bytes * KEPT_SHARE:
+            if total <= wanted:
                 break
             try:
                 file.path.unlink(missing_ok=True)

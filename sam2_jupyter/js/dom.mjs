@@ -22,7 +22,8 @@ export function button(label, onclick, { name = label, key = "", pressed, ...att
     "aria-pressed": pressed === undefined ? null : String(pressed), onclick, ...attributes,
   });
   made.append(element("span", { text: label }));
-  if (key) made.append(element("kbd", { text: key, "aria-hidden": "true" }));
+  // the key is written by the style sheet: it is no part of the button's name
+  if (key) made.append(element("kbd", { "data-key": key, "aria-hidden": "true" }));
   return made;
 }
 
@@ -41,4 +42,10 @@ let counter = 0;
 export function labelled(text, control, extra = null) {
   control.id ||= `sam2-control-${++counter}`;
   return element("div", { class: "sam2-field" }, element("label", { for: control.id, text }), control, extra);
+}
+
+/** Take an element away. If the focus was in it, it goes to `heir`: else the next key would go to the notebook. */
+export function takeAway(node, heir) {
+  if (node.contains(node.getRootNode().activeElement)) heir.focus({ preventScroll: true });
+  node.remove();
 }

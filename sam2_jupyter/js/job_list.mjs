@@ -1,12 +1,13 @@
 // What runs: progress, how long it will take, pause and cancel; and why something failed.
 
-import { button, element } from "./dom.mjs";
+import { button, element, takeAway } from "./dom.mjs";
 
 const ENDED = new Set(["done", "failed", "cancelled"]);
 
 export class JobList {
-  /** @param control (id, "cancel" | "pause" | "resume") @param onFailed (message, details) */
-  constructor(control, onFailed) {
+  /** @param control (id, "cancel" | "pause" | "resume") @param onFailed (message, details) @param heir of the focus */
+  constructor(control, onFailed, heir) {
+    this.heir = heir;
     this.control = control;
     this.onFailed = onFailed;
     this.jobs = new Map();
@@ -63,7 +64,8 @@ export class JobList {
   }
 
   _remove(id) {
-    this.jobs.get(id)?.row?.remove();
+    const row = this.jobs.get(id)?.row;
+    if (row) takeAway(row, this.heir);
     this.jobs.delete(id);
   }
 }

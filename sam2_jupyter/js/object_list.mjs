@@ -1,10 +1,11 @@
 // The list of objects: choose, name, hide, accept, delete.
 
-import { button, element, setPressed } from "./dom.mjs";
+import { button, element, setPressed, takeAway } from "./dom.mjs";
 
 export class ObjectList {
-  /** @param actions select(id), toggle(id), change(id, {name, colour, category}), remove(id) */
-  constructor(actions) {
+  /** @param actions select(id), toggle(id), change(id, {name, colour, category}), remove(id) @param heir of the focus */
+  constructor(actions, heir) {
+    this.heir = heir;
     this.actions = actions;
     this.rows = new Map();
     this.list = element("ul", { class: "sam2-objects", "aria-label": "objects" });
@@ -18,7 +19,7 @@ export class ObjectList {
     const ids = new Set(objects.map((one) => one.id));
     for (const [id, row] of this.rows) {
       if (!ids.has(id)) {
-        row.item.remove();
+        takeAway(row.item, this.heir);
         this.rows.delete(id);
       }
     }

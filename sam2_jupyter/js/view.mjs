@@ -77,11 +77,16 @@ export class AnnotationView {
   }
 
   _setUp({ about, state, seq }) {
-    const isNew = !this.about || this.about.session !== about.session;
+    const before = this.about;
+    const isNew = !before || before.session !== about.session;
     this.about = about;
     if (isNew) {
       this.book.clear();
-      this.viewport = null;
+      this.prompts.clear();
+      this.pendingDrawings.clear();
+      this.stateSeq = undefined;
+      this.shownFrame = null;
+      if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
     }
     this.keyMap = new KeyMap(about.tools, this.store.get("key_map") ?? {});
     this.strip.setUp(about.frames, about.axis);
@@ -109,13 +114,13 @@ export class AnnotationView {
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
     this.strip = new FrameStrip((frame) => this._go(frame));
     this.options = new OptionForm((values) => this._keepOptions(values));
-    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details));
+    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details), this.stage);
     this.list = new ObjectList({
       select: (id) => this._select(id, { jump: true }),
       toggle: (id) => this._toggle(id),
       change: (id, values) => this._ask("change_object", { object: id, ...values }),
       remove: (id) => this._ask("delete_objects", { objects: [id] }),
-    });
+    }, this.stage);
     this.panels = new SidePanels(this);
     this.root.append(
       this.linkNote,
@@ -136,7 +141,7 @@ export class AnnotationView {
       button(tool.name, () => this._chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
-    this.signButton = button("+ object", () => this._do("sign"), { name: "object or background", key: key("sign"), pressed: true });
+    this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
     this.tools.replaceChildren(...this.toolButtons, this.signButton);
     const make = (label, action, name) => button(label, () => this._do(action), { name, key: key(action), "data-action": action });
     const inference = about.can_segment
@@ -147,7 +152,7 @@ export class AnnotationView {
     this.redoButton = make("Redo", "redo", "redo");
     this.actions.replaceChildren(
       make("New", "new_object", "new object"), ...inference, make("Accept", "accept", "accept the mask"),
-      this.undoButton, this.redoButton, make("Fit", "fit", "show the whole image"), make("?", "help", "keys"),
+      this.undoButton, this.redoButton, make("Fit", "fit", "fit: show the whole image"), make("Help", "help", "help: the list of keys"),
     );
     if (about.read_only) for (const made of this.actions.querySelectorAll("button")) made.disabled = !["fit", "help"].includes(made.dataset.action);
     this._toolChanged();
@@ -217,6 +222,9 @@ export class AnnotationView {
     this.state = state;
     this.objects = state.objects;
     this.overview = state.overview;
+    const selected = this.store.get("selected");
+    const isGone = selected && !state.objects.some((one) => one.id === selected);
+    if (isGone && !this.about.read_only) this.store.set({ selected: 0 });
     this.undoButton.disabled = !state.undo || this.about.read_only;
     this.redoButton.disabled = !state.redo || this.about.read_only;
     this.undoButton.title = state.undo ? `undo: ${state.undo} (${this.keyMap.label("undo")})` : "nothing to undo";
@@ -307,7 +315,10 @@ export class AnnotationView {
     this.message.replaceChildren(
       element("span", { text }),
       details ? element("details", {}, element("summary", { text: "more" }), element("pre", { text: details })) : "",
-      button("✕", () => this.message.replaceChildren(), { name: "close the message" }),
+      button("✕", () => {
+        this.stage.focus({ preventScroll: true });
+        this.message.replaceChildren();
+      }, { name: "close the message" }),
     );
   }
 
@@ -488,6 +499,7 @@ export class AnnotationView {
     const positive = this.store.get("positive");
     for (const made of this.toolButtons) setPressed(made, made.dataset.tool === this.tool.name);
     this.signButton.firstChild.textContent = positive ? "+ object" : "− background";
+    this.signButton.setAttribute("aria-label", `${positive ? "+ object" : "− background"}: what a drawing says`);
     setPressed(this.signButton, positive);
     this.options.show(this.tool.options, this.store.get("tool_options")?.[this.tool.name] ?? {});
     this.root.dataset.tool = this.tool.name;

@@ -185,7 +185,8 @@ function button(label, onclick, { name = label, key = "", pressed, ...attributes
     "aria-pressed": pressed === undefined ? null : String(pressed), onclick, ...attributes,
   });
   made.append(element("span", { text: label }));
-  if (key) made.append(element("kbd", { text: key, "aria-hidden": "true" }));
+  // the key is written by the style sheet: it is no part of the button's name
+  if (key) made.append(element("kbd", { "data-key": key, "aria-hidden": "true" }));
   return made;
 }
 
@@ -205,7 +206,13 @@ function labelled(text, control, extra = null) {
   control.id ||= `sam2-control-${++counter}`;
   return element("div", { class: "sam2-field" }, element("label", { for: control.id, text }), control, extra);
 }
-return { element, button, setPressed, section, labelled };
+
+/** Take an element away. If the focus was in it, it goes to `heir`: else the next key would go to the notebook. */
+function takeAway(node, heir) {
+  if (node.contains(node.getRootNode().activeElement)) heir.focus({ preventScroll: true });
+  node.remove();
+}
+return { element, button, setPressed, section, labelled, takeAway };
 })();
 
 const module_frame_strip = (() => {
@@ -924,13 +931,14 @@ return { ImageSource };
 const module_job_list = (() => {
 // What runs: progress, how long it will take, pause and cancel; and why something failed.
 
-const { button, element } = module_dom;
+const { button, element, takeAway } = module_dom;
 
 const ENDED = new Set(["done", "failed", "cancelled"]);
 
 class JobList {
-  /** @param control (id, "cancel" | "pause" | "resume") @param onFailed (message, details) */
-  constructor(control, onFailed) {
+  /** @param control (id, "cancel" | "pause" | "resume") @param onFailed (message, details) @param heir of the focus */
+  constructor(control, onFailed, heir) {
+    this.heir = heir;
     this.control = control;
     this.onFailed = onFailed;
     this.jobs = new Map();
@@ -987,7 +995,8 @@ class JobList {
   }
 
   _remove(id) {
-    this.jobs.get(id)?.row?.remove();
+    const row = this.jobs.get(id)?.row;
+    if (row) takeAway(row, this.heir);
     this.jobs.delete(id);
   }
 }
@@ -1121,11 +1130,12 @@ return { DEFAULT_KEYS, parseKey, keyLabel, KeyMap };
 const module_object_list = (() => {
 // The list of objects: choose, name, hide, accept, delete.
 
-const { button, element, setPressed } = module_dom;
+const { button, element, setPressed, takeAway } = module_dom;
 
 class ObjectList {
-  /** @param actions select(id), toggle(id), change(id, {name, colour, category}), remove(id) */
-  constructor(actions) {
+  /** @param actions select(id), toggle(id), change(id, {name, colour, category}), remove(id) @param heir of the focus */
+  constructor(actions, heir) {
+    this.heir = heir;
     this.actions = actions;
     this.rows = new Map();
     this.list = element("ul", { class: "sam2-objects", "aria-label": "objects" });
@@ -1139,7 +1149,7 @@ class ObjectList {
     const ids = new Set(objects.map((one) => one.id));
     for (const [id, row] of this.rows) {
       if (!ids.has(id)) {
-        row.item.remove();
+        takeAway(row.item, this.heir);
         this.rows.delete(id);
       }
     }
@@ -1953,11 +1963,16 @@ class AnnotationView {
   }
 
   _setUp({ about, state, seq }) {
-    const isNew = !this.about || this.about.session !== about.session;
+    const before = this.about;
+    const isNew = !before || before.session !== about.session;
     this.about = about;
     if (isNew) {
       this.book.clear();
-      this.viewport = null;
+      this.prompts.clear();
+      this.pendingDrawings.clear();
+      this.stateSeq = undefined;
+      this.shownFrame = null;
+      if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
     }
     this.keyMap = new KeyMap(about.tools, this.store.get("key_map") ?? {});
     this.strip.setUp(about.frames, about.axis);
@@ -1985,13 +2000,13 @@ class AnnotationView {
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
     this.strip = new FrameStrip((frame) => this._go(frame));
     this.options = new OptionForm((values) => this._keepOptions(values));
-    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details));
+    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details), this.stage);
     this.list = new ObjectList({
       select: (id) => this._select(id, { jump: true }),
       toggle: (id) => this._toggle(id),
       change: (id, values) => this._ask("change_object", { object: id, ...values }),
       remove: (id) => this._ask("delete_objects", { objects: [id] }),
-    });
+    }, this.stage);
     this.panels = new SidePanels(this);
     this.root.append(
       this.linkNote,
@@ -2012,7 +2027,7 @@ class AnnotationView {
       button(tool.name, () => this._chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
-    this.signButton = button("+ object", () => this._do("sign"), { name: "object or background", key: key("sign"), pressed: true });
+    this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
     this.tools.replaceChildren(...this.toolButtons, this.signButton);
     const make = (label, action, name) => button(label, () => this._do(action), { name, key: key(action), "data-action": action });
     const inference = about.can_segment
@@ -2023,7 +2038,7 @@ class AnnotationView {
     this.redoButton = make("Redo", "redo", "redo");
     this.actions.replaceChildren(
       make("New", "new_object", "new object"), ...inference, make("Accept", "accept", "accept the mask"),
-      this.undoButton, this.redoButton, make("Fit", "fit", "show the whole image"), make("?", "help", "keys"),
+      this.undoButton, this.redoButton, make("Fit", "fit", "fit: show the whole image"), make("Help", "help", "help: the list of keys"),
     );
     if (about.read_only) for (const made of this.actions.querySelectorAll("button")) made.disabled = !["fit", "help"].includes(made.dataset.action);
     this._toolChanged();
@@ -2093,6 +2108,9 @@ class AnnotationView {
     this.state = state;
     this.objects = state.objects;
     this.overview = state.overview;
+    const selected = this.store.get("selected");
+    const isGone = selected && !state.objects.some((one) => one.id === selected);
+    if (isGone && !this.about.read_only) this.store.set({ selected: 0 });
     this.undoButton.disabled = !state.undo || this.about.read_only;
     this.redoButton.disabled = !state.redo || this.about.read_only;
     this.undoButton.title = state.undo ? `undo: ${state.undo} (${this.keyMap.label("undo")})` : "nothing to undo";
@@ -2183,7 +2201,10 @@ class AnnotationView {
     this.message.replaceChildren(
       element("span", { text }),
       details ? element("details", {}, element("summary", { text: "more" }), element("pre", { text: details })) : "",
-      button("✕", () => this.message.replaceChildren(), { name: "close the message" }),
+      button("✕", () => {
+        this.stage.focus({ preventScroll: true });
+        this.message.replaceChildren();
+      }, { name: "close the message" }),
     );
   }
 
@@ -2364,6 +2385,7 @@ class AnnotationView {
     const positive = this.store.get("positive");
     for (const made of this.toolButtons) setPressed(made, made.dataset.tool === this.tool.name);
     this.signButton.firstChild.textContent = positive ? "+ object" : "− background";
+    this.signButton.setAttribute("aria-label", `${positive ? "+ object" : "− background"}: what a drawing says`);
     setPressed(this.signButton, positive);
     this.options.show(this.tool.options, this.store.get("tool_options")?.[this.tool.name] ?? {});
     this.root.dataset.tool = this.tool.name;

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from sam2_core import open_volume
+from sam2_core.cli import open_in
 from sam2_core.cli.app import main
 from sam2_core.hooks import FrontEnd, using_plugins
 from sam2_core.session.annotation_session import AnnotationSession
@@ -63,6 +64,17 @@ def test_a_session_as_text(run: Run, stack: Path, tmp_path: Path) -> None:
     assert lines[0].endswith("4 frames of 40 x 50 along z")
     assert lines[1:3] == ["1 objects", "  1  cell 1  nucleus  prompts 1, masks 1, 1 to 1"]
     assert len(lines) == 6
+
+
+def test_without_a_name_it_is_one_whose_library_is_there(
+    run: Run, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_in, "find_spec", lambda name: None if name == "napari" else name)
+
+    code, out, _ = run(str(stack))
+
+    assert code == 0
+    assert out.startswith("stack.tif: uint16")
 
 
 def test_a_plugins_front_end(run: Run, stack: Path) -> None:

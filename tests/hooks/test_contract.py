@@ -42,6 +42,14 @@ GOOD = """
     def sam2_metrics():
         return [Metric("accuracy", "share of pixels that are right", measure=accuracy)]
 
+    def onward(tracking, *, direction: str = "both"):
+        for frames in tracking.passes(direction):
+            yield from tracking.sweep(frames)
+
+    @hookimpl
+    def sam2_propagators():
+        return [Propagator("onward", "as the model was made to", propagate=onward)]
+
     @hookimpl
     def sam2_losses():
         return [Loss("mean", "the mean logit", compute=lambda logits, targets: logits.mean((-2, -1)))]
@@ -96,6 +104,8 @@ def test_a_good_plugin_passes_all(written: Write, tmp_path: Path) -> None:
         ('return {"accuracy"', 'return {}; {"accuracy"', "test_its_metrics_measure", "measures nothing"),
         ("logits.mean((-2, -1))", "logits.mean()", "test_its_losses_can_be_trained_with", r"\(B, M\)"),
         ("logits.mean((-2, -1))", "logits.mean((-2, -1)) * 0", "test_its_losses_can_be_trained_with", "is 0"),
+        ("yield from tracking.sweep(frames)", "yield 3", "test_its_propagators", "yields FrameDone; got 3"),
+        ("in tracking.passes(direction)", "in []", "test_its_propagators", "does nothing"),
         ('"invert", ', '"smooth", ', "test_its_names_are_free", "there already"),
         ("import numpy as np", "import numpy as np; import sam2_core.errors", "test_it_imports_public_names", "errors"),
         ("(event):\n        pass", "(event):\n        return 1", "test_it_only_listens", "must return nothing"),

@@ -59,22 +59,6 @@ def test_a_correction_runs_to_the_next_prompted_frame_both_ways(
     assert any(result.boxes.any() for result in results)
 
 
-@pytest.mark.parametrize("kind", ["points", "mask"])
-def test_the_frame_where_all_began_may_be_corrected_after_tracking(predictor: SAM2VideoPredictor, kind: str) -> None:
-    state = predictor.init_state(stack(3))
-    predictor.prompt_points(state, 0, 1, LEFT, [1])
-    before = [result.masks for result in predictor.propagate(state)]
-    if kind == "points":
-        corrected = predictor.prompt_points(state, 0, 1, RIGHT, [1])
-    else:
-        corrected = predictor.prompt_mask(state, 0, 1, disc((60, 20), 7))
-    after = [result.masks for result in predictor.propagate(state)]
-
-    assert list(state.objects[1].conditioning) == [0]
-    assert torch.equal(after[0], corrected.masks)
-    assert not any(torch.equal(*pair) for pair in zip(before, after, strict=True))
-
-
 def test_it_goes_forward_as_propagation_would(predictor: SAM2VideoPredictor, state: VideoState) -> None:
     predictor.prompt_mask(state, 3, 1, disc((60, 20), 7))
     results = {result.frame_index: result for result in predictor.recompute(state, 1, 3)}

@@ -18,7 +18,7 @@ from playwright.sync_api import Page
 
 from tests.conftest import REPOSITORY
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},

@@ -116,9 +116,12 @@ def test_keys_do_not_leak(lab: Lab, page: Page) -> None:
     """Keys that delete, add, cut, or change cells in command mode do nothing to the notebook."""
     before = lab.cells()
     view(page).locator(".sam2-stage").focus()
-    for key in ("d", "d", "a", "b", "x", "z", "y", "1", "Shift+m", "Enter"):
+    for key in ("d", "d", "a", "b", "x", "z", "y", "1", "Shift+m", "Enter", "p"):
         page.keyboard.press(key)
-    settled(page)
+    settled(page, objects=7, tool="point")  # in the widget, D says that the chosen object divides
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    settled(page, objects=3)
 
     assert lab.cells() == before
     assert page.evaluate("() => jupyterapp.shell.currentWidget.content.mode") == "command"

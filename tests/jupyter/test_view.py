@@ -12,8 +12,8 @@ import pytest
 from sam2_core.errors import WorkerError
 from sam2_core.hooks import Drawn, ObjectPrompt, Plugins, PromptContext, PromptType, hookimpl, using_plugins
 from sam2_core.session.annotation_session import AnnotationSession
-from sam2_jupyter import AnnotationWidget
-from tests.jupyter.fake_worker import FRAMES, fake_session, worker_of
+from sam2_jupyter import AnnotationWidget, annotate
+from tests.jupyter.fake_worker import FRAMES, fake_session, pictures, worker_of
 
 pytest.importorskip("playwright", reason="needs playwright; install the group test")
 
@@ -179,6 +179,11 @@ def test_keys_do_not_leak(shown: ViewPage, session: AnnotationSession) -> None:
     path.fill("")
     path.press_sequentially("dd n.tif")
     assert path.input_value() == "dd n.tif"
+    # a button that goes away leaves the focus in the view
+    clicked(view)
+    view.root.get_by_role("button", name="delete object 1").click()
+    view.settle(objects=0)
+    shown.page.keyboard.press("d")
     # Escape leaves the view, so that it is let go outside
     assert set(shown.page.evaluate("leaked")) <= {"keyup Escape"}
     assert session.objects == []
@@ -386,6 +391,26 @@ def test_contrast_zoom_and_channels(page: Any, plugins: None) -> None:
         assert (view.pixel(39, 29), view.pixel(40, 30)) == before
         assert shown.errors == []
         widget.close()
+
+
+def test_another_axis_has_a_slider(page: Any, plugins: None) -> None:
+    """A z-stack at each time: the slider goes to another time, where nothing is marked yet, and back."""
+    movie = np.stack([pictures(4), pictures(4) // 2])
+    widget = annotate(movie, axes="tzyx", axis="z", model=None)
+    one = widget.session.add_object()
+    widget.session.paint(one.id, 0, np.ones(widget.session.frame_size, bool))
+    shown = ViewPage(page, widget)
+    view = shown.view
+    view.settle(masks="1")
+    view.press("PageUp")
+    view.settle(masks="", objects=0, shown=0)
+    assert view.pixel(100, 100) == (10, 10, 10)
+    view.root.locator("summary", has_text="Display").click()
+    assert view.root.get_by_label("t (0 to 1)").input_value() == "1"
+    view.root.get_by_label("t (0 to 1)").fill("0")
+    view.settle(masks="1")
+    assert shown.errors == []
+    widget.close()
 
 
 def test_read_only(page: Any, session: AnnotationSession, plugins: None) -> None:

@@ -216,7 +216,7 @@ def test_python_reads_and_writes(wire: Wire, session: AnnotationSession) -> None
     heard: list[Any] = []
     widget.changed.connect(heard.append)
     wire.ask("draw", **CLICK)
-    until(lambda: 1 in widget.masks)
+    until(lambda: any("mask" in change.what for change in heard))
     assert widget.prompts[1][0].points == ((40.0, 50.0),)
     assert widget.to_labels().shape == (FRAMES, HEIGHT, WIDTH)
     assert np.array_equal(widget.to_labels([0])[0], widget.masks[1])
@@ -282,6 +282,32 @@ def test_annotate_refuses_what_is_no_image(source: Any, error: type[Exception], 
         annotate(source, model=None)
 
 
+def test_another_axis_is_moved_along(tmp_path: Path) -> None:
+    """A z-stack at each time: each has a session of its own, which is there again when one comes back."""
+    movie = np.stack([pictures(4), pictures(4) // 2, pictures(4) // 4])
+    w = annotate(movie, tmp_path / "kept", axes="tzyx", axis="z", model=None, frame=1)
+    wire = Wire(w)
+    assert wire.ask("hello")[0]["payload"]["about"]["positions"] == [{"axis": "t", "length": 3, "position": 0}]
+    one = w.session.add_object()
+    w.session.paint(one.id, 1, np.ones((HEIGHT, WIDTH), bool))
+    first = w.session
+    wire.ask("move", axis="t", position=2)
+    assert len(wire.events("session")) == 1
+    assert w.session is not first
+    assert w.masks == {}
+    assert w.session.current_frame == 1
+    asked = {"frame": 1, "level": 0, "column": 0, "row": 0, "limits": [[0, 255]], "codec": "deflate"}
+    _, buffers = wire.ask("tile", **asked)
+    pixels = np.frombuffer(zlib.decompress(buffers[0]), np.uint8).reshape(HEIGHT, WIDTH)
+    assert np.array_equal(pixels, movie[2, 1])
+    assert "positions 0 to 2" in wire.error("move", axis="t", position=3)
+    assert "no axis 'c'" in wire.error("move", axis="c", position=0)
+    w.move("t", 0)
+    assert w.masks[1].all()
+    w.close()
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["t00000", "t00002"]
+
+
 def test_the_form_has_every_propagator_and_its_options(session: AnnotationSession) -> None:
     widget = AnnotationWidget(session)
     form = propagation_form(widget)
@@ -326,14 +352,14 @@ def test_the_page_runs(repository: Path, tmp_path: Path, monkeypatch: pytest.Mon
         assert scope["labels"].shape == (FRAMES, HEIGHT, WIDTH)
 
 
-def test_a_session_without_a_worker_of_its_own_works_too(tmp_path: Path) -> None:
-    """The fake is as good as a thread here; what counts is that the widget asks for no more than a session has."""
-    with AnnotationSession.create(fake_session().stack, tmp_path / "s") as session:
-        wire = Wire(AnnotationWidget(session))
+def test_a_session_without_a_model(session: AnnotationSession, tmp_path: Path) -> None:
+    """It takes prompts, and says why it answers none."""
+    with AnnotationSession.create(session.stack, tmp_path / "s") as plain:
+        wire = Wire(AnnotationWidget(plain))
         about = wire.ask("hello")[0]["payload"]["about"]
         assert not about["can_segment"]
         assert about["propagators"] == []
         wire.ask("draw", **CLICK)
-        assert session.prompts_on(0)[1].points == ((40.0, 50.0),)
+        assert plain.prompts_on(0)[1].points == ((40.0, 50.0),)
         assert "cannot segment" in wire.error("segment", object=1, frame=0)
         wire.widget.close()

@@ -19,7 +19,7 @@ VALUES = (
     *("tool_options", "height", "key_map"),
 )
 #: Milliseconds; the machine may be busy with other things.
-PATIENCE = 12_000
+PATIENCE = 60_000
 
 
 class ViewPage:

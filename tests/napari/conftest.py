@@ -7,16 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.napari.scene import MANIFEST
+
 pytest.importorskip("napari", reason="needs napari: uv pip install --group test")
 pytest.importorskip("pytestqt", reason="needs pytest-qt: uv pip install --group test")
-
-MANIFEST = Path(__file__).parents[2] / "sam2_napari" / "napari.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +44,8 @@ def _built_in_plugins() -> None:
     from sam2_core.hooks import get_plugins
 
     plugins = get_plugins()
-    for name, module in (
-        ("prompt-types", "sam2_core.builtin.prompt_types"),
-        ("propagators", "sam2_core.builtin.propagators"),
-    ):
+    project = tomllib.loads((MANIFEST.parents[1] / "pyproject.toml").read_text())["project"]
+    for name, module in project["entry-points"]["sam2.plugins"].items():
         if name not in {one.name for one in plugins.loaded}:
             plugins.register(importlib.import_module(module), name=name)
 

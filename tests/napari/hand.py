@@ -72,7 +72,7 @@ class Hand:
         QApplication.processEvents()
 
 
-def until(happened: Callable[[], Any], seconds: float = 60.0, why: Callable[[], str] = lambda: "") -> None:
+def until(happened: Callable[[], Any], seconds: float = 45.0, why: Callable[[], str] = lambda: "") -> None:
     """Let the interface go on until something has happened."""
     end = time.monotonic() + seconds
     while not happened():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+MANIFEST = Path(__file__).parents[2] / "sam2_napari" / "napari.yaml"
 FRAMES, SIZE = 6, 96
 #: (x, y) of the two cells on frame 0.
 CELLS = ((34, 40), (64, 56))

@@ -12,24 +12,20 @@ from tests.parity.comparison import assert_all_same, assert_same_records
 from tests.parity.jobs import QUICK_JOBS, SOAK_JOBS, Job, shipped_weights
 from tests.parity.official import OracleProcess
 
-
-def _patience(job: Job) -> list[pytest.MarkDecorator]:
-    # inductor tries kernels for minutes, on a busy machine for a quarter of an hour
-    return [pytest.mark.timeout(3600)] if job.compiled else []
+# 1024 pixels take minutes a network, and inductor tries kernels for a quarter of an hour on a busy machine.
+SOAK = (pytest.mark.soak, pytest.mark.timeout(7200))
 
 
 def _cases(jobs: tuple[Job, ...], *marks: pytest.MarkDecorator) -> list[object]:
     return [
         # One worker does them all where tests are spread: the oracle is started once.
-        pytest.param(
-            job, part, id=f"{job.name}-{part}", marks=[pytest.mark.xdist_group("parity"), *marks, *_patience(job)]
-        )
+        pytest.param(job, part, id=f"{job.name}-{part}", marks=[pytest.mark.xdist_group("parity"), *marks])
         for job in jobs
         for part in job.parts
     ]
 
 
-@pytest.mark.parametrize(("job", "part"), [*_cases(QUICK_JOBS), *_cases(SOAK_JOBS, pytest.mark.soak)])
+@pytest.mark.parametrize(("job", "part"), [*_cases(QUICK_JOBS), *_cases(SOAK_JOBS, *SOAK)])
 def test_same_as_official(job: Job, part: str, oracle: OracleProcess, frames: Path) -> None:
     if job.trained and not shipped_weights().is_file():  # a working tree from before the checkpoint was trained
         pytest.skip(f"needs the shipped checkpoint, {shipped_weights().name}")

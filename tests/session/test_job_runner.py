@@ -292,3 +292,19 @@ def test_the_same_with_and_without_a_thread() -> None:
             found.append(np.stack([session.labels(frame) for frame in range(FRAMES)]))
 
     assert np.array_equal(*found)
+
+
+def test_how_long_it_will_take_is_told_before_it_begins(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    first = session.start_propagate([one])
+    first.wait(PATIENCE)
+    scene.gate.close()
+
+    second = session.start_propagate([one])
+
+    assert second.state != "done"
+    assert second.eta_seconds is not None
+    assert 0 < second.eta_seconds < PATIENCE
+    scene.gate.open()
+    second.wait(PATIENCE)
+    assert second.eta_seconds is None

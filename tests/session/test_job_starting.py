@@ -14,6 +14,7 @@ from sam2_core.errors import MissingFileError, StateError
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change
+from sam2_core.session.review import ReviewItem, ReviewQueue
 from sam2_core.volumes.frames import open_frames
 
 FRAMES, SIZE = 6, 96
@@ -209,3 +210,22 @@ def test_a_click_corrects_a_mask_that_the_network_has_not_found_itself(
     expected = model.prompt_points(state, 0, 1, [[64, 56]], [0]).masks[0].numpy()
     assert np.array_equal(session.mask(one.id, 0), expected)
     assert expected[40, 34]
+
+
+def test_accepting_and_correcting_are_one_call_each(session: AnnotationSession) -> None:
+    one = clicked(session)
+    list(session.propagate([one]))
+    queue = ReviewQueue(session)
+    queue.accept(ReviewItem(one, 4, 1.0, {}))
+    accepted = session.mask(one, 4)
+    clicks = len(session.prompted_frames(one))
+
+    queue.correct(ReviewItem(one, 2, 1.0, {}), (32, 40), count=2).wait()
+
+    assert session.prompted_frames(one) == [0, 2]
+    assert clicks == 1
+    answer = session.record(one, 2)
+    assert answer is not None
+    assert answer.source == "prompt"
+    assert np.array_equal(session.mask(one, 4), accepted)
+    assert [step.label for step in session.history[-2:]] == ["click on object 1", "track an object"]

@@ -284,3 +284,23 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournalMachine = JournalMachine.TestCase
 TestJournalMachine.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+def test_a_large_step_is_undone_without_looking_at_each_change(tmp_path: Path) -> None:
+    """All documents come and go, and all of its kinds and numbers are told."""
+    journal = Journal(tmp_path / "a.db")
+    journal.do("before", [(Key("mask", 1, 5), {"x": 0})])
+    wanted = {(a, b): {"x": a + b} for a in range(30) for b in range(100)}
+    journal.do("many", [(Key("mask", *key), value) for key, value in wanted.items()] + [(Key("object", 7), {"y": 1})])
+
+    _, changed = journal.undo()
+    assert [(key.a, key.b) for key, _ in journal.items("mask")] == [(1, 5)]
+    assert journal.get(Key("mask", 1, 5)) == {"x": 0}
+    assert len(changed) < 200
+    assert {change.key.kind for change in changed} == {"mask", "object"}
+    assert {change.key.a for change in changed if change.key.kind == "mask"} == set(range(30))
+    assert {change.key.b for change in changed if change.key.kind == "mask"} == set(range(100))
+    journal.redo()
+    assert {(key.a, key.b): value for key, value in journal.items("mask")} == wanted
+    assert journal.get(Key("object", 7)) == {"y": 1}
+    journal.close()

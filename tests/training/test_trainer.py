@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sam2_core.errors import CheckpointError, InvalidInputError, MissingFileError, StateError
+from sam2_core.errors import CheckpointError, DivergedError, InvalidInputError, MissingFileError, WriteError
+from sam2_core.training.optimiser import ScheduledOptimiser
 from sam2_core.training.trainer import StepRandom, Trainer, TrainerOptions, mixture
 
 OPTIONS = TrainerOptions(learning_rate=0.02, warm_up=2, log_every=5, averaging=0.9)
@@ -75,7 +76,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_keeps_the_checkpoint(tmp_p
     def broken(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
         return trainer.modules["model"](torch.full((1, 4), torch.nan)).sum(), {}
 
-    with pytest.raises(StateError, match="step 3"):
+    with pytest.raises(DivergedError, match="step 3"):
         trainer.run(broken, lambda step: 0.0, lambda step: step >= 5)
     assert torch.equal(weight, trainer.modules["model"].state_dict()["0.weight"])
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
@@ -90,6 +91,75 @@ def test_checkpoints_of_other_networks_and_missing_ones_are_refused(tmp_path: Pa
         other.resume(tmp_path / "none.pt")
     with pytest.raises(InvalidInputError, match="model"):
         Trainer(nn.ModuleDict({"net": nn.Linear(1, 1)}), OPTIONS, tmp_path)
+
+
+def test_a_full_disk_is_reported_and_the_checkpoint_before_it_is_intact(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="needs limits of Unix")
+    trainer, _ = train(tmp_path, 3)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # the system refuses to write on, as it does where no room is left
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WriteError, match="Make room"):
+            trainer.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_accumulated_tasks_are_one_step_with_their_mean(tmp_path: Path) -> None:
+    batches = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 8, 4)).astype(np.float32))
+
+    def trained(accumulate: int) -> dict[str, Tensor]:
+        modules = network()
+        options = TrainerOptions(learning_rate=0.02, averaging=0.0, clip=None, accumulate=accumulate)
+        trainer = Trainer(modules, options, tmp_path / str(accumulate))
+        parts = iter(batches.reshape(-1, 8 * 2 // accumulate, 4))
+
+        def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
+            x = next(parts)
+            return (modules["model"](x) - x.sum(dim=1, keepdim=True)).square().mean(), {}
+
+        trainer.run(task, lambda step: 0.0, lambda step: step >= 3)
+        return modules["model"].state_dict()
+
+    one, two = trained(1), trained(2)
+    for name, value in one.items():
+        torch.testing.assert_close(value, two[name], atol=1e-6, rtol=1e-5)
+
+
+def test_parameters_that_a_step_did_not_use_are_left_alone_by_a_given_optimiser(tmp_path: Path) -> None:
+    modules = network()
+    optimiser = ScheduledOptimiser(
+        torch.optim.AdamW(modules.parameters(), weight_decay=0.5), [{"lr": lambda where: 0.1 * (1 - where)}]
+    )
+    trainer = Trainer(modules, TrainerOptions(averaging=0.0), tmp_path, optimiser)
+    unused = modules["extra"].weight.detach().clone()
+
+    def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
+        return modules["model"](torch.ones(1, 4)).sum(), {}
+
+    trainer.run(task, lambda step: step / 4, lambda step: step >= 2)
+    assert torch.equal(modules["extra"].weight, unused)
+    assert optimiser.optimizer.param_groups[0]["lr"] == pytest.approx(0.075)
+    # and what was saved goes on, parameters without a history among them
+    trainer.save()
+    again = Trainer(network(), TrainerOptions(averaging=0.0), tmp_path)
+    again.resume()
+    assert again.step == 2
+
+
+def test_within_the_context_the_network_has_the_averaged_weights(tmp_path: Path) -> None:
+    trainer, _ = train(tmp_path, 10)
+    model = trainer.modules["model"]
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    with trainer.averaged():
+        for name, value in trainer.averaged_state().items():
+            assert torch.equal(model.state_dict()[name], value)
+        assert not torch.equal(model.state_dict()["0.weight"], own["0.weight"])
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in own.items())
 
 
 def test_a_mixture_takes_its_tasks_in_their_shares() -> None:

@@ -18,6 +18,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.embedding_store import EmbeddingStore, embeddings_folder
 from sam2_core.volumes.embedding_store_key import FeatureSpace
+from sam2_core.volumes.embedding_store_quota import EntryFiles
 from tests.inference.video_scene import small_predictor
 from tests.volumes.embedding_entries import ENTRY_BYTES, SHAPES, SPACE, holds, key, levels
 
@@ -95,6 +96,24 @@ def test_entries_not_used_for_longest_make_room(tmp_path: Path) -> None:
 
     assert [number for number in range(11) if holds(store, number)] == [0, 1, 4, 5, 6, 7, 8, 9, 10]
     assert store.usage().stored_bytes <= 10 * ENTRY_BYTES
+
+
+def test_the_quota_holds_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = EmbeddingStore(tmp_path, quota_bytes=5 * ENTRY_BYTES // 2)
+    most: list[int] = []
+    real = EntryFiles.added
+
+    def noting(files: EntryFiles, size: int) -> None:
+        most.append(store.usage().stored_bytes)
+        real(files, size)
+
+    monkeypatch.setattr(EntryFiles, "added", noting)
+    for number in range(9):
+        assert store.put(key(number), levels(number))
+
+    assert len(most) == 9
+    assert max(most) == 2 * ENTRY_BYTES
+    assert holds(store, 8)
 
 
 def test_a_smaller_quota_holds_from_the_next_entry_on(store: EmbeddingStore) -> None:

@@ -26,9 +26,11 @@ from sam2_core.session.worker.messages import (
     Finished,
     FoundMask,
     FrameFound,
+    FramePixels,
     FromWorker,
     LookAt,
     MaskData,
+    Open,
     Pause,
     Progress,
     Propagate,
@@ -142,7 +144,7 @@ class InferenceWorker:
         """Work until told to stop."""
         try:
             while not self.is_stopped:
-                if not self.step() and not self.is_stopped and not self._work_ahead():
+                if not self.step() and not self._work_ahead():
                     self._is_waiting = True
                     self._has_mail.wait()
                     self.last_seen, self._is_waiting = time.monotonic(), False
@@ -170,11 +172,13 @@ class InferenceWorker:
             message = self._inbox.popleft()
             if isinstance(message, Stop):
                 self.is_stopped = True
+                # nothing is waited for any more
+                self._has_mail.set()
             elif isinstance(message, LookAt):
                 self._features.look_at(message.frame)
             elif isinstance(message, Cancel | Pause | Resume):
                 self._control(message)
-            else:
+            elif not isinstance(message, Open | FramePixels):
                 self._accept(message)
 
     def _control(self, message: Cancel | Pause | Resume) -> None:
@@ -191,7 +195,7 @@ class InferenceWorker:
         if isinstance(request, Segment):
             self._told.hear([request.object])
             asks = (request.object.id, request.frame)
-            self._tasks.add(Task(request.job, Urgency.CLICK, self._segment(request), asks))
+            self._tasks.add(Task(request.job, Urgency.CLICK, self._segment(request), asks, request.existing))
         elif isinstance(request, Propagate):
             self._told.hear(request.objects)
             task = Task(request.job, Urgency.PROPAGATION, iter(()))
@@ -240,7 +244,9 @@ class InferenceWorker:
 
     def _can_interrupt(self, urgent: Task) -> bool:
         # an object that is forgotten in the middle of a frame would be tracked on from memories that are gone
-        return urgent.asks is None or not self._told.must_forget(urgent.asks[0])
+        if urgent.asks is None:
+            return True
+        return not self._told.must_forget(urgent.asks[0]) and self._told.are_all_in(urgent.existing)
 
     def _work_ahead(self) -> bool:
         self.last_seen = time.monotonic()
@@ -262,7 +268,6 @@ class InferenceWorker:
         if result is not None:
             self._send(FrameFound(request.job, request.frame, _found(result)))
         self._features.expect_work_round(request.frame)
-        return
         yield
 
     def _propagate(self, request: Propagate, task: Task) -> Iterator[None]:
@@ -331,7 +336,6 @@ class InferenceWorker:
             FeatureLevel(tuple(level.shape), level.float().cpu().contiguous().numpy().tobytes()) for level in maps
         ]
         self._send(FeaturesFound(request.job, request.frame, tuple(levels)))
-        return
         yield
 
     # What it takes

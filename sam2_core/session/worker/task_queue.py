@@ -29,6 +29,8 @@ class Task:
         Does one piece of the work each time it is asked for the next.
     asks : (int, int), optional
         Object and frame that it answers; a later task of the same makes it superfluous.
+    existing : tuple of int
+        For such a task, the objects there are: others will be forgotten.
     is_paused, is_cancelled : bool
     """
 
@@ -36,6 +38,7 @@ class Task:
     urgency: Urgency
     pieces: Iterator[None]
     asks: tuple[int, int] | None = None
+    existing: tuple[int, ...] = ()
     is_paused: bool = False
     is_cancelled: bool = False
 

@@ -47,6 +47,10 @@ class ToldObjects:
             self._forget(gone)
             del self._latest[gone]
 
+    def are_all_in(self, existing: Collection[int]) -> bool:
+        """Whether all objects that the network knows are still there."""
+        return self._told.keys() <= set(existing)
+
     def must_forget(self, object_id: int) -> bool:
         """Whether an object has to be told from the beginning, because what was found of it does not hold any more."""
         told, statement = self._told.get(object_id), self._latest[object_id]

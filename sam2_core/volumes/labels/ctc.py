@@ -146,9 +146,10 @@ class CtcLabels(LabelStack):
             raise InvalidInputError(
                 f"{source} holds no masks of the Cell Tracking Challenge (mask000.tif, … or man_track000.tif, …)."
             )
-        for table in (source / "res_track.txt", source / "man_track.txt"):
-            if table.exists():
-                TrackTable.load(table)
+        tables = [
+            TrackTable.load(table) for table in (source / "res_track.txt", source / "man_track.txt") if table.exists()
+        ]
+        parents = {one: track.parent for table in tables for one, track in table.tracks.items() if track.parent}
         length = described[0].length if described else max(masks) + 1
         missing = sorted(set(range(length)) - set(masks))
         unfinished = described is not None and described[2] is None
@@ -163,7 +164,9 @@ class CtcLabels(LabelStack):
             layout = LabelLayout(length, (shape[0], shape[1]), "t", unsigned(dtype, str(source)))
             if described:
                 layout, _, written = described[0], None, described[2] if described[2] is not None else written
-            super().__init__(str(source), layout, written=written, metadata=described[1] if described else {})
+            super().__init__(
+                str(source), layout, written=written, metadata=described[1] if described else {"parents": parents}
+            )
             return
         position = {letter: int(number) for letter, number in (at or {}).items()}
         if axis == "z" or "t" in position or (axis is None and len(masks) == 1):

@@ -13,9 +13,14 @@ import torch
 
 from sam2_core import SAM2VideoPredictor, load_model
 from sam2_core.hooks import Plugins, Propagator, Selection, options_of, using_plugins
+from sam2_core.hooks.contract import PluginContract
 from sam2_core.hooks.scripted_tracking import Mask, Network, ScriptedTracking
 
 COUNT, SIZE = 12, 48
+
+
+class TestContract(PluginContract):
+    plugin = sam2_memory_tree
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,16 @@ import pytest
 import sam2_motion_aware
 
 from sam2_core.hooks import Plugins, Propagator, Selection, using_plugins
+from sam2_core.hooks.contract import PluginContract
 from sam2_core.hooks.scripted_tracking import Mask, Network, ScriptedTracking
 
 COUNT, SIZE = 16, 64
 #: While the two overlap, the network thinks better of the neighbour.
 MEETING = range(7, 9)
+
+
+class TestContract(PluginContract):
+    plugin = sam2_motion_aware
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,165 @@
+"""Options of a training run, by their official names, and what is built from them before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from sam2_core.checkpoints.config import instantiate_model
+from sam2_core.errors import ConfigError
+from sam2_core.training.lora import add_adapters
+from sam2_core.training.optimiser import GradientClipper, ScheduledOptimiser, construct_optimizer, names_matching
+from sam2_core.training.sam2_train import SAM2Train
+from sam2_core.training.trainer import TrainerOptions
+from sam2_core.training.training_config import build
+
+
+@dataclass
+class CheckpointOptions:
+    """When checkpoints are written, and what training starts from; official names, then ours.
+
+    Attributes
+    ----------
+    save_dir
+        Folder of "checkpoint.pt", which training goes on from if it is there.
+    save_freq
+        Keep a copy every so many epochs; 0 for none.
+    save_list
+        Epochs of which to keep a copy.
+    model_weight_initializer
+        Called with ``model`` before the first step.
+    save_best_meters
+        Meters, or one of their numbers, of whose best value a copy is kept.
+    skip_saving_parameters
+        Patterns of frozen weights to leave out.
+    initialize_after_preemption
+        Call the initialiser also when going on; by default if weights are left out.
+    resume_from
+        Checkpoint of another folder to go on from.
+    weights
+        Name in the catalogue, or path, of weights to start from.
+    save_minutes
+        A checkpoint is written at the first step after so long.
+    """
+
+    save_dir: str
+    save_freq: int = 0
+    save_list: list[int] = field(default_factory=list)
+    model_weight_initializer: Any = None
+    save_best_meters: list[str] | None = None
+    skip_saving_parameters: list[str] = field(default_factory=list)
+    initialize_after_preemption: bool | None = None
+    resume_from: str | None = None
+    weights: str | None = None
+    save_minutes: float = 15.0
+
+
+@dataclass
+class LoggingOptions:
+    """Where logs go, and how often; official names.
+
+    Attributes
+    ----------
+    log_dir
+    log_freq
+        Steps between lines of "log.jsonl".
+    tensorboard_writer
+        A configuration of :func:`~sam2_core.training.tensorboard.make_tensorboard_logger`.
+    log_level_primary, log_level_secondary
+        Of the first process, and of the others.
+    log_scalar_frequency, log_visual_frequency
+        Steps between numbers, and between pictures, for TensorBoard.
+    scalar_keys_to_log, log_batch_stats
+        Accepted for official configurations.
+    """
+
+    log_dir: str
+    log_freq: int = 10
+    tensorboard_writer: Any = None
+    log_level_primary: str = "INFO"
+    log_level_secondary: str = "ERROR"
+    log_scalar_frequency: int = 100
+    log_visual_frequency: int = 100
+    scalar_keys_to_log: Any = None
+    log_batch_stats: bool = False
+
+
+def built(node: Any, where: str) -> Any:
+    """Build what is still a configuration."""
+    return build(node, where) if isinstance(node, dict | list) else node
+
+
+def training_model(given: Mapping[str, Any] | SAM2Train) -> SAM2Train:
+    """Return the model, built from its configuration if it is not yet."""
+    model = given if isinstance(given, nn.Module) else instantiate_model(OmegaConf.create({"model": dict(given)}))
+    if not isinstance(model, SAM2Train):
+        raise ConfigError(f"trainer.model has to be a SAM2Train; the configuration builds a {type(model).__name__}")
+    return model
+
+
+def choose_what_is_trained(model: nn.Module, freeze: Sequence[str], lora: Mapping[str, Any] | None) -> None:
+    """Add adapters and freeze what is not trained, in place."""
+    if lora is not None:
+        options = dict(lora)
+        also = options.pop("also", ())
+        add_adapters(model, **options)
+        named = dict(model.named_parameters())
+        for name in names_matching(also, named) if also else ():
+            named[name].requires_grad_(True)
+    named = dict(model.named_parameters())
+    for name in names_matching(freeze, named) if freeze else ():
+        named[name].requires_grad_(False)
+
+
+def trainer_options(
+    optim: Mapping[str, Any], seed: int, averaging: float, accumulate: int, log_every: int
+) -> TrainerOptions:
+    """Options of the trainer that steps."""
+    if optim.get("gradient_logger") is not None:
+        raise ConfigError("optim.gradient_logger is not supported; the norm of the gradient is in log.jsonl")
+    clipper = built(optim.get("gradient_clip"), "trainer.optim.gradient_clip") or GradientClipper(None)
+    return TrainerOptions(
+        clip=clipper.max_norm,
+        clip_norm=clipper.norm_type,
+        averaging=averaging,
+        seed=seed,
+        log_every=log_every,
+        accumulate=accumulate,
+    )
+
+
+def training_optimiser(model: nn.Module, optim: Mapping[str, Any]) -> ScheduledOptimiser:
+    """Return the optimiser that ``optim`` describes, for what is trained of a model."""
+    if not optim.get("optimizer"):
+        raise ConfigError("trainer.optim.optimizer is missing, such as {_target_: torch.optim.AdamW}")
+    optimizer = build({**optim["optimizer"], "_partial_": True}, "trainer.optim.optimizer")
+    options = build(dict(optim.get("options") or {}), "trainer.optim.options")
+    modifiers = build(list(optim.get("param_group_modifiers") or []), "trainer.optim.param_group_modifiers")
+    return construct_optimizer(model, optimizer, options, modifiers)
+
+
+def gradient_dtype(name: str | None) -> torch.dtype | None:
+    """Return the dtype that processes exchange gradients in; None for their own."""
+    if name is None:
+        return None
+    kinds = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in kinds:
+        raise ConfigError(f'distributed.comms_dtype is "float16" or "bfloat16"; got {name!r}')
+    return kinds[name]
+
+
+def set_cuda(options: Mapping[str, Any]) -> None:
+    """Set what CUDA's libraries may do, where there is a GPU."""
+    if not torch.cuda.is_available():
+        return
+    tf32 = bool(options.get("allow_tf32", False))
+    torch.backends.cudnn.deterministic = bool(options.get("cudnn_deterministic", False))
+    torch.backends.cudnn.benchmark = bool(options.get("cudnn_benchmark", True))
+    matmul, cudnn = options.get("matmul_allow_tf32"), options.get("cudnn_allow_tf32")
+    torch.backends.cuda.matmul.allow_tf32 = tf32 if matmul is None else bool(matmul)
+    torch.backends.cudnn.allow_tf32 = tf32 if cudnn is None else bool(cudnn)

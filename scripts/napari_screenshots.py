@@ -1,0 +1,107 @@
+"""Make the pictures of docs/napari.md; without a screen: `xvfb-run -a python scripts/napari_screenshots.py`."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SIZE = (1360, 920)
+CELLS = 6
+
+
+def until(happened: Callable[[], Any], seconds: float = 300.0) -> None:
+    """Let the window go on until something has happened."""
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + seconds
+    while not happened():
+        QApplication.processEvents()
+        time.sleep(0.01)
+        if time.monotonic() > end:
+            raise TimeoutError(f"it has not happened in {seconds:g} s")
+
+
+def rest(seconds: float = 0.5) -> None:
+    """Let the window settle."""
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() > end)
+
+
+def main() -> None:
+    """Work on a drawn stack, and take a picture of each step in both themes."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
+    output = arguments.parse_args().output
+
+    import napari
+    import numpy as np
+    from napari.settings import get_settings
+    from npe2 import PluginManager, PluginManifest
+
+    import sam2_napari.session_folders as folders
+    from sam2_core.hooks import Drawn
+    from sam2_napari import sample_data
+
+    place = tempfile.TemporaryDirectory()
+    folders.sessions_folder = lambda: Path(place.name)  # type: ignore[assignment]
+    if "sam2-lab" not in PluginManager.instance():
+        PluginManager.instance().register(PluginManifest.from_file(Path(folders.__file__).with_name("napari.yaml")))
+    viewer = napari.Viewer()
+    viewer.window._qt_window.resize(*SIZE)
+    ((image, described, _),) = sample_data.z_stack()
+    truth = sample_data._drawn(16, "z")[1]
+    viewer.add_image(image, **described)
+    _, dock = viewer.window.add_plugin_dock_widget("sam2-lab", "Annotate")
+
+    def picture(name: str) -> None:
+        for theme in ("dark", "light"):
+            get_settings().appearance.theme = theme
+            rest()
+            viewer.window._qt_window.grab().save(str(output / f"napari-{name}-{theme}.png"))
+
+    picture("start")
+    dock.start.model.setCurrentIndex(dock.start.model.findData("sam2.1_hiera_micro"))
+    dock.start.begin.click()
+    until(lambda: dock.annotation is not None)
+    annotation, workspace = dock.annotation, dock.workspace
+    middle = len(truth) // 2
+    annotation.go_to_frame(middle)
+    viewer.reset_view()
+    areas = {one: int((truth[middle] == one).sum()) for one in np.unique(truth[middle])[1:]}
+    point = workspace.tools.prompt_types["point"]
+    for number, one in enumerate(sorted(areas, key=lambda one: -areas[one])[:CELLS], start=1):
+        rows, columns = np.nonzero(truth[middle] == one)
+        inner = int(np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2))
+        annotation.select(None)
+        annotation.draw(point, Drawn("point", middle, True, np.array([[columns[inner], rows[inner]]], np.float32)))
+        until(lambda number=number: sum(row.is_here for row in annotation.rows) == number)
+    picture("click")
+    workspace.propagation.start.click()
+    until(lambda: any(job.kind == "propagate" and job.done > 4 for job in annotation.session.jobs))
+    rest()
+    picture("track")
+    until(lambda: not any(job.kind == "propagate" for job in annotation.session.jobs.active))
+    workspace.tabs.setCurrentWidget(workspace.review)
+    workspace.review.go_on()
+    rest(2)
+    picture("review")
+    workspace.tabs.setCurrentWidget(workspace.everything)
+    picture("everything")
+    workspace.tabs.setCurrentWidget(workspace.save)
+    picture("save")
+    viewer.dims.ndisplay = 3
+    until(lambda: dock.companion.layers)
+    viewer.camera.angles = (10, 25, 60)
+    picture("volume")
+    viewer.dims.ndisplay = 2
+    dock.close_session()
+    rest()
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()

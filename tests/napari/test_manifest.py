@@ -1,0 +1,92 @@
+"""The manifest: every command imports, every key and setting in it is one that the code asks for."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.napari.scene import MANIFEST
+
+
+@pytest.fixture(scope="module")
+def manifest() -> Any:
+    from npe2 import PluginManifest
+
+    return PluginManifest.from_file(MANIFEST)
+
+
+def test_every_command_imports(manifest: Any) -> None:
+    for command in manifest.contributions.commands:
+        module, name = command.python_name.split(":")
+        assert callable(getattr(importlib.import_module(module), name)), command.python_name
+
+
+def test_contributions_name_commands_that_there_are(manifest: Any) -> None:
+    there = {command.id for command in manifest.contributions.commands}
+    used = {
+        one.command
+        for kind in ("widgets", "readers", "writers", "sample_data")
+        for one in getattr(manifest.contributions, kind)
+    }
+    used |= {item.command for items in manifest.contributions.menus.values() for item in items}
+
+    assert used == there
+
+
+def test_settings_are_those_the_code_asks_for(manifest: Any) -> None:
+    from sam2_core.hooks import PromptType, get_plugins
+    from sam2_napari.keys import ACTIONS
+    from sam2_napari.settings import DEFAULTS
+
+    groups = manifest.contributions.configurations
+    for group in ("model", "session"):
+        assert {name: one.default for name, one in groups[group].properties.items()} == DEFAULTS[group]
+    keys = {name: one.default for name, one in groups["keys"].properties.items()}
+    tools = get_plugins().contributions(PromptType)
+    built_in = {name: one.contribution for name, one in tools.items() if f"tool_{name}" in keys}
+    assert len(built_in) == len(keys) - len(ACTIONS)
+    expected = {action.name: action.key for action in ACTIONS}
+    expected |= {f"tool_{name}": (one.key or "").upper() for name, one in built_in.items()}
+    assert keys == expected
+    used = [key for key in keys.values() if key]
+    assert len(used) == len(set(used)), "two actions have one key"
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    from sam2_napari.reader import get_reader
+    from sam2_napari.writer import write_labels
+
+    labels = np.zeros((3, 20, 30), np.uint16)
+    labels[1, 3:9, 4:20] = 5
+    path = str(tmp_path / "cells.zarr")
+    assert write_labels(path, labels, {"axis_labels": ("z", "y", "x"), "scale": (2.0, 0.5, 0.5)}) == [path]
+    ((data, described, kind),) = get_reader(path)(path)
+
+    assert kind == "image"
+    assert described["axis_labels"] == ("z", "y", "x")
+    np.testing.assert_array_equal(np.asarray(data), labels)
+    np.testing.assert_array_equal(data[1, 2:10:3, -26:], labels[1, 2:10:3, -26:])
+    np.testing.assert_array_equal(data[..., 4], labels[..., 4])
+    assert data[0:0].shape == (0, 20, 30)
+    assert get_reader(str(tmp_path / "nothing.zarr")) is None
+
+
+def test_sample_data_is_drawn() -> None:
+    from sam2_napari import sample_data
+
+    ((image, described, kind),) = sample_data.z_stack()
+    assert kind == "image"
+    assert image.ndim == len(described["axis_labels"]) == 3
+    assert image.any()
+
+
+def test_importing_the_dock_does_not_import_torch(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, sam2_napari.dock; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=MANIFEST.parents[1]).returncode == 0

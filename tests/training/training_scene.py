@@ -1,0 +1,99 @@
+"""A training that takes seconds: a small network, a drawn stack, every part of a configuration.
+
+    python -m tests.training.training_scene FOLDER PROCESSES [override ...] [--kill-at STEP]
+
+trains in processes of its own, and ends itself with SIGKILL before a step.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from omegaconf import DictConfig, OmegaConf
+
+from sam2_core.training import launch
+from sam2_core.training.events import TrainingEvent
+from tests.training.small_training import small_config
+
+SIZE = 64
+FRAMES = 6
+
+
+def write_stack(folder: Path) -> None:
+    """Bright discs on noise, which move; two objects, one of which is gone in the last frame."""
+    chance = np.random.default_rng(0)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    labels = np.zeros((FRAMES, SIZE, SIZE), np.uint16)
+    for t in range(FRAMES):
+        labels[t][(y - 20) ** 2 + (x - 18 - 2 * t) ** 2 < 90] = 1
+        if t < FRAMES - 1:
+            labels[t][(y - 44) ** 2 + (x - 40 + t) ** 2 < 60] = 2
+    images = (60 + 120 * (labels > 0) + chance.normal(0, 10, labels.shape)).clip(0, 255).astype(np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(folder / "images.tif", images, photometric="minisblack")
+    tifffile.imwrite(folder / "labels.tif", labels, photometric="minisblack")
+
+
+def small_run(folder: Path, *overrides: str) -> DictConfig:
+    """A prepared configuration that trains on the stack in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        With the stack; the run's files go there too.
+    *overrides : str
+    """
+    config = OmegaConf.create({"base": "finetune_3d", "model_config": None, "trainer": {"model": None}})
+    config.base = "finetune_3d"
+    given = [
+        f"data.images={folder / 'images.tif'}",
+        f"data.labels={folder / 'labels.tif'}",
+        "data.train_frames=[0,5]",
+        "data.val_frames=[3,6]",
+        "data.num_frames=2",
+        "data.crop=null",
+        "data.repeats=1",
+        "data.max_num_objects=2",
+        f"scratch.resolution={SIZE}",
+        "scratch.lr=1e-3",
+        "scratch.num_epochs=2",
+        "trainer.accelerator=cpu",
+        "trainer.logging.log_freq=1",
+        "trainer.logging.tensorboard_writer=null",
+        "trainer.checkpoint.weights=null",
+        f"launcher.experiment_log_dir={folder / 'run'}",
+        *overrides,
+    ]
+    config.trainer.model = OmegaConf.create(small_config(image_size=SIZE))
+    return launch.prepared(config, given)
+
+
+class Killer:
+    """Ends the process without warning when a step is done."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, event: TrainingEvent) -> None:
+        if event.kind == "step" and event.step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    folder, processes, *rest = sys.argv[1:]
+    listeners: list[Any] = []
+    if "--kill-at" in rest:
+        place = rest.index("--kill-at")
+        listeners = [Killer(int(rest[place + 1]))]
+        del rest[place : place + 2]
+    launch.train(small_run(Path(folder), *rest, f"launcher.gpus_per_node={processes}"), listeners)
+
+
+if __name__ == "__main__":
+    main()
