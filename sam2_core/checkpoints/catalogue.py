@@ -76,6 +76,8 @@ _MICRO = ModelEntry(
     folder=_WEIGHTS_FOLDER,
     summary="a small SAM 2.1 trained by this project on drawn microscopy; part of the package",
     parameters=5_371_042,
+    min_iou=0.5,
+    min_stability=0.5,
 )
 
 CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in [_MICRO, *_official_entries()]})
