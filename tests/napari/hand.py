@@ -51,12 +51,13 @@ class Hand:
         # what was pressed before may have changed the size of the canvas
         for _ in range(3):
             QApplication.processEvents()
-        first, last = self.place(*points[0]), self.place(*points[-1])
+        first = self.place(*points[0])
         self._send(kinds.MouseMove, first, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, modifiers)
         self._send(kinds.MouseButtonPress, first, button, button, modifiers)
         for point in points[1:]:
             self._send(kinds.MouseMove, self.place(*point), Qt.MouseButton.NoButton, button, modifiers)
-        self._send(kinds.MouseButtonRelease, last, button, Qt.MouseButton.NoButton, modifiers)
+        # the canvas may have got another size while the tool's form was laid out
+        self._send(kinds.MouseButtonRelease, self.place(*points[-1]), button, Qt.MouseButton.NoButton, modifiers)
 
     def double_click(self, x: float, y: float) -> None:
         place, left = self.place(x, y), Qt.MouseButton.LeftButton
