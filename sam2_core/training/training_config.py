@@ -197,7 +197,7 @@ def _with_base(name: str | os.PathLike[str] | DictConfig) -> DictConfig:
 def _make_room(base: DictConfig, config: DictConfig) -> None:
     """Empty what `config` has a list for where `base` has a mapping: OmegaConf cannot merge them."""
     for key in config:
-        if key not in base or OmegaConf.is_interpolation(config, key) or OmegaConf.is_missing(config, key):
+        if key not in base or OmegaConf.is_interpolation(config, str(key)) or OmegaConf.is_missing(config, key):
             continue
         new, old = config[key], base._get_node(key)
         if isinstance(old, DictConfig) and isinstance(new, ListConfig):
