@@ -77,7 +77,7 @@ _MICRO = ModelEntry(
     summary="a small SAM 2.1 trained by this project on drawn microscopy; part of the package",
     parameters=5_371_042,
     min_iou=0.5,
-    min_stability=0.5,
+    min_stability=0.6,
 )
 
 CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in [_MICRO, *_official_entries()]})

@@ -76,7 +76,9 @@ def _apply(config: DictConfig, override: Override) -> None:
                 f"override {text!r} changes {key!r}, which does not exist{_near(config, key)}; "
                 f"write ++{key}=… to add it"
             )
-        OmegaConf.update(config, key, override.value(), merge=True, force_add=True)
+        value = override.value()
+        # a list takes the place of whatever was there; OmegaConf cannot merge one into a mapping
+        OmegaConf.update(config, key, value, merge=not isinstance(value, list), force_add=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"override {text!r} does not apply: {error}") from error
 

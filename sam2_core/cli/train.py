@@ -35,8 +35,8 @@ def train(
     """
     from omegaconf import OmegaConf
 
+    from sam2_core.hooks import TrainingEvent
     from sam2_core.training import launch
-    from sam2_core.training.events import TrainingEvent
     from sam2_core.training.training_config import load_training_config, training_config_names
 
     if list_configs:

@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from sam2_core.errors import ConfigError, MissingDependencyError
-from sam2_core.training.events import TrainingEvent
+from sam2_core.hooks import TrainingEvent
 from sam2_core.training.training_config import load_training_config, resolved, training_target
 
 if TYPE_CHECKING:

@@ -251,7 +251,7 @@ class MultiStepMultiMasksAndIous(nn.Module):
         Returns
         -------
         dict of str to Tensor ()
-            The four losses, unweighted, and "core_loss", their weighted sum. Each is divided by the number of objects,
+            The losses, unweighted, and "core_loss", their weighted sum. Each is divided by the number of objects,
             of which all processes of a run take the mean over processes.
         """
         if len(frames) != len(targets):
@@ -267,28 +267,34 @@ class MultiStepMultiMasksAndIous(nn.Module):
         total["core_loss"] = torch.stack(weighted).sum()
         return total
 
+    def mask_losses(self, logits: Tensor, truth: Tensor, objects: float) -> dict[str, Tensor]:
+        """Return losses on masks (B, M) by name, unweighted; logits (B, M, H, W), truth (B, 1, H, W)."""
+        spread = truth.expand_as(logits)
+        return {
+            "loss_mask": sigmoid_focal_loss(logits, spread, objects, self.focal_alpha, self.focal_gamma, True),
+            "loss_dice": dice_loss(logits, spread, objects, True),
+        }
+
     def step_losses(
         self, step: PromptStep, truth: Tensor, objects: float, known: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Return the four unweighted losses of one round; ``truth`` (B, 1, H, W), ``known`` (B, 1) 0 or 1."""
+        """Return the unweighted losses of one round; ``truth`` (B, 1, H, W), ``known`` (B, 1) 0 or 1."""
+        masks = self.mask_losses(step.masks, truth, objects)
         spread = truth.expand_as(step.masks)
-        focal = sigmoid_focal_loss(step.masks, spread, objects, self.focal_alpha, self.focal_gamma, True)
-        dice = dice_loss(step.masks, spread, objects, True)
         iou = iou_loss(step.masks, spread, step.predicted_ious, objects, True, self.iou_use_l1_loss)
-        counts = torch.ones_like(focal[:, :1]) if known is None else known
-        score = focal.new_zeros(())
+        counts = torch.ones_like(iou[:, :1]) if known is None else known
+        score = iou.new_zeros(())
         if self.pred_obj_scores:
             present = (truth > 0).flatten(1).any(dim=1, keepdim=True).float()
             logits = step.object_score_logits
             score = (focal_loss(logits, present, self.focal_alpha_obj_score, self.focal_gamma_obj_score) * counts).sum()
             score = score / objects
             counts = counts * present
-        combined = self.weight_dict["loss_mask"] * focal + self.weight_dict["loss_dice"] * dice
+        combined = torch.stack([self.weight_dict[name] * each for name, each in masks.items()]).sum(dim=0)
         best = combined.argmin(dim=1, keepdim=True)
         chosen_iou = iou.mean(dim=1, keepdim=True) if self.supervise_all_iou else iou.gather(1, best)
         return {
-            "loss_mask": (focal.gather(1, best) * counts).sum(),
-            "loss_dice": (dice.gather(1, best) * counts).sum(),
+            **{name: (each.gather(1, best) * counts).sum() for name, each in masks.items()},
             "loss_iou": (chosen_iou * counts).sum(),
             "loss_class": score,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,14 @@ class VOSVideo:
     video_name : str
     video_id : int
     frames : list of VOSFrame
-    labelled : frozenset of int, optional
+    labelled : container of int, optional
         Frame numbers that somebody has labelled; None for all.
     """
 
     video_name: str
     video_id: int
     frames: list[VOSFrame]
-    labelled: frozenset[int] | None = None
+    labelled: Container[int] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

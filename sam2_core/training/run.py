@@ -21,14 +21,17 @@ from torch import Tensor, nn
 
 from sam2_core.checkpoints.load import save_checkpoint
 from sam2_core.errors import ConfigError, DivergedError, InvalidInputError, MissingFileError
+from sam2_core.hooks import TrainingEvent
+from sam2_core.hooks.training_event import TrainingEventKind
 from sam2_core.training.activation_checkpointing import checkpoint_activations
+from sam2_core.training.audience import Audience, Listener
 from sam2_core.training.batch import BatchedVideoDatapoint
-from sam2_core.training.events import TrainingEvent
 from sam2_core.training.initialisation import initialise
 from sam2_core.training.interruption import stopping_on_signals
 from sam2_core.training.lora import merged_state
 from sam2_core.training.meters import Averages
 from sam2_core.training.mixed_dataset import TorchTrainMixedDataset, random_numbers
+from sam2_core.training.named_losses import named_losses
 from sam2_core.training.run_options import (
     CheckpointOptions,
     LoggingOptions,
@@ -39,6 +42,7 @@ from sam2_core.training.run_options import (
     trainer_options,
     training_model,
     training_optimiser,
+    validation_meters,
 )
 from sam2_core.training.sam2_train import SAM2Train, TrackedFrame
 from sam2_core.training.tensorboard import TensorBoardLogger, prediction_picture
@@ -48,8 +52,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _log = logging.getLogger(__name__)
-
-Listener = Callable[[TrainingEvent], None]
 
 
 class TrainingRun:
@@ -83,9 +85,13 @@ class TrainingRun:
     optim : mapping, optional
         ``optimizer``, ``options``, ``param_group_modifiers``, ``amp``, ``gradient_clip``.
     meters : mapping, optional
-        For each phase and data key, meters by name.
-    loss : mapping, optional
-        For each data key; "all" stands for every key that is not named.
+        For each phase and data key, meters by name: a configuration, or the name of a metric that a plugin adds, or
+        ``{name: NAME, options: {…}}``.
+    loss : str, sequence or mapping, optional
+        For each data key; "all" stands for every key that is not named. Names of losses that plugins add stand for
+        :class:`~sam2_core.training.named_losses.NamedLosses`.
+    callbacks : sequence of str or mapping
+        Training callbacks that plugins add: names, or ``{name: NAME, options: {…}}``.
     accumulate : int
         Batches whose gradients make one step.
     averaging : float
@@ -102,7 +108,7 @@ class TrainingRun:
     fabric : lightning_fabric.Fabric
         Launched: device, precision, processes.
     listeners : sequence of callable
-        Told of every event, in the first process.
+        Told of every event, in the first process; so are plugins that listen, and the callbacks.
 
     Raises
     ------
@@ -128,7 +134,8 @@ class TrainingRun:
         env_variables: Mapping[str, Any] | None = None,
         optim: Mapping[str, Any] | None = None,
         meters: Mapping[str, Any] | None = None,
-        loss: Mapping[str, Any] | None = None,
+        loss: str | Sequence[Any] | Mapping[str, Any] | None = None,
+        callbacks: Sequence[str | Mapping[str, Any]] = (),
         accumulate: int = 1,
         averaging: float = 0.0,
         freeze: Sequence[str] = (),
@@ -154,10 +161,10 @@ class TrainingRun:
         self.max_epochs = int(max_epochs)
         self.val_epoch_freq = int(val_epoch_freq)
         self.seed = int(seed_value)
-        self.listeners = list(listeners)
         self.logging = LoggingOptions(**logging)
         self.checkpoint = CheckpointOptions(**checkpoint)
         self.log_folder = Path(self.logging.log_dir)
+        self._audience = Audience(listeners, callbacks, is_present=fabric.is_global_zero)
         set_cuda(cuda or {})
         torch.manual_seed(self.seed)
 
@@ -167,13 +174,14 @@ class TrainingRun:
             self.train_data = built(data["train"], "trainer.data.train")
         if mode != "train_only":
             self.val_data = built(data["val"], "trainer.data.val")
-        self.losses = nn.ModuleDict(built(dict(loss or {}), "trainer.loss")).to(fabric.device)
-        self.meters: dict[str, Any] = built(dict(meters or {}), "trainer.meters")
+        self.losses = nn.ModuleDict(built(named_losses(loss or {}), "trainer.loss")).to(fabric.device)
+        self.meters = validation_meters(meters or {})
 
         self.epoch = 0
         self.batches_done = 0
         self.best: dict[str, float] = {}
         self._stop_reason: str | None = None
+        self._interrupted = False
         self._total_steps: int | None = None
         self._saved_at = time.monotonic()
         self._batch: BatchedVideoDatapoint | None = None
@@ -217,13 +225,30 @@ class TrainingRun:
         """End after this step; what was done is saved."""
         self._stop_reason = self._stop_reason or reason
 
+    def _interrupt(self, reason: str) -> None:
+        """End after this step; the same command is to go on."""
+        self._interrupted = True
+        self.stop(reason)
+
+    @property
+    def folder(self) -> Path:
+        """Of checkpoints and logs: the innermost that holds both."""
+        return Path(os.path.commonpath([Path(self.checkpoint.save_dir).absolute(), self.log_folder.absolute()]))
+
+    @property
+    def done(self) -> float:
+        """The share of the steps that is done, 0 to 1."""
+        if self._total_steps is None:
+            return self.epoch / self.max_epochs
+        return min(self.trainer.step / self._total_steps, 1.0)
+
     def run(self) -> str | None:
         """Train and validate to the end, or until stopped.
 
         Returns
         -------
         str or None
-            Why it was stopped; None at the end of the training.
+            What interrupted it; None at the end of the training, also at one that a callback asked for.
 
         Raises
         ------
@@ -231,21 +256,27 @@ class TrainingRun:
             The loss is not finite; the batch is saved beside the logs.
         WriteError, StateError
             The disk is full, a process that reads data died; the last checkpoint is intact.
+        PluginError
+            A callback failed, or something else that a plugin adds and the configuration chooses.
         """
-        with stopping_on_signals(self.stop):
-            self._report("start")
+        with stopping_on_signals(self._interrupt):
             try:
+                self._tell("start")
                 if self.mode == "val":
                     self._validate()
                 else:
                     self._train()
             except BaseException as error:
-                self._report("failed", error=error)
+                self._tell_of_failure(error)
                 raise
-            self._report("end")
+            self._tell("end")
         if self._board is not None:
             self._board.close()
-        return self._stop_reason
+        if self._interrupted:
+            return self._stop_reason
+        if self._stop_reason is not None:
+            _log.info("The training ended early: %s", self._stop_reason)
+        return None
 
     def _train(self) -> None:
         if self.mode == "train" and self.batches_done == 0 and self._validates_after(self.epoch - 1):
@@ -256,7 +287,7 @@ class TrainingRun:
             self._train_epoch(averages)
             if self._all_stopping():
                 self._save()
-                return
+                break
             self.epoch += 1
             self.batches_done = 0
             self._write_stats("train_stats", averages.means() | self._state("train"))
@@ -280,6 +311,7 @@ class TrainingRun:
         self._total_steps = first + steps * (self.max_epochs - self.epoch)
         loader.skip(self.batches_done)
         batches = iter(loader)
+        total = Averages()
 
         def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
             batch = next(batches).to(self.fabric.device, non_blocking=True)
@@ -288,6 +320,7 @@ class TrainingRun:
             loss, measures, outputs = self._forward(batch, "train")
             for name, value in measures.items():
                 averages.add(name, value, batch.num_videos)
+            total.add("loss", float(loss.detach()), batch.num_videos)
             self.batches_done += 1
             self._show("train", batch, outputs, measures)
             return loss, measures
@@ -297,7 +330,7 @@ class TrainingRun:
 
         def until(step: int) -> bool:
             if step > first:
-                self._report("step", measures=averages.means() if step % self.logging.log_freq == 0 else {})
+                self._tell("step", measures=_together(total, averages) if step % self.logging.log_freq == 0 else {})
             self._save_now_and_then()
             return step - first >= steps or self._all_stopping()
 
@@ -332,7 +365,7 @@ class TrainingRun:
         # the same windows of the same frames in every validation, so that their numbers can be compared
         loader = self.val_data.get_loader(0, self.seed)
         meters = self.meters.get("val") or {}
-        averages = Averages()
+        averages, total = Averages(), Averages()
         self.model.eval()
         self._tell_model("on_validation_epoch_start")
         with self.trainer.averaged():
@@ -341,7 +374,8 @@ class TrainingRun:
                 # the same clicks in every validation
                 with random_numbers((self.seed, number)):
                     self.model.rng = np.random.default_rng((self.seed, number))
-                    _, measures, outputs = self._forward(batch, "val")
+                    loss, measures, outputs = self._forward(batch, "val")
+                total.add("loss", float(loss), batch.num_videos)
                 for name, value in measures.items():
                     averages.add(name, value, batch.num_videos)
                 for meter in (meters.get(batch.dict_key) or {}).values():
@@ -357,7 +391,8 @@ class TrainingRun:
                 for part, value in meter.compute_synced().items():
                     tracked = f"val_{key}/{name}/{part}"
                     results[f"Meters_train/{tracked}"] = value
-                    is_better = getattr(meter, "is_better", None)
+                    ranks = getattr(meter, "ranked_by", None) in (None, part)
+                    is_better = getattr(meter, "is_better", None) if ranks else None
                     if is_better is not None and self._is_best(tracked, value, is_better):
                         better.append(tracked)
                 meter.reset()
@@ -369,7 +404,7 @@ class TrainingRun:
             self._save([name.replace("/", "_") for name in chosen])
         self._write_stats("val_stats", results | self._state("val"))
         self._write_stats("best_stats", dict(self.best))
-        self._report("validation", measures=results)
+        self._tell("validation", measures=total.means() | results)
 
     def _is_best(self, name: str, value: float, is_better: Callable[[float, float], bool]) -> bool:
         if value != value or (name in self.best and not is_better(value, self.best[name])):
@@ -394,9 +429,10 @@ class TrainingRun:
         """Whether any process was told to stop; all end at the same step."""
         if self.fabric.world_size == 1:
             return self.is_stopping
-        told = torch.tensor([float(self.is_stopping)], device=self.fabric.device)
+        told = torch.tensor([float(self.is_stopping), float(self._interrupted)], device=self.fabric.device)
         dist.all_reduce(told)
-        if bool(told > 0):
+        stopping, self._interrupted = (told > 0).tolist()
+        if stopping:
             self.stop("another process was stopped")
         return self.is_stopping
 
@@ -409,11 +445,11 @@ class TrainingRun:
         self._saved_at = time.monotonic()
         if self.fabric.is_global_zero:
             extra = {"epoch": self.epoch, "batches_done": self.batches_done, "best": self.best}
-            self._report("checkpoint", path=self.trainer.save(extra, names))
+            self._tell("checkpoint", path=self.trainer.save(extra, names))
 
     def _export(self) -> None:
         """Write the weights as others read them: averaged where they are, adapters merged, official keys."""
-        if self.fabric.is_global_zero and not self.is_stopping:
+        if self.fabric.is_global_zero and not self._interrupted:
             state = merged_state(self.trainer.averaged_state(), self.model)
             path = Path(self.checkpoint.save_dir) / "model.safetensors"
             save_checkpoint(path, state, image_size=self.model.input_size[0])
@@ -481,16 +517,22 @@ class TrainingRun:
         if always or step % self.logging.log_visual_frequency == 0:
             self._board.log_picture(f"Predictions/{phase}", prediction_picture(batch, outputs), step)
 
-    def _report(self, kind: str, **parts: Any) -> None:
-        if not self.fabric.is_global_zero:
-            return
+    def report(self, event: TrainingEvent) -> None:
+        """Tell everybody who listens; see :meth:`~sam2_core.training.audience.Audience.hear`."""
+        self._audience.hear(event, self)
+
+    def _tell_of_failure(self, error: BaseException) -> None:
+        try:
+            self._tell("failed", error=error)
+        except Exception as further:  # what ended the training is the error that the person has to see
+            error.add_note(f"And then, while it was told: {further}")
+
+    def _tell(self, kind: TrainingEventKind, **parts: Any) -> None:
         step, seconds = self.trainer.step, self.trainer.seconds
         eta = None
         if self._total_steps is not None and step:
             eta = max(self._total_steps - step, 0) * seconds / step
-        event = TrainingEvent(kind, step, self._total_steps, seconds=seconds, eta_seconds=eta, **parts)
-        for listener in self.listeners:
-            listener(event)
+        self.report(TrainingEvent(kind, step, self._total_steps, seconds=seconds, eta_seconds=eta, **parts))
 
     def _keep_batch(self) -> str:
         """Save the batch at which the loss broke, and say where."""
@@ -509,3 +551,8 @@ class TrainingRun:
             path,
         )
         return f"The batch is saved as {path}."
+
+
+def _together(*averages: Averages) -> dict[str, float]:
+    """Means of several, which all processes have to ask for."""
+    return {name: value for each in averages for name, value in each.means().items()}

@@ -12,6 +12,7 @@ from torch import nn
 
 from sam2_core.checkpoints.config import instantiate_model
 from sam2_core.errors import ConfigError
+from sam2_core.training.label_metric import LabelMetric
 from sam2_core.training.lora import add_adapters
 from sam2_core.training.optimiser import GradientClipper, ScheduledOptimiser, construct_optimizer, names_matching
 from sam2_core.training.sam2_train import SAM2Train
@@ -92,6 +93,20 @@ class LoggingOptions:
 def built(node: Any, where: str) -> Any:
     """Build what is still a configuration."""
     return build(node, where) if isinstance(node, dict | list) else node
+
+
+def validation_meters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the meters of each phase and data key; a name, or a mapping with one, is a metric that a plugin adds."""
+    meters: dict[str, Any] = {}
+    for phase, by_key in given.items():
+        meters[phase] = {}
+        for key, named in (by_key or {}).items():
+            meters[phase][key] = {}
+            for name, entry in (named or {}).items():
+                where = f"trainer.meters.{phase}.{key}.{name}"
+                is_metric = isinstance(entry, str) or (isinstance(entry, dict) and "name" in entry)
+                meters[phase][key][name] = LabelMetric(entry, where) if is_metric else built(entry, where)
+    return meters
 
 
 def training_model(given: Mapping[str, Any] | SAM2Train) -> SAM2Train:

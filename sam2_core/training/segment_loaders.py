@@ -147,6 +147,9 @@ class JSONSegmentLoader:
         """Return the masks of an annotated frame, None for those that are missing."""
         if frame_id % self.ann_every:
             raise InvalidInputError(f"Frame {frame_id} is not annotated; every {self.ann_every}th frame is.")
+        last = self.ann_every * (len(self.frame_annots) - 1)
+        if not 0 <= frame_id <= last:
+            raise InvalidInputError(f"There are no annotations of frame {frame_id}: the file ends with frame {last}.")
         runs = self.frame_annots[frame_id // self.ann_every]
         wanted = set(range(len(runs)))
         for chosen in (self.valid_obj_ids, obj_ids):

@@ -90,6 +90,8 @@ _OURS = frozenset(_TARGETS.values()) | {
         "microscopy_transforms.Gamma",
         "microscopy_transforms.Noise",
         "microscopy_transforms.SliceDropout",
+        "named_losses.NamedLosses",
+        "named_videos.NamedVideos",
     )
 }
 
@@ -185,9 +187,23 @@ def _with_base(name: str | os.PathLike[str] | DictConfig) -> DictConfig:
     config = load_config(name if isinstance(name, DictConfig) else find_training_config(name))
     if config.get("base") is None:
         return config
-    merged = OmegaConf.merge(_with_base(config.pop("base")), config)
+    base = _with_base(config.pop("base"))
+    _make_room(base, config)
+    merged = OmegaConf.merge(base, config)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def _make_room(base: DictConfig, config: DictConfig) -> None:
+    """Empty what `config` has a list for where `base` has a mapping: OmegaConf cannot merge them."""
+    for key in config:
+        if key not in base or OmegaConf.is_interpolation(config, str(key)) or OmegaConf.is_missing(config, key):
+            continue
+        new, old = config[key], base._get_node(key)
+        if isinstance(old, DictConfig) and isinstance(new, ListConfig):
+            base[key] = None
+        elif isinstance(old, DictConfig) and isinstance(new, DictConfig) and not old._is_none():
+            _make_room(old, new)
 
 
 def resolved(node: DictConfig | ListConfig, where: str) -> Any:

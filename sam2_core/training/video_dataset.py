@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils import data
 
-from sam2_core.errors import InvalidInputError, Sam2Error
+from sam2_core.errors import InvalidInputError, PluginError, Sam2Error
 from sam2_core.training.batch import Frame, Object, VideoDatapoint
 from sam2_core.training.frame_samplers import SampledFramesAndObjects, VOSSampler
 from sam2_core.training.raw_videos import VOSFrame, VOSRawDataset, VOSVideo
@@ -82,6 +82,8 @@ class VOSDataset(data.Dataset[VideoDatapoint]):
         for _ in range(ATTEMPTS - 1):
             try:
                 return self._sample_one(index)
+            except PluginError:
+                raise  # broken code, not a video that cannot be used
             except (Sam2Error, OSError) as error:
                 if not self.training:
                     raise

@@ -82,10 +82,10 @@ def test_a_run_starts_from_another_run_with_its_optimiser(tmp_path: Path, monkey
     micro.train(tmp_path / "second", 0.2 / 3600, 1, options, tmp_path / "first" / "checkpoint.pt")
     torch.set_num_threads(threads)
     second = torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)
-    name = "model.sam_mask_decoder.iou_token.weight"
-    assert torch.equal(second["modules"][name], first["modules"][name])
+    name = "sam_mask_decoder.iou_token.weight"
+    assert torch.equal(second["model"][name], first["model"][name])
     assert second["extra"]["further"]
-    steps = [float(state["optimiser"][name]["step"]) for state in (first, second)]
+    steps = [float(state["optimiser"][f"model.{name}"]["step"]) for state in (first, second)]
     assert steps[1] == steps[0] + second["step"]
 
 

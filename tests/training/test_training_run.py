@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 
 from sam2_core.checkpoints.config import instantiate_model
 from sam2_core.errors import ConfigError, DivergedError, InvalidInputError, MissingFileError
+from sam2_core.hooks import TrainingEvent
 from sam2_core.training import launch
-from sam2_core.training.events import TrainingEvent
 from sam2_core.training.training_config import load_training_config, training_config_names
 from tests.training.official_data import write_files
 from tests.training.training_scene import small_run, write_stack

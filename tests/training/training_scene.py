@@ -17,8 +17,8 @@ import numpy as np
 import tifffile
 from omegaconf import DictConfig, OmegaConf
 
+from sam2_core.hooks import TrainingEvent
 from sam2_core.training import launch
-from sam2_core.training.events import TrainingEvent
 from tests.training.small_training import small_config
 
 SIZE = 64
@@ -40,7 +40,7 @@ def write_stack(folder: Path) -> None:
     tifffile.imwrite(folder / "labels.tif", labels, photometric="minisblack")
 
 
-def small_run(folder: Path, *overrides: str) -> DictConfig:
+def small_run(folder: Path, *overrides: str, base: str = "finetune_3d") -> DictConfig:
     """A prepared configuration that trains on the stack in a folder.
 
     Parameters
@@ -48,9 +48,10 @@ def small_run(folder: Path, *overrides: str) -> DictConfig:
     folder : Path
         With the stack; the run's files go there too.
     *overrides : str
+    base : str
+        The configuration that is made small.
     """
-    config = OmegaConf.create({"base": "finetune_3d", "model_config": None, "trainer": {"model": None}})
-    config.base = "finetune_3d"
+    config = OmegaConf.create({"base": base, "model_config": None, "trainer": {"model": None}})
     given = [
         f"data.images={folder / 'images.tif'}",
         f"data.labels={folder / 'labels.tif'}",
