@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from sam2_core.checkpoints.catalogue import ModelEntry, known_models
+from sam2_core.checkpoints.catalogue import known_models
 from sam2_core.errors import Sam2Error
+from sam2_core.hooks import ModelEntry
 from sam2_napari import model_list
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
