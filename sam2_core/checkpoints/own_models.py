@@ -170,7 +170,7 @@ def require_free(name: str) -> None:
     ------
     InvalidInputError, DestinationExistsError
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_.+-]*", name):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_.+-]*", name):
         raise InvalidInputError(
             f"{name!r} is no name for a model: use lower-case letters, digits and _ . + -, beginning with a letter or "
             "digit."

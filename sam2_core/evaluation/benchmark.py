@@ -37,7 +37,7 @@ class VideoResult:
     """
 
     name: str
-    objects: Mapping[int | str, Score]
+    objects: Mapping[int, Score] | Mapping[str, Score]
     unseen: tuple[str, ...] = ()
 
 
@@ -111,11 +111,11 @@ def benchmark(
     truth, names = _videos(truth, predicted, strict)
     jobs = [(truth / name, predicted / name, skip_first_and_last) for name in names]
     found = []
-    for result in _results(jobs, processes):
-        found.append(result)
+    for video in _results(jobs, processes):
+        found.append(video)
         if on_video is not None:
-            on_video(result, len(names))
-    score = mean_score(one for video in found for one in video.objects.values())
+            on_video(video, len(names))
+    score = mean_score(one for each in found for one in each.objects.values())
     result = BenchmarkResult(score, tuple(found), predicted / RESULTS)
     result.path.write_text(result.table(), encoding="utf-8")
     return result
@@ -125,8 +125,8 @@ def compare_video(truth: Path, predicted: Path, skip_first_and_last: bool) -> Vi
     """Compare the masks of one video's folders."""
     inside = sorted(truth.iterdir())
     if all(path.suffix == ".png" for path in inside):
-        return VideoResult(truth.name, dict(_compared(truth, predicted, skip_first_and_last, is_one_object=False)))
-    objects: dict[int | str, Score] = {}
+        return VideoResult(truth.name, _compared(truth, predicted, skip_first_and_last, is_one_object=False))
+    objects: dict[str, Score] = {}
     unseen = []
     for folder in inside:
         scores = _compared(folder, predicted / folder.name, skip_first_and_last, is_one_object=True)

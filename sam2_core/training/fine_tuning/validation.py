@@ -143,6 +143,6 @@ def _ious(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float
 def _preview(frame: ClickedFrame, said: NDArray[np.bool_]) -> NDArray[np.uint8]:
     step = -(-max(frame.image.shape[:2]) // PREVIEW_SIDE)
     picture = frame.image[::step, ::step].astype(np.float32) * 0.6
-    picture[said.any(axis=0)[::step, ::step], 1] += 100
-    picture[frame.masks.any(axis=0)[::step, ::step], 0] += 100
+    picture[np.logical_or.reduce(said)[::step, ::step], 1] += 100
+    picture[np.logical_or.reduce(frame.masks)[::step, ::step], 0] += 100
     return picture.clip(0, 255).astype(np.uint8)
