@@ -98,7 +98,7 @@ def drawn(structure: str, seeds: range) -> tuple[NDArray[np.uint8], NDArray[np.u
 def one_click(model: SAM2Base, images: NDArray[Any], labels: NDArray[Any], most: int = 200) -> float:
     """Mean IoU over the objects of all frames."""
     video = LabelledFrames(open_frames(images), open_labels(labels), frozenset(range(len(images))))
-    return ClickValidation(video, range(len(images)), most).measure(model).iou
+    return ClickValidation([video] * len(images), range(len(images)), most).measure(model).iou
 
 
 def nuclei(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-Frames: TypeAlias = Iterable[tuple[NDArray[Any], NDArray[Any]]]
+from sam2_core.evaluation.overlap import Frames, overlap_of
 
 
 def object_iou(frames: Frames, *, by_number: bool = False) -> Mapping[str, float]:
@@ -28,7 +25,8 @@ def object_iou(frames: Frames, *, by_number: bool = False) -> Mapping[str, float
     dict of str to float
         "mean IoU" over the true objects, NaN without any; "found", the share of them with an IoU above 0.5.
     """
-    predicted, truth, both = _areas(frames)
+    shared = overlap_of(frames)
+    predicted, truth, both = shared.predicted, shared.truth, shared.both
     best: dict[int, tuple[int, float]] = {}
     for (ours, real), shared in both.items():
         if by_number and ours != real:
@@ -59,20 +57,3 @@ def foreground_iou(frames: Frames) -> Mapping[str, float]:
         shared += int(np.count_nonzero((ours != 0) & (real != 0)))
         either += int(np.count_nonzero((ours != 0) | (real != 0)))
     return {"IoU": shared / either if either else math.nan}
-
-
-def _areas(frames: Frames) -> tuple[Counter[int], Counter[int], Counter[tuple[int, int]]]:
-    """Pixels of each predicted object, of each true one, and of each pair that shares some."""
-    predicted: Counter[int] = Counter()
-    truth: Counter[int] = Counter()
-    both: Counter[tuple[int, int]] = Counter()
-    for ours, real in frames:
-        pairs, counts = np.unique(np.stack([ours.ravel(), real.ravel()]), axis=1, return_counts=True)
-        for own, other, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
-            if own:
-                predicted[own] += count
-            if other:
-                truth[other] += count
-            if own and other:
-                both[own, other] += count
-    return predicted, truth, both

@@ -18,6 +18,7 @@ from sam2_core.hooks.options import checked_options, options_of
 from sam2_core.model import SAM2Base
 from sam2_core.training.fine_tuning.budget import budget_seconds
 from sam2_core.training.fine_tuning.labelled_frames import LabelledFrames, Split, split_frames
+from sam2_core.training.fine_tuning.replay import drawn_scenes
 from sam2_core.training.fine_tuning.tuning_run import TuningRun
 from sam2_core.training.fine_tuning.validation import ClickValidation
 from sam2_core.training.interruption import stopping_on_signals
@@ -26,6 +27,8 @@ from sam2_core.training.labelled_volume import frames_that_show, require_same_sh
 from sam2_core.volumes import FrameStack, LabelStack, open_frames, open_labels
 
 DEFAULT_MODEL = "sam2.1_hiera_micro"
+#: Drawn scenes that say what is kept, and objects in all of them; no recipe trains on them.
+KEPT_SCENES, KEPT_OBJECTS, KEPT_SEED = 4, 24, 7_500_000
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def fine_tune(
     labelled_frames: Iterable[int] | None = None,
     validation_frames: Iterable[int] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    keep: float | None = 0.02,
     image_size: int | None = None,
     licence: str | None = None,
     **options: Any,
@@ -107,6 +111,9 @@ def fine_tune(
         Labelled frames to hold back; one of five by default. With none of them, the last weights count as the best.
     should_stop : callable, optional
         Asked after each step; once it says True the best weights so far are kept. So does Ctrl-C.
+    keep : float or None
+        How much one-click IoU on drawn cells may be lost: weights that lose more are blended with those of the start,
+        or not kept. None for any.
     image_size : int, optional
         Side of the model's input in pixels.
     licence : str, optional
@@ -147,10 +154,14 @@ def fine_tune(
     config = model_config(model, image_size=image_size)
     training = LabelledFrames(images, label_stack, frozenset(split.training))
     held_back = LabelledFrames(images, label_stack, frozenset(split.validation))
-    validation = ClickValidation(held_back, split.validation) if split.validation else None
+    validation = ClickValidation([held_back] * len(split.validation), split.validation) if split.validation else None
+    keeping = None
+    if validation is not None and keep is not None:
+        scenes = drawn_scenes(KEPT_SCENES, network.input_size, KEPT_SEED)
+        keeping = ClickValidation(scenes, [0] * len(scenes), KEPT_OBJECTS)
     listeners = [] if on_event is None else [on_event]
     with tempfile.TemporaryDirectory() as scratch:
-        run = TuningRun(network, Path(scratch), seconds, validation, listeners, should_stop)
+        run = TuningRun(network, Path(scratch), seconds, validation, keeping, keep or 0.0, listeners, should_stop)
         with stopping_on_signals(run.stop):
             run.begin()
             get_plugins().call(registered, chosen.train, network, [training], run, **checked)
@@ -168,6 +179,7 @@ def fine_tune(
         **checked,
         "steps done": run.step,
         "best after step": run.best_step,
+        "share of the change": run.share,
         "seconds": round(run.elapsed, 1),
         "input size": list(network.input_size),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -181,7 +193,12 @@ def fine_tune(
         base=str(model),
         data=data,
         recipe=how,
-        metrics={"one-click IoU before": run.before, "one-click IoU after": run.best},
+        metrics={
+            "one-click IoU before": run.before,
+            "one-click IoU after": run.best,
+            "the same on drawn cells before": run.kept_before,
+            "and after": run.kept,
+        },
         licence=licence or _licence_of(model),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         notes=tuple(notes),

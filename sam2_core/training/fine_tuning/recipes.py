@@ -39,10 +39,10 @@ def train_decoder(
     run: TrainingRun,
     *,
     steps: Steps = None,
-    learning_rate: Rate = 3e-4,
+    learning_rate: Rate = 2e-4,
     objects: Objects = 8,
     views: ViewCount = 12,
-    replay: Replay = 0.25,
+    replay: Replay = 0.4,
     seed: int = 0,
 ) -> None:
     """Train the mask decoder on single frames; encoder, memory and prompt encoder stay as they are.
@@ -231,7 +231,7 @@ def _training_only(model: SAM2Base, chosen: Callable[[str], bool]) -> Iterator[N
 
 def _train(model: SAM2Base, run: TrainingRun, task: Task, steps: int | None, learning_rate: float, seed: int) -> None:
     """Train as long as the run wants; the model is left with averaged weights."""
-    options = TrainerOptions(learning_rate=learning_rate, warm_up=20, weight_decay=0.0, seed=seed)
+    options = TrainerOptions(learning_rate=learning_rate, warm_up=60, weight_decay=0.0, seed=seed)
     trainer = Trainer(nn.ModuleDict({"model": model}), options, run.folder)
     last: dict[str, float] = {}
 

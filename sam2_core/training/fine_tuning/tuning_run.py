@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from sam2_core.hooks import TrainingEvent, get_plugins
@@ -16,6 +17,8 @@ from sam2_core.training.lora import merged_state
 
 #: Of the time, what validations may take.
 VALIDATION_SHARE = 0.15
+#: Shares of the change that are tried where all of it costs too much elsewhere.
+BLENDS = (0.7, 0.45, 0.2)
 
 
 class TuningRun:
@@ -31,6 +34,9 @@ class TuningRun:
         The budget, from now on.
     validation : ClickValidation, optional
         Says which weights are best; without one it is the last.
+    keeping : ClickValidation, optional
+        What the model could do before: weights that lose more than `tolerance` of that IoU are no candidates.
+    tolerance : float
     listeners : sequence of callable
         Called with each event; what they raise ends the training.
     should_stop : callable, optional
@@ -40,6 +46,10 @@ class TuningRun:
     ----------
     before, best : float or None
         One-click IoU at the start, and of the best weights.
+    kept_before, kept : float or None
+        The same of what it could do before.
+    share : float
+        How much of the change is in the best weights; below 1 they were blended with those of the start.
     best_step, step : int
     reason : str or None
         Why it ended before the budget was used up.
@@ -51,17 +61,26 @@ class TuningRun:
         folder: Path,
         seconds: float,
         validation: ClickValidation | None,
+        keeping: ClickValidation | None = None,
+        tolerance: float = 0.02,
         listeners: Sequence[Callable[[TrainingEvent], None]] = (),
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
         self.folder = folder
         self.before: float | None = None
         self.best: float | None = None
+        self.kept_before: float | None = None
+        self.kept: float | None = None
+        self.share = 1.0
         self.best_step = self.step = 0
         self.reason: str | None = None
         self._model = model
         self._seconds = seconds
         self._validation = validation
+        self._keeping = keeping
+        self._tolerance = tolerance
+        self._start_state: dict[str, Tensor] = {}
+        self._loses_too_much = False
         self._listeners = listeners
         self._should_stop = should_stop
         self._state: dict[str, Tensor] | None = None
@@ -76,8 +95,9 @@ class TuningRun:
 
     @property
     def done(self) -> float:
-        """Share of the budget that is used up, 0 to 1; the last validation belongs to it."""
-        return min(1.0, (self.elapsed + self._validation_seconds) / self._seconds)
+        """Share of the budget that is used up, 0 to 1; what is validated at the end belongs to it."""
+        left = self._validation_seconds * (1 + len(BLENDS) * self._loses_too_much)
+        return min(1.0, (self.elapsed + left) / self._seconds)
 
     @property
     def is_stopping(self) -> bool:
@@ -106,35 +126,57 @@ class TuningRun:
         self._tell(TrainingEvent("start"))
         self.validate()
 
-    def validate(self) -> None:
+    def validate(self, share: float = 1.0) -> None:
         """Measure the weights that the model has, and keep them if they are the best so far."""
         if self._validation is None:
             return
         began = time.monotonic()
         measured = self._validation.measure(self._model)
+        measures = {"iou": measured.iou}
+        kept = None
+        if self._keeping is not None:
+            kept = measures["kept"] = self._keeping.measure(self._model).iou
         self._validated_at = time.monotonic()
         self._validation_seconds = self._validated_at - began
         if self.before is None:
-            self.before = measured.iou
-        if self.best is None or measured.iou > self.best:
-            self.best, self.best_step = measured.iou, self.step
-            self._state = {
-                name: value.detach().clone()
-                for name, value in merged_state(self._model.state_dict(), self._model).items()
-            }
+            self.before, self.kept_before = measured.iou, kept
+            self._start_state = self._weights()
+        self._loses_too_much = (
+            kept is not None and self.kept_before is not None and kept < self.kept_before - self._tolerance
+        )
+        if not self._loses_too_much and (self.best is None or measured.iou > self.best):
+            self.best, self.best_step, self.kept, self.share = measured.iou, self.step, kept, share
+            self._state = self._weights()
+        assert self.best is not None
         self._tell(
-            TrainingEvent(
-                "validation", self.step, measures={"iou": measured.iou, "best": self.best}, picture=measured.preview
-            )
+            TrainingEvent("validation", self.step, measures=measures | {"best": self.best}, picture=measured.preview)
         )
 
     def finish(self) -> None:
-        """Validate what the training ended with, and give the model the best weights."""
+        """Validate what the training ended with, and give the model the best weights.
+
+        Where it lost too much of what it could do before, weights between the first and the last are tried.
+        """
         if self.step:
             self.validate()
+        if self._loses_too_much:
+            last = self._weights()
+            for share in BLENDS:
+                self._model.load_state_dict(
+                    {
+                        name: torch.lerp(first, last[name], share) if first.is_floating_point() else first
+                        for name, first in self._start_state.items()
+                    }
+                )
+                self.validate(share)
         if self._state is not None:
             self._model.load_state_dict(self._state)
         self._model.eval()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Copies under official keys, adapters merged."""
+        state = merged_state(self._model.state_dict(), self._model)
+        return {name: value.detach().clone() for name, value in state.items()}
 
     def end(self, path: Path) -> None:
         """Say that it is over, and where the model is."""

@@ -63,8 +63,9 @@ class ClickValidation:
 
     Parameters
     ----------
-    video : TrainingVideo
+    videos : sequence of TrainingVideo
     frames : sequence of int
+        One of each video.
     most : int
         Objects; evenly spread ones where there are more.
 
@@ -74,17 +75,17 @@ class ClickValidation:
         No frame shows an object.
     """
 
-    def __init__(self, video: TrainingVideo, frames: Sequence[int], most: int = MOST_OBJECTS) -> None:
+    def __init__(self, videos: Sequence[TrainingVideo], frames: Sequence[int], most: int = MOST_OBJECTS) -> None:
         share = max(1, most // max(len(frames), 1))
         self._frames = []
-        for frame in frames:
+        for video, frame in zip(videos, frames, strict=True):
             masks = list((video.masks(frame) or {}).values())
             chosen = [masks[number] for number in sorted({*np.linspace(0, len(masks) - 1, share).round().astype(int)})]
             if chosen:
                 clicks = np.array([centre_click(mask, None) for mask in chosen], np.float32)
                 self._frames.append(ClickedFrame(video.image(frame), np.stack(chosen), clicks))
         if not self._frames:
-            raise InvalidInputError(f"Frames {list(frames)} of {video.name} show no object to validate on.")
+            raise InvalidInputError(f"Frames {list(frames)} of {videos[0].name} show no object to validate on.")
         self._kept: dict[int, ImageFeatures] = {}
 
     @torch.no_grad()
@@ -142,6 +143,6 @@ def _ious(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float
 def _preview(frame: ClickedFrame, said: NDArray[np.bool_]) -> NDArray[np.uint8]:
     step = -(-max(frame.image.shape[:2]) // PREVIEW_SIDE)
     picture = frame.image[::step, ::step].astype(np.float32) * 0.6
-    picture[said.any(axis=0)[::step, ::step], 1] += 100
-    picture[frame.masks.any(axis=0)[::step, ::step], 0] += 100
+    picture[np.logical_or.reduce(said)[::step, ::step], 1] += 100
+    picture[np.logical_or.reduce(frame.masks)[::step, ::step], 0] += 100
     return picture.clip(0, 255).astype(np.uint8)

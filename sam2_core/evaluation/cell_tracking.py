@@ -1,0 +1,63 @@
+"""SEG and DET of the Cell Tracking Challenge, frame after frame."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from sam2_core.evaluation.overlap import Frames, Overlap, overlap_of
+
+#: What it costs to make the predicted objects the true ones: to split one, to add one, to remove one.
+SPLIT, ADD, REMOVE = 5.0, 10.0, 1.0
+
+
+def segmentation_score(frames: Frames) -> Mapping[str, float]:
+    """SEG: the mean IoU of each true object of each frame with the predicted one that covers more than half of it.
+
+    Parameters
+    ----------
+    frames : iterable of (ndarray, ndarray)
+        Predicted and true labels (y, x).
+
+    Returns
+    -------
+    dict of str to float
+        "SEG", NaN without true objects. An object that nothing covers counts 0.
+    """
+    total, count = 0.0, 0
+    for pair in frames:
+        overlap = overlap_of([pair])
+        count += len(overlap.truth)
+        total += sum(overlap.iou(own, other) for other, own in _covering(overlap).items())
+    return {"SEG": total / count if count else math.nan}
+
+
+def detection_score(frames: Frames) -> Mapping[str, float]:
+    """DET: 1 less the cost of correcting what was found, as a share of the cost of adding all by hand; 0 at least.
+
+    Parameters
+    ----------
+    frames : iterable of (ndarray, ndarray)
+        Predicted and true labels (y, x).
+
+    Returns
+    -------
+    dict of str to float
+        "DET", NaN without true objects.
+    """
+    cost, count = 0.0, 0
+    for pair in frames:
+        overlap = overlap_of([pair])
+        covering = _covering(overlap)
+        holds = Counter(covering.values())
+        cost += ADD * (len(overlap.truth) - len(covering))
+        cost += REMOVE * (len(overlap.predicted) - len(holds))
+        cost += SPLIT * sum(number - 1 for number in holds.values())
+        count += len(overlap.truth)
+    return {"DET": 1 - min(cost, ADD * count) / (ADD * count) if count else math.nan}
+
+
+def _covering(overlap: Overlap) -> dict[int, int]:
+    """Of each true object the predicted one that covers more than half of it, where there is one."""
+    return {other: own for (own, other), shared in overlap.both.items() if 2 * shared > overlap.truth[other]}
