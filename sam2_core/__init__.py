@@ -24,6 +24,7 @@ _HOMES = {
     "build_sam2_hf": "sam2_core.checkpoints.build",
     "build_sam2_video_predictor": "sam2_core.checkpoints.build",
     "build_sam2_video_predictor_hf": "sam2_core.checkpoints.build",
+    "fine_tune": "sam2_core.training.fine_tuning.fine_tune",
     "load_model": "sam2_core.checkpoints.build",
     "open_frames": "sam2_core.volumes.frames",
     "open_label_writer": "sam2_core.volumes.labels.opening",
@@ -45,6 +46,7 @@ __all__ = [
     "build_sam2_hf",
     "build_sam2_video_predictor",
     "build_sam2_video_predictor_hf",
+    "fine_tune",
     "load_model",
     "open_frames",
     "open_label_writer",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from sam2_core.inference.image_predictor import SAM2ImagePredictor
     from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.training.fine_tuning.fine_tune import fine_tune
     from sam2_core.volumes.frames import open_frames
     from sam2_core.volumes.labels.opening import open_label_writer, open_labels
     from sam2_core.volumes.readers import open_volume

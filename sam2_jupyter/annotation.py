@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam2_core.errors import InvalidInputError
 from sam2_core.session.annotation_session import JOURNAL_NAME, AnnotationSession
 from sam2_core.volumes.contrast import Contrast
 from sam2_core.volumes.frame_stack import FrameStack
@@ -79,6 +80,8 @@ def annotate(
     >>> w = annotate("cells.zarr", "my_session", axis="t")  # doctest: +SKIP
     """
     if isinstance(source, AnnotationSession):
+        if folder is not None:
+            raise InvalidInputError(f"This session is kept in {source.folder}; folder={folder!r} cannot be meant.")
         return AnnotationWidget(source, **values)
     place = None if folder is None else Path(folder)
 

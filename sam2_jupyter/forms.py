@@ -1,4 +1,4 @@
-"""Forms of a widget's own in a notebook: propagation and fine-tuning, made from the hooks' typed signatures."""
+"""Forms of their own in a notebook, made from the hooks' typed signatures."""
 
 from __future__ import annotations
 

@@ -65,12 +65,18 @@ class Positions:
                 f"There is no axis {axis!r} to move along; there are {', '.join(self._at) or 'none'}."
             )
         wanted = self._volume.checked_position(axis, position)
-        running = [job for job in self.session.jobs.active if job.kind != "encode"]
+        before, there = self.session, self._at[axis]
+        if wanted == there:
+            return before
+        running = [job for job in before.jobs.active if job.kind != "encode"]
         if running:
             raise StateError(f"{running[0].label!r} is still going on; wait for it, or cancel it, before you move on.")
-        before = self.session
         self._at[axis] = wanted
-        self.session = self._opened()
+        try:
+            self.session = self._opened()
+        except BaseException:
+            self._at[axis] = there
+            raise
         before.close()
         return self.session
 

@@ -47,7 +47,6 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
         "everything": everything_fields() if session.can_segment else [],
         "formats": list(label_formats()),
         "save_path": f"{stack.name.rpartition('.')[0] or stack.name}_labels.zarr",
-        "recipes": [],
         "positions": [],
     }
 

@@ -212,6 +212,8 @@ class AnnotationWidget(anywidget.AnyWidget):
             self._tiles = FrameTiles(self._session.stack)
             self._reported.clear()
             self._session.current_frame = self.frame
+            # those were objects of the other session
+            self.selected, self.hidden = 0, []
             with self._counter_lock:
                 self._seq += 1
             self._tell(event("session", {}, self._seq))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from sam2_core.checkpoints.catalogue import ModelEntry, known_models
+from sam2_core.checkpoints.catalogue import known_models
 from sam2_core.errors import Sam2Error
+from sam2_core.hooks import ModelEntry
 from sam2_napari import model_list
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
@@ -31,6 +32,7 @@ from sam2_napari.gui_thread import GuiThread, OrderedWork
 from sam2_napari.job_list import JobList
 from sam2_napari.keys import BoundKeys, key_of, with_key
 from sam2_napari.lineage import Lineage
+from sam2_napari.object_rows import ObjectRow
 from sam2_napari.object_table import ObjectTable
 from sam2_napari.propagate_panel import PropagatePanel
 from sam2_napari.review_panel import ReviewPanel
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     import napari
 
     from sam2_core.session.annotation_session import AnnotationSession
+
+
+FIRST_CLICK: Final = "Click on an object. The first answer takes longer: the model is loaded."
 
 
 class AnnotateDock(QWidget):
@@ -78,6 +83,8 @@ class AnnotateDock(QWidget):
         content.setLayout(self._inner)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
+        # a tool with a wider form must not move the picture
+        scroll.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)
@@ -151,7 +158,12 @@ class AnnotateDock(QWidget):
         self.start.hide()
         self._inner.insertWidget(0, self.workspace, 1)
         self.workspace.tools.buttons["point"].click()
-        self.say("Click on an object. The first answer takes longer: the model is loaded.")
+        self.annotation.rows_changed.connect(self._answered)
+        self.say(FIRST_CLICK)
+
+    def _answered(self, rows: list[ObjectRow]) -> None:
+        if self.status.text() == FIRST_CLICK and any(row.is_here for row in rows):
+            self.say("")
 
     def _closed(self, reason: str) -> None:
         if self.workspace is not None:

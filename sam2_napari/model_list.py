@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sam2_core.checkpoints.catalogue import ModelEntry, known_models
+from sam2_core.checkpoints.catalogue import known_models
+from sam2_core.hooks import ModelEntry
 
 OFFLINE: Final = "sam2.1_hiera_micro"
 FIRST: Final = "sam2.1_hiera_tiny"
@@ -25,7 +26,7 @@ class ListedModel:
         """What the list says."""
         if self.entry.shipped:
             return f"{self.entry.name}: small, works offline"
-        return f"{self.entry.name}{'' if self.is_here else f': download {size(self.entry)}'}"
+        return f"{self.entry.name}{'' if self.is_here else f', get {size(self.entry)}'}"
 
     @property
     def details(self) -> str:
@@ -71,7 +72,7 @@ def question(entry: ModelEntry) -> str:
     )
 
 
-def download(entry: ModelEntry, report: Callable[[int, int | None], object]) -> Path:
+def download(entry: ModelEntry, report: Callable[[int, int | None], None]) -> Path:
     """Download a model's weights; `report` gets the bytes done and in all.
 
     Raises

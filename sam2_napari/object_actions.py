@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.session.items import SessionObject
     from sam2_core.session.job import Job
     from sam2_napari.drawing import Drawing
     from sam2_napari.frame_placement import FramePlacement
@@ -141,13 +142,12 @@ class ObjectActions(QObject):
         if object_id is not None:
             self.work.do(
                 lambda: self.session.mark_division(object_id),
-                then=lambda daughters: (
-                    self.select(daughters[0].id),
-                    self.say(
-                        f"{' and '.join(one.name for one in daughters)} come from object {object_id}; click on each."
-                    ),
-                ),
+                then=lambda daughters: self._go_on_with(object_id, daughters),
             )
+
+    def _go_on_with(self, parent: int, daughters: Sequence[SessionObject]) -> None:
+        self.select(daughters[0].id)
+        self.say(f"{' and '.join(one.name for one in daughters)} come from object {parent}; click on each.")
 
     def lock(self, object_id: int | None = None, locked: bool = True) -> None:
         """Accept an object's mask on this frame, so that nothing but a hand changes it; or let it go again."""

@@ -168,7 +168,7 @@ class ObjectTable(QWidget):
         self._is_showing = True
         try:
             self.model.show(rows)
-            self._select(chosen or {self._annotation.current})
+            self._select({*chosen} or {self._annotation.current})
         finally:
             self._is_showing = False
 

@@ -50,7 +50,8 @@ class PromptLayers:
             size=max(3.0, 0.02 * min(placement.frame_size)),
             border_width=0.12,
             border_color="white",
-            canvas_size_limits=(8, 18),
+            # with a lower limit above 0, napari shows the placeholder that it draws where there is no point
+            canvas_size_limits=(0, 18),
             features={"label": np.zeros(0, dtype=int)},
             feature_defaults={"label": 1},
             **like(image),

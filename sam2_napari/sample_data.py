@@ -24,7 +24,7 @@ def z_stack() -> list[tuple[Any, dict[str, Any], str]]:
 
 def time_lapse() -> list[tuple[Any, dict[str, Any], str]]:
     """Moving cells (t, y, x)."""
-    drawn, _ = _drawn(16, "t")
+    drawn, _ = _drawn(16, "time")
     return [(drawn, {"name": "drawn time-lapse", "axis_labels": ("t", "y", "x")}, "image")]
 
 

@@ -32,10 +32,12 @@ def rest(seconds: float = 0.5) -> None:
 
 
 def main() -> None:
-    """Work on a drawn stack, and take a picture of each step in both themes."""
+    """Work on a drawn stack, and take a picture of each step."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
-    output = arguments.parse_args().output
+    arguments.add_argument("--every", action="store_true", help="Each in both themes, to look at; not for the page.")
+    chosen = arguments.parse_args()
+    output, every = chosen.output, chosen.every
 
     import napari
     import numpy as np
@@ -57,13 +59,13 @@ def main() -> None:
     viewer.add_image(image, **described)
     _, dock = viewer.window.add_plugin_dock_widget("sam2-lab", "Annotate")
 
-    def picture(name: str) -> None:
-        for theme in ("dark", "light"):
+    def picture(name: str, shown: str = "") -> None:
+        for theme in (shown,) if shown and not every else ("dark", "light"):
             get_settings().appearance.theme = theme
             rest()
             viewer.window._qt_window.grab().save(str(output / f"napari-{name}-{theme}.png"))
 
-    picture("start")
+    picture("start", "light")
     dock.start.model.setCurrentIndex(dock.start.model.findData("sam2.1_hiera_micro"))
     dock.start.begin.click()
     until(lambda: dock.annotation is not None)
@@ -79,24 +81,24 @@ def main() -> None:
         annotation.select(None)
         annotation.draw(point, Drawn("point", middle, True, np.array([[columns[inner], rows[inner]]], np.float32)))
         until(lambda number=number: sum(row.is_here for row in annotation.rows) == number)
-    picture("click")
+    picture("click", "dark")
     workspace.propagation.start.click()
     until(lambda: any(job.kind == "propagate" and job.done > 4 for job in annotation.session.jobs))
     rest()
-    picture("track")
+    picture("track", "dark")
     until(lambda: not any(job.kind == "propagate" for job in annotation.session.jobs.active))
     workspace.tabs.setCurrentWidget(workspace.review)
     workspace.review.go_on()
     rest(2)
-    picture("review")
+    picture("review", "light")
     workspace.tabs.setCurrentWidget(workspace.everything)
-    picture("everything")
+    picture("everything", "dark")
     workspace.tabs.setCurrentWidget(workspace.save)
-    picture("save")
+    picture("save", "light")
     viewer.dims.ndisplay = 3
     until(lambda: dock.companion.layers)
-    viewer.camera.angles = (10, 25, 60)
-    picture("volume")
+    viewer.scene.camera.angles = (10, 25, 60)
+    picture("volume", "dark")
     viewer.dims.ndisplay = 2
     dock.close_session()
     rest()

@@ -127,7 +127,7 @@ def test_constraints_pin_what_make_installs(repository: Path, pyproject: dict[st
     assert {normalised(text) for text in installed} <= {normalised(pin) for pin in pins}
 
 
-def test_wheel_has_the_package_and_its_data(repository: Path, tmp_path: Path) -> None:
+def test_wheel_has_the_packages_and_their_data(repository: Path, pyproject: dict[str, Any], tmp_path: Path) -> None:
     """The kernel source, model configurations, shipped weights and type marker travel; tests do not."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=repository, check=True, capture_output=True, text=True)
@@ -135,10 +135,11 @@ def test_wheel_has_the_package_and_its_data(repository: Path, tmp_path: Path) ->
     names = zipfile.ZipFile(wheel).namelist()
     tracked = {
         path.relative_to(repository).as_posix()
-        for path in (repository / "sam2_core").rglob("*")
+        for package in pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+        for path in (repository / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
     assert {name for name in names if ".dist-info/" not in name} == tracked
-    assert {Path(name).suffix for name in names} >= {".cu", ".yaml", ".safetensors", ".typed"}
+    assert {Path(name).suffix for name in names} >= {".cu", ".yaml", ".safetensors", ".typed", ".js", ".css"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -10,7 +10,17 @@ from sam2_core.hooks import Recipe, hookimpl
 @hookimpl
 def sam2_recipes() -> Iterable[Recipe]:
     """List them."""
-    # it brings torch
-    from sam2_core.training.decoder_recipe import train_decoder
+    # they bring torch
+    from sam2_core.training.fine_tuning import recipes
 
-    return [Recipe("decoder", "the mask decoder alone, from clicks: minutes on a CPU", train=train_decoder)]
+    return [
+        Recipe("decoder", "the mask decoder alone, from clicks: minutes on a CPU", train=recipes.train_decoder),
+        Recipe(
+            "memory",
+            "memory and mask decoder, by following objects through labelled frames",
+            train=recipes.train_memory,
+            follows_objects=True,
+        ),
+        Recipe("lora", "low-rank adapters of the attention weights, merged at the end", train=recipes.train_lora),
+        Recipe("all", "image encoder and mask decoder: many labels, much time", train=recipes.train_all),
+    ]

@@ -22,6 +22,7 @@ from sam2_core.errors import CheckpointError, ConfigError, InvalidInputError, In
 if TYPE_CHECKING:
     import os
 
+    from sam2_core.hooks import ModelEntry
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.model.sam2_base import SAM2Base
 
@@ -262,16 +263,53 @@ def load_model(
     """
     resolved_device = resolve_device(device)
     dtype = resolve_precision(precision, resolved_device)
-    size_overrides = [] if image_size is None else _image_size_overrides(image_size)
-    entry = None if _names_a_file(name_or_path) else get_entry(str(name_or_path))
-    path = Path(name_or_path) if entry is None else locate_checkpoint(entry, download=download)
+    path, entry = _weights_of(name_or_path, download)
     checkpoint = read_checkpoint(path)
     if config is None and entry is not None:
         config = entry.config
-    base = _fitting_config(checkpoint) if config is None else load_config(config)
     label = "the configuration read off them" if config is None else _label(config)
-    extra = [*(POSTPROCESSING if apply_postprocessing else ()), *size_overrides, *overrides]
-    return _build(load_config(base, extra), checkpoint, label=label, device=resolved_device, dtype=dtype, mode="eval")
+    resolved = _resolved(checkpoint, config, image_size, overrides, apply_postprocessing)
+    return _build(resolved, checkpoint, label=label, device=resolved_device, dtype=dtype, mode="eval")
+
+
+def model_config(
+    name_or_path: str | os.PathLike[str], *, image_size: int | tuple[int, int] | None = None
+) -> DictConfig:
+    """The configuration with which :func:`load_model` builds a model, before postprocessing.
+
+    Parameters
+    ----------
+    name_or_path, image_size
+        As for :func:`load_model`; the weights have to be here.
+
+    Returns
+    -------
+    DictConfig
+        Complete: with its weights, it is all that the model needs.
+    """
+    path, entry = _weights_of(name_or_path, download=False)
+    config = None if entry is None else entry.config
+    return _resolved(read_checkpoint(path), config, image_size, (), apply_postprocessing=False)
+
+
+def _weights_of(name_or_path: str | os.PathLike[str], download: bool) -> tuple[Path, ModelEntry | None]:
+    """Where a model's weights are, and its entry where it is known by name."""
+    if _names_a_file(name_or_path):
+        return Path(name_or_path), None
+    entry = get_entry(str(name_or_path))
+    return locate_checkpoint(entry, download=download), entry
+
+
+def _resolved(
+    checkpoint: Checkpoint,
+    config: str | os.PathLike[str] | DictConfig | None,
+    image_size: int | tuple[int, int] | None,
+    overrides: Sequence[str],
+    apply_postprocessing: bool,
+) -> DictConfig:
+    base = _fitting_config(checkpoint) if config is None else load_config(config)
+    size_overrides = [] if image_size is None else _image_size_overrides(image_size)
+    return load_config(base, [*(POSTPROCESSING if apply_postprocessing else ()), *size_overrides, *overrides])
 
 
 def load_weights(model: SAM2Base, checkpoint: Checkpoint, label: str = "the model") -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from sam2_core.checkpoints.own_models import own_models
 from sam2_core.errors import UnknownModelError
 from sam2_core.hooks import ModelEntry, get_plugins
 
@@ -75,6 +76,8 @@ _MICRO = ModelEntry(
     folder=_WEIGHTS_FOLDER,
     summary="a small SAM 2.1 trained by this project on drawn microscopy; part of the package",
     parameters=5_371_042,
+    min_iou=0.5,
+    min_stability=0.6,
 )
 
 CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for entry in [_MICRO, *_official_entries()]})
@@ -82,8 +85,9 @@ CATALOGUE: Mapping[str, ModelEntry] = MappingProxyType({entry.name: entry for en
 
 
 def known_models() -> Mapping[str, ModelEntry]:
-    """Every model by its name: the built-in ones, then those of plugins."""
-    return {name: one.contribution for name, one in get_plugins().contributions(ModelEntry).items()}
+    """Every model by its name: the built-in ones, those of plugins, then those fine-tuned on this machine."""
+    listed = {name: one.contribution for name, one in get_plugins().contributions(ModelEntry).items()}
+    return {**listed, **{name: entry for name, entry in own_models().items() if name not in listed}}
 
 
 def find_entry(name: str) -> ModelEntry | None:

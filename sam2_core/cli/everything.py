@@ -25,8 +25,8 @@ def everything(
     overwrite: options.Overwrite = False,
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
     points_per_side: options.PointsPerSide = Thresholds.points_per_side,
-    min_iou: options.MinIou = Thresholds.min_iou,
-    min_stability: options.MinStability = Thresholds.min_stability,
+    min_iou: options.MinIou = None,
+    min_stability: options.MinStability = None,
     min_area: options.MinArea = Thresholds.min_area,
     max_area: options.MaxArea = Thresholds.max_area,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
@@ -69,7 +69,7 @@ def everything(
         from sam2_core.cli.models import load_predictor
 
         model = load_predictor(checkpoint, device, precision, image_size)
-        thresholds = Thresholds(points_per_side, min_iou, min_stability, min_area, max_area)
+        thresholds = Thresholds.for_model(checkpoint, points_per_side, min_iou, min_stability, min_area, max_area)
         found = find_everything(model, stack, frame, thresholds)
         labels = SparseLabels(
             stack.frame_size,
@@ -78,4 +78,9 @@ def everything(
         ).filtered(filters)
         results.write_plane(stack, frame, labels, ObjectTable(), at=choice.on_frame(stack, frame), overwrite=overwrite)
     output.print(f"{len(found)} objects")
+    if not found:
+        output.print(
+            f"No mask had a predicted IoU of {thresholds.min_iou:g} and a stability of {thresholds.min_stability:g}; "
+            "lower --min-iou and --min-stability to see what there is."
+        )
     results.announce([results.labels, results.overlay, results.objects])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sam2_core.checkpoints.catalogue import find_entry
 from sam2_core.cli.console import messages, with_progress
 from sam2_core.cli.prompts.mask_crop import MaskCrop
 from sam2_core.volumes.frame_stack import FrameStack
@@ -38,6 +39,25 @@ class Thresholds:
     min_stability: float = 0.85
     min_area: int = 0
     max_area: float = 0.5
+
+    @classmethod
+    def for_model(
+        cls,
+        checkpoint: str,
+        points_per_side: int,
+        min_iou: float | None,
+        min_stability: float | None,
+        min_area: int,
+        max_area: float,
+    ) -> Self:
+        """What was asked for, and where nothing was what suits the model; those of a small model are less sure."""
+        entry = find_entry(checkpoint)
+        known = (None, None) if entry is None else (entry.min_iou, entry.min_stability)
+        iou, stability = (
+            next(one for one in choices if one is not None)
+            for choices in ((min_iou, known[0], cls.min_iou), (min_stability, known[1], cls.min_stability))
+        )
+        return cls(points_per_side, iou, stability, min_area, max_area)
 
 
 @dataclass(frozen=True)

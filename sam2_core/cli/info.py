@@ -33,7 +33,7 @@ def info(
             "licence": entry.licence,
             "on this machine": _whereabouts(entry),
             "size": _size(entry),
-            "download": entry.url or "none needed: comes with the package",
+            "download": entry.url or _source(entry),
             "Hugging Face": entry.hf_id or "–",
             "sha256": entry.sha256 or "not recorded",
         }
@@ -49,6 +49,13 @@ def info(
         output.print(f"{name:<22}  {parameters:>10}  {size:>6}  {licence:<10}  {availability}", markup=False)
     output.print("More about one: sam2 info MODEL. To get one: sam2 download MODEL.")
     output.print(f"Downloads are kept in {cache_folder()}", markup=False, soft_wrap=True)
+
+
+def _source(entry: ModelEntry) -> str:
+    """Where weights come from that are not downloaded."""
+    from sam2_core.checkpoints.own_models import own_models
+
+    return "fine-tuned here" if entry.name in own_models() else "comes with the package"
 
 
 def _whereabouts(entry: ModelEntry) -> str:
@@ -73,7 +80,7 @@ def _availability(entry: ModelEntry) -> str:
     except CheckpointError:
         return "damaged"
     if entry.shipped:
-        return "yes, comes with the package" if path else "missing"
+        return f"yes, {_source(entry)}" if path else "missing"
     return "yes" if path else "no"
 
 

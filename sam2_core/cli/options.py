@@ -95,8 +95,13 @@ LabelPrompts = Annotated[
     typer.Option(help="What such an object becomes: its mask, the point farthest from its border, or its box."),
 ]
 PointsPerSide = Annotated[int, typer.Option(min=1, help="Clicks tried along each side of the picture.")]
-MinIou = Annotated[float, typer.Option(help="Keep masks whose predicted IoU is at least this.")]
-MinStability = Annotated[float, typer.Option(help="Keep masks whose edge is at least this sharp, 0 to 1.")]
+MinIou = Annotated[
+    float | None, typer.Option(help="Keep masks whose predicted IoU is at least this; what suits the model by default.")
+]
+MinStability = Annotated[
+    float | None,
+    typer.Option(help="Keep masks whose edge is at least this sharp, 0 to 1; what suits the model by default."),
+]
 MinArea = Annotated[int, typer.Option(help="Drop masks, and fill holes, of fewer pixels.")]
 MaxArea = Annotated[float, typer.Option(help="Drop masks that cover more than this part of the picture.")]
 Frames = Annotated[

@@ -37,8 +37,8 @@ def track(
         int | None, typer.Option(metavar="FRAME", help="Track everything that is found on this frame.")
     ] = None,
     points_per_side: options.PointsPerSide = Thresholds.points_per_side,
-    min_iou: options.MinIou = Thresholds.min_iou,
-    min_stability: options.MinStability = Thresholds.min_stability,
+    min_iou: options.MinIou = None,
+    min_stability: options.MinStability = None,
     min_area: options.MinArea = Thresholds.min_area,
     max_area: options.MaxArea = Thresholds.max_area,
     frames: options.Frames = None,
@@ -109,7 +109,7 @@ def track(
         label_frame=frame,
         label_prompt=label_prompts,
         everything=everything,
-        thresholds=Thresholds(points_per_side, min_iou, min_stability, min_area, max_area),
+        thresholds=Thresholds.for_model(checkpoint, points_per_side, min_iou, min_stability, min_area, max_area),
     )
     choice = StackChoice.parsed(
         axes=axes,

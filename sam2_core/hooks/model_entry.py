@@ -33,6 +33,9 @@ class ModelEntry(Contribution):
         Repository on the Hugging Face hub that holds a file of the same name.
     licence : str
         SPDX identifier of the weights' licence.
+    min_iou, min_stability : float, optional
+        Predicted IoU and stability, 0 to 1, from which on "segment everything" should keep a mask of this model, where
+        the usual ones do not suit it.
     """
 
     config: str
@@ -44,6 +47,8 @@ class ModelEntry(Contribution):
     sha256: str | None = None
     hf_id: str | None = None
     licence: str = "Apache-2.0"
+    min_iou: float | None = None
+    min_stability: float | None = None
 
     def check(self) -> None:
         """Refuse an entry whose weights nobody could find."""

@@ -19,9 +19,12 @@ class Recipe(Contribution):
         ``train(model, videos, run, *, …options) -> None``: changes the weights of `model`, a ``SAM2Base``, in place;
         `videos` is a ``Sequence[TrainingVideo]``. Between steps it looks at ``run.is_stopping`` and ``run.done``, and
         calls ``run.report``. Its keyword-only parameters are the options.
+    follows_objects : bool
+        Whether it learns from several frames of an object: labels that change their numbers are refused then.
     """
 
     train: Callable[..., None]
+    follows_objects: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be called, and options of which no form can be made."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from sam2_core.hooks.contributions import Contribution, require_callable
 from sam2_core.hooks.options import options_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 TrainingEventKind: TypeAlias = Literal["start", "step", "validation", "checkpoint", "end", "failed"]
 
@@ -34,6 +38,8 @@ class TrainingEvent:
         Of a checkpoint that was written.
     error : BaseException or None
         Why it failed.
+    picture : ndarray (y, x, rgb) uint8, or None
+        A preview: what the model makes of a frame that it was not trained on.
     """
 
     kind: TrainingEventKind
@@ -44,6 +50,7 @@ class TrainingEvent:
     eta_seconds: float | None = None
     path: Path | None = None
     error: BaseException | None = None
+    picture: npt.NDArray[np.uint8] | None = None
 
 
 class TrainingRun(Protocol):
@@ -65,7 +72,11 @@ class TrainingRun(Protocol):
         """End after this step, and say why."""
 
     def report(self, event: TrainingEvent) -> None:
-        """Tell everybody who listens."""
+        """Tell everybody who listens.
+
+        When a step is told, the weights that the model has at that moment may be validated, and kept if they are the
+        best so far.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,7 +234,8 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
 
 
 def _locked(folder: Path) -> FileLock:
-    lock = FileLock(folder / LOCK_NAME)
+    # it may be let go by another thread than took it
+    lock = FileLock(folder / LOCK_NAME, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -29,10 +29,12 @@ class Finding:
         An error makes training useless; a warning is worth knowing.
     message : str
         What was found, and what to do.
+    about : {"empty", "image", "one frame", "ids"}
     """
 
     kind: Literal["error", "warning"]
     message: str
+    about: Literal["empty", "image", "one frame", "ids"]
 
 
 def check_labels(images: FrameStack, labels: LabelStack, frames: Sequence[int] | None = None) -> list[Finding]:
@@ -67,17 +69,20 @@ def check_labels(images: FrameStack, labels: LabelStack, frames: Sequence[int] |
     findings: list[Finding] = []
     showing = [index for index, pixels in read.items() if pixels.any()]
     if not showing:
-        findings.append(Finding("error", f"The labels of frames {chosen} of {labels.name} are all empty."))
+        findings.append(Finding("error", f"The labels of frames {chosen} of {labels.name} are all empty.", "empty"))
         return findings
     if len(showing) < len(read):
         empty = sorted(set(read) - set(showing))
-        findings.append(Finding("warning", f"Frames {empty} of {labels.name} are labelled as empty; is that so?"))
+        findings.append(
+            Finding("warning", f"Frames {empty} of {labels.name} are labelled as empty; is that so?", "empty")
+        )
     if all(is_image(read[index]) for index in showing):
         findings.append(
             Finding(
                 "error",
                 f"{labels.name} looks like an image, not like labels: its values fall into pieces of a pixel or two. "
                 "Labels hold one whole number for each object and 0 elsewhere.",
+                "image",
             )
         )
         return findings
@@ -87,6 +92,7 @@ def check_labels(images: FrameStack, labels: LabelStack, frames: Sequence[int] |
                 "warning",
                 "One labelled frame: the model learns from single images (num_frames=1), and there is no frame to "
                 "validate on.",
+                "one frame",
             )
         )
     changed = sum(
@@ -100,6 +106,7 @@ def check_labels(images: FrameStack, labels: LabelStack, frames: Sequence[int] |
                 "error",
                 f"Objects of {labels.name} change their ids from frame to frame. Link them first (an object keeps one "
                 "id through the stack), or train on single images: num_frames=1.",
+                "ids",
             )
         )
     return findings

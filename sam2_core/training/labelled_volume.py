@@ -129,7 +129,7 @@ class VolumeRawDataset(VOSRawDataset):
             )
         self.range = (first, end)
         given = None if labelled_frames is None else [int(index) for index in labelled_frames]
-        self.labelled, self.starts = _labelled_frames(label_stack, range(first, end), given)
+        self.labelled, self.starts = frames_that_show(label_stack, range(first, end), given)
         if not self.starts:
             raise InvalidInputError(
                 f"No frame of {label_stack.name} from {first} to {end - 1} shows a labelled object: nothing to train "
@@ -197,10 +197,30 @@ def require_same_shape(stack: FrameStack, labels: LabelStack) -> None:
         )
 
 
-def _labelled_frames(
+def frames_that_show(
     labels: LabelStack, among: range, given: list[int] | None
 ) -> tuple[frozenset[int], tuple[int, ...]]:
-    """Frames that are labelled, and those of them that show an object; reads each candidate once."""
+    """Frames that are labelled, and those of them that show an object; reads each candidate once.
+
+    Parameters
+    ----------
+    labels : LabelStack
+    among : range
+        Frames to look at.
+    given : list of int or None
+        Frames that are labelled, where somebody said so.
+
+    Returns
+    -------
+    labelled : frozenset of int
+    showing : tuple of int
+        In order.
+
+    Raises
+    ------
+    InvalidInputError, InvalidTypeError
+        A given frame is not among these, or the labels are no whole numbers.
+    """
     wrong = [index for index in given or () if index not in among]
     if wrong:
         raise InvalidInputError(f"labelled_frames names frame {wrong[0]}, which is not among {among}.")

@@ -96,7 +96,7 @@ def best_scored(step: PromptStep, ious: Tensor) -> Tensor:
     return ious.gather(1, step.predicted_ious.argmax(dim=1, keepdim=True))[:, 0]
 
 
-def _repeated(features: ImageFeatures, count: int) -> ImageFeatures:
+def repeated(features: ImageFeatures, count: int) -> ImageFeatures:
     """Each image's features `count` times, for its objects."""
     return ImageFeatures(
         tuple(level.repeat_interleave(count, dim=0) for level in features.maps),
@@ -104,7 +104,7 @@ def _repeated(features: ImageFeatures, count: int) -> ImageFeatures:
     )
 
 
-def _decode(model: SAM2Base, features: ImageFeatures, points: PointPrompts, masks: Tensor | None) -> PromptStep:
+def decode_prompts(model: SAM2Base, features: ImageFeatures, points: PointPrompts, masks: Tensor | None) -> PromptStep:
     """Decode prompts on frames without memory: the single mask and the candidates.
 
     Unlike `forward_sam_heads` it keeps the masks of objects whose score says absent.
@@ -120,12 +120,18 @@ def _single(step: PromptStep) -> PromptStep:
     return replace(step, masks=step.masks[:, :1], predicted_ious=step.predicted_ious[:, :1])
 
 
-def _candidates(step: PromptStep) -> PromptStep:
+def candidates(step: PromptStep) -> PromptStep:
+    """The masks for ambiguous prompts alone, without the single one."""
     return replace(step, masks=step.masks[:, 1:], predicted_ious=step.predicted_ious[:, 1:])
 
 
 def image_loss(
-    model: SAM2Base, head: DenseHead | None, batch: Batch, random: np.random.Generator, weights: LossWeights
+    model: SAM2Base,
+    head: DenseHead | None,
+    batch: Batch,
+    random: np.random.Generator,
+    weights: LossWeights,
+    features: ImageFeatures | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Segment the objects of single images from a click, a box or a few points; sometimes correct the result.
 
@@ -137,6 +143,8 @@ def image_loss(
         Of one frame.
     random : numpy Generator
     weights : LossWeights
+    features : ImageFeatures, optional
+        Of all images of the batch, frame after frame, where they were encoded before.
 
     Returns
     -------
@@ -144,8 +152,8 @@ def image_loss(
     measures : dict of str to float
         "iou" (best-scored candidate), "best" (best candidate), "dense" (auxiliary loss).
     """
-    features = model.forward_image(batch.images[0])
-    objects = _repeated(features, batch.objects.shape[1])
+    features = model.forward_image(batch.images[0]) if features is None else features
+    objects = repeated(features, batch.objects.shape[1])
     masks = batch.masks(0)
     truth = covered(masks)
     kind = random.random()
@@ -158,8 +166,8 @@ def image_loss(
     else:
         points = prompts.joined(prompts.clicks(random, masks), prompts.clicks(random, masks, central=0.0))
         multimask = random.random() < 0.2
-    decoded = _decode(model, objects, points, None)
-    step = _candidates(decoded) if multimask else _single(decoded)
+    decoded = decode_prompts(model, objects, points, None)
+    step = candidates(decoded) if multimask else _single(decoded)
     loss, ious = mask_step_loss(step, truth, weights)
     if multimask and weights.single:
         loss = loss + weights.single * mask_step_loss(_single(decoded), truth, weights)[0]
@@ -168,7 +176,7 @@ def image_loss(
         logits = step.masks.detach().take_along_dim(chosen, dim=1)
         said = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0] > 0
         points = prompts.joined(points, prompts.corrections(random, masks, said))
-        again = _single(_decode(model, objects, points, logits.clamp(-32, 32)))
+        again = _single(decode_prompts(model, objects, points, logits.clamp(-32, 32)))
         corrected, _ = mask_step_loss(again, truth, weights)
         loss = 0.7 * loss + 0.5 * corrected
     measures = {"iou": float(best_scored(step, ious).nanmean()), "best": float(ious.amax(dim=1).nanmean())}
@@ -197,7 +205,12 @@ def _without_gradient(output: FrameOutput) -> FrameOutput:
 
 
 def stack_loss(
-    model: SAM2Base, head: DenseHead | None, batch: Batch, random: np.random.Generator, weights: LossWeights
+    model: SAM2Base,
+    head: DenseHead | None,
+    batch: Batch,
+    random: np.random.Generator,
+    weights: LossWeights,
+    features: ImageFeatures | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Follow the objects of short stacks from a prompt, first to the last frame, then backwards to the first.
 
@@ -217,7 +230,7 @@ def stack_loss(
     """
     frames, stacks = batch.images.shape[:2]
     count = batch.objects.shape[1]
-    encoded = model.forward_image(batch.images.flatten(0, 1))
+    encoded = model.forward_image(batch.images.flatten(0, 1)) if features is None else features
     memory = MemoryBank()
     losses: list[Tensor] = []
     tracked: list[Tensor] = []
@@ -227,13 +240,13 @@ def stack_loss(
     start = batch.start
     order = (*range(start, frames), *range(start - 1, -1, -1))
     for frame in order:
-        features = _repeated(encoded.select(slice(frame * stacks, (frame + 1) * stacks)), count)
+        shown = repeated(encoded.select(slice(frame * stacks, (frame + 1) * stacks)), count)
         masks = batch.masks(frame)
         points, given = _first_prompt(random, masks) if frame == start else (None, None)
         output = model.track_step(
             frame,
             frame == start,
-            features,
+            shown,
             points,
             given,
             memory,

@@ -117,7 +117,8 @@ def draw_batch(
     size : int
         Side of the images shown, S.
     frames : int
-        Frames shown of each stack, in order or reversed; at most those of the pool.
+        Frames shown of each stack, in order or reversed; at most those of the pool. Where the pool has frames to
+        spare some are left out, so that what moves moves faster.
     smallest_area : float
         Least area in pixels of an object in the frame that is prompted: of several frames the first in two of five
         batches, any other alike. Objects that are absent from the first or the last frame are taken more often.
@@ -132,8 +133,10 @@ def draw_batch(
     start = int(random.integers(frames)) if frames > 1 and random.random() < 0.6 else 0
     while len(images) < stacks:
         index = int(random.integers(len(pool)))
-        first = int(random.integers(0, pool.frames - frames + 1))
-        window = slice(first, first + frames)
+        apart = 1 if frames == 1 else int(random.integers(1, (pool.frames - 1) // (frames - 1) + 1))
+        length = (frames - 1) * apart + 1
+        first = int(random.integers(0, pool.frames - length + 1))
+        window = slice(first, first + length, apart)
         grey, truth = _crop(random, pool.images[index, window], pool.labels[index, window], size)
         if random.random() < 0.5:
             grey, truth = grey.flip(0), truth.flip(0)

@@ -312,6 +312,11 @@ class Trainer:
         for parameter, value in zip(self._parameters, values, strict=True):
             parameter.copy_(value)
 
+    def take_average(self) -> None:
+        """Give the network the averaged weights, where there are any, for good."""
+        if self.options.averaging:
+            self._copy_in(self.average)
+
     def averaged_state(self) -> dict[str, Tensor]:
         """State dict of the network with averaged weights, detached copies."""
         state = {name: value.detach().clone() for name, value in self.modules["model"].state_dict().items()}

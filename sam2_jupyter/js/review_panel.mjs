@@ -25,7 +25,7 @@ export class ReviewPanel {
   }
 
   async refresh() {
-    const answer = await this.view._ask("review", { count: SHOWN + this.skipped.size });
+    const answer = await this.view.ask("review", { count: SHOWN + this.skipped.size });
     if (!answer) return;
     this.items = answer.items.filter((item) => !this.skipped.has(keyOf(item)));
     this.isCurrent = true;
@@ -47,14 +47,14 @@ export class ReviewPanel {
   async accept() {
     if (!this.current) return;
     const { object, frame } = this.current;
-    if (await this.view._ask("accept", { object, frame })) await this.next();
+    if (await this.view.ask("accept", { object, frame })) await this.next();
   }
 
   _show(item) {
     this.current = item;
     this.acceptButton.disabled = false;
-    this.view._select(item.object);
-    this.view._go(item.frame);
+    this.view.select(item.object);
+    this.view.go(item.frame);
     this.view.status.textContent = this._words(item);
   }
 

@@ -1,9 +1,8 @@
-// What stands beside the image besides the objects: display, propagation, review, saving, fine-tuning, and the keys.
+// What stands beside the image besides the objects: display, propagation, review, saving, and the keys.
 
 import { button, element, labelled, section } from "./dom.mjs";
 import { OptionForm } from "./option_form.mjs";
 import { ReviewPanel } from "./review_panel.mjs";
-import { TrainingPanel } from "./training_panel.mjs";
 
 export class SidePanels {
   /** @param view AnnotationView */
@@ -13,7 +12,6 @@ export class SidePanels {
     this.root = element("div", {});
     this.help = element("div", { class: "sam2-help", role: "dialog", "aria-label": "keys", tabindex: -1, hidden: true });
     this.review = new ReviewPanel(view);
-    this.training = null;
     this.propagationOptions = {};
     this.everythingValues = {};
   }
@@ -29,10 +27,6 @@ export class SidePanels {
     }
     parts.push(section("Review", false, this.review.root));
     if (!about.read_only) parts.push(section("Save", false, ...this._saving(about)));
-    if (about.recipes.length) {
-      this.training = new TrainingPanel(this.view, about.recipes);
-      parts.push(section("Fine-tuning", false, this.training.root));
-    }
     this.root.replaceChildren(...parts);
     const rows = keyMap.help().map(([key, what]) => element("tr", {}, element("th", { scope: "row" }, element("kbd", { text: key })), element("td", { text: what })));
     const mouse = [
@@ -105,7 +99,10 @@ export class SidePanels {
     const made = { axis, length };
     made.slider = element("input", {
       type: "range", min: 0, max: length - 1, step: 1, value: position,
-      onchange: () => this.view._ask("move", { axis, position: Number(made.slider.value) }),
+      onchange: async () => {
+        const done = await this.view.ask("move", { axis, position: Number(made.slider.value) });
+        if (!done) made.slider.value = position;
+      },
     });
     made.root = labelled(`${axis} (0 to ${length - 1})`, made.slider);
     return made;
@@ -115,7 +112,7 @@ export class SidePanels {
     const [one] = this.positions ?? [];
     if (!one) return;
     const to = Number(one.slider.value) + step;
-    if (to >= 0 && to < one.length) this.view._ask("move", { axis: one.axis, position: to });
+    if (to >= 0 && to < one.length) this.view.ask("move", { axis: one.axis, position: to });
   }
 
   refresh() {
@@ -169,7 +166,7 @@ export class SidePanels {
   }
 
   async save() {
-    const answer = await this.view._ask("save", {
+    const answer = await this.view.ask("save", {
       path: this.path.value, format: this.format.value || null, overwrite: this.overwrite.checked,
     });
     if (answer) this.view.status.textContent = `saving to ${answer.path}`;

@@ -1,21 +1,20 @@
 // The annotation view: everything a person sees and does. It knows a store of values, a client that asks Python, and
 // nothing of Jupyter.
 
-import { button, element, labelled, section, setPressed } from "./dom.mjs";
+import { commandsOf } from "./commands.mjs";
+import { button, element, section, setPressed } from "./dom.mjs";
+import { Drawing } from "./drawing.mjs";
 import { FrameStrip } from "./frame_strip.mjs";
-import { clamp, fitView, intoImage, isInside, keepInSight, nearest, panBy, simplify, toImage, toScreen, zoomAt } from "./geometry.mjs";
-import { CLICK_SLACK, Gesture } from "./gestures.mjs";
-import { GestureHistory } from "./history.mjs";
+import { clamp, fitView, keepInSight, panBy, zoomAt } from "./geometry.mjs";
 import { ImageSource } from "./image_source.mjs";
 import { JobList } from "./job_list.mjs";
 import { KeyMap } from "./keys.mjs";
-import { covers, MaskBook } from "./masks.mjs";
+import { MaskBook } from "./masks.mjs";
 import { ObjectList } from "./object_list.mjs";
 import { OptionForm } from "./option_form.mjs";
 import { Painter, tilesToDraw } from "./painter.mjs";
 import { SidePanels } from "./side_panels.mjs";
 
-const POINT_REACH = 7;
 const OVERVIEW_DELAY_MS = 120;
 const NOTHING_KNOWN = { coverage: [0], prompts: [], selected: [], masked: 0 };
 const LINK_WORDS = {
@@ -40,19 +39,13 @@ export class AnnotationView {
     this.overview = NOTHING_KNOWN;
     this.prompts = new Map();
     this.book = new MaskBook();
-    this.pendingDrawings = new GestureHistory();
     this.viewport = null;
     this.shownFrame = null;
-    this.gesture = null;
-    this.cross = null;
-    this.drag = null;
     this.showMasks = true;
-    this.brushRadius = 6;
-    this.chain = Promise.resolve();
-    this.chained = 0;
+    this.drawing = new Drawing(this);
     this.keyMap = new KeyMap();
     this._build();
-    this.image = new ImageSource(client, () => this._changed());
+    this.image = new ImageSource(client, () => this.changed());
     this._listen();
   }
 
@@ -64,7 +57,7 @@ export class AnnotationView {
       const { payload } = await this.client.request("hello");
       this._setUp(payload);
     } catch (error) {
-      this._report(error);
+      this.report(error);
     }
   }
 
@@ -83,7 +76,7 @@ export class AnnotationView {
     if (isNew) {
       this.book.clear();
       this.prompts.clear();
-      this.pendingDrawings.clear();
+      this.drawing.pendingDrawings.clear();
       this.stateSeq = undefined;
       this.shownFrame = null;
       if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
@@ -112,14 +105,14 @@ export class AnnotationView {
     this.message = element("div", { class: "sam2-message", role: "alert" });
     this.status = element("div", { class: "sam2-status", role: "status" });
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
-    this.strip = new FrameStrip((frame) => this._go(frame));
+    this.strip = new FrameStrip((frame) => this.go(frame));
     this.options = new OptionForm((values) => this._keepOptions(values));
-    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details), this.stage);
+    this.jobs = new JobList((id, what) => this.ask("job", { id, do: what }), (text, details) => this.say(text, details), this.stage);
     this.list = new ObjectList({
-      select: (id) => this._select(id, { jump: true }),
+      select: (id) => this.select(id, { jump: true }),
       toggle: (id) => this._toggle(id),
-      change: (id, values) => this._ask("change_object", { object: id, ...values }),
-      remove: (id) => this._ask("delete_objects", { objects: [id] }),
+      change: (id, values) => this.ask("change_object", { object: id, ...values }),
+      remove: (id) => this.ask("delete_objects", { objects: [id] }),
     }, this.stage);
     this.panels = new SidePanels(this);
     this.root.append(
@@ -138,7 +131,7 @@ export class AnnotationView {
     const { about, keyMap } = this;
     const key = (action) => keyMap.label(action);
     this.toolButtons = about.tools.map((tool) =>
-      button(tool.name, () => this._chooseTool(tool.name), {
+      button(tool.name, () => this.chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
     this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
@@ -161,12 +154,12 @@ export class AnnotationView {
   _listen() {
     const { signal, store } = this;
     const on = (target, name, handler, options = {}) => target.addEventListener(name, handler, { signal, ...options });
-    on(this.stage, "pointerdown", (event) => this._pointerDown(event));
-    on(this.stage, "pointermove", (event) => this._pointerMove(event));
-    on(this.stage, "pointerup", (event) => this._pointerUp(event));
-    on(this.stage, "pointercancel", () => this._cancelGesture());
+    on(this.stage, "pointerdown", (event) => this.drawing.pointerDown(event));
+    on(this.stage, "pointermove", (event) => this.drawing.pointerMove(event));
+    on(this.stage, "pointerup", (event) => this.drawing.pointerUp(event));
+    on(this.stage, "pointercancel", () => this.drawing.cancelGesture());
     on(this.stage, "contextmenu", (event) => event.preventDefault());
-    on(this.stage, "dblclick", (event) => this._doubleClick(event));
+    on(this.stage, "dblclick", (event) => this.drawing.doubleClick(event));
     on(this.stage, "wheel", (event) => this._wheel(event), { passive: false });
     on(this.root, "keydown", (event) => this._key(event));
     for (const name of ["keyup", "keypress", "copy", "paste", "cut"]) on(this.root, name, (event) => event.stopPropagation());
@@ -178,7 +171,7 @@ export class AnnotationView {
         this.panels.refresh();
         this._showObjects();
         this._look();
-        this._changed();
+        this.changed();
       }, signal);
     }
     store.on("height", () => this._resized(), signal);
@@ -201,18 +194,14 @@ export class AnnotationView {
       if (payload.state) this._takeState(payload.state, seq);
       else this._overviewLater();
       this._needMasks();
-      this._changed();
+      this.changed();
     } else if (kind === "job") {
       this.jobs.show(payload);
       this._refreshState();
-    } else if (kind === "review") {
-      this.panels.review.refresh();
-    } else if (kind === "training") {
-      this.panels.training?.add(payload);
     } else if (kind === "session") {
       this.start();
     } else if (kind === "message") {
-      this._say(payload.message, payload.details);
+      this.say(payload.message, payload.details);
     }
   }
 
@@ -237,7 +226,7 @@ export class AnnotationView {
 
   _takePrompts({ frame, prompts }) {
     this.prompts.set(frame, prompts);
-    this.pendingDrawings.settle(frame);
+    this.drawing.pendingDrawings.settle(frame);
     if (this.prompts.size > 32) this.prompts.delete(this.prompts.keys().next().value);
   }
 
@@ -249,7 +238,7 @@ export class AnnotationView {
         const { payload } = await this.client.request("state", { selected: this.store.get("selected") });
         this._takeState(payload.state, payload.seq);
       } catch (error) {
-        this._report(error);
+        this.report(error);
       }
     }, OVERVIEW_DELAY_MS);
   }
@@ -265,9 +254,9 @@ export class AnnotationView {
       this.book.take(payload.masks, buffers);
       this._takePrompts(payload.prompts);
       this._showObjects();
-      this._changed();
+      this.changed();
     } catch (error) {
-      this._report(error);
+      this.report(error);
       return;
     } finally {
       if (this.asking === asking) this.asking = null;
@@ -279,7 +268,7 @@ export class AnnotationView {
   _linkChanged(link) {
     this.linkNote.hidden = link === "ok";
     this.linkNote.textContent = LINK_WORDS[link] ?? "";
-    if (link === "gone") this._cancelGesture();
+    if (link === "gone") this.drawing.cancelGesture();
     this.root.dataset.link = link;
     if (link === "ok" && this.about && this.wasGone) this.start();
     this.wasGone = link === "gone";
@@ -287,12 +276,12 @@ export class AnnotationView {
   }
 
   /** Ask Python for something; what goes wrong is shown. Resolves with the answer's payload, or null. */
-  async _ask(kind, payload) {
+  async ask(kind, payload) {
     try {
       const { payload: answer } = await this._tracked(this.client.request(kind, payload));
       return answer;
     } catch (error) {
-      this._report(error);
+      this.report(error);
       return null;
     }
   }
@@ -306,12 +295,12 @@ export class AnnotationView {
     }
   }
 
-  _report(error) {
+  report(error) {
     if (error.name === "Cancelled" || error.name === "KernelGone") return;
-    this._say(error.message, error.details ?? "");
+    this.say(error.message, error.details ?? "");
   }
 
-  _say(text, details = "") {
+  say(text, details = "") {
     this.message.replaceChildren(
       element("span", { text }),
       details ? element("details", {}, element("summary", { text: "more" }), element("pre", { text: details })) : "",
@@ -324,7 +313,7 @@ export class AnnotationView {
 
   // The frame and the image
 
-  _go(frame) {
+  go(frame) {
     if (!this.about) return;
     this.store.set({ frame: clamp(Math.round(frame), 0, this.about.frames - 1) });
   }
@@ -332,12 +321,12 @@ export class AnnotationView {
   _frameChanged() {
     if (!this.about) return;
     const frame = this.store.get("frame");
-    this._cancelGesture();
+    this.drawing.cancelGesture();
     this.strip.showFrame(frame);
     this._needMasks();
     this._showObjects();
     this._look();
-    this._changed();
+    this.changed();
   }
 
   _look() {
@@ -364,25 +353,25 @@ export class AnnotationView {
     if (!width) return;
     const before = this.painter.size;
     const changed = this.painter.resize(width, this.stage.clientHeight, globalThis.devicePixelRatio || 1);
-    if (!this.viewport || (changed && this.isFitted)) this._fit();
-    else if (changed) this._setViewport(panBy(this.viewport, (width - before.width) / 2, 0));
+    if (!this.viewport || (changed && this.isFitted)) this.fit();
+    else if (changed) this.setViewport(panBy(this.viewport, (width - before.width) / 2, 0));
     this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
-    this._changed();
+    this.changed();
   }
 
-  _fit() {
-    this._setViewport(fitView(this.about, this.painter.size));
+  fit() {
+    this.setViewport(fitView(this.about, this.painter.size));
     this.isFitted = true;
   }
 
-  _setViewport(viewport) {
+  setViewport(viewport) {
     this.isFitted = false;
     this.viewport = keepInSight(viewport, this.about, this.painter.size);
     this._look();
-    this._changed();
+    this.changed();
   }
 
-  _changed() {
+  changed() {
     this._refreshState();
     if (this.scheduled) return;
     this.scheduled = requestAnimationFrame(() => {
@@ -404,9 +393,9 @@ export class AnnotationView {
       .map(([id, mask]) => ({ id, mask, colour: this._colourOf(id) }));
     const prompts = (this.prompts.get(shown) ?? []).filter((prompt) => !hidden.has(prompt.object))
       .map((prompt) => ({ ...prompt, selected: prompt.object === selected }));
-    if (this.drag?.kind === "point") {
+    if (this.drawing.drag?.kind === "point") {
       const dragged = prompts.find((prompt) => prompt.object === selected);
-      if (dragged) dragged.points = this.drag.points;
+      if (dragged) dragged.points = this.drawing.drag.points;
     }
     this.painter.paint({
       background: getComputedStyle(this.root).getPropertyValue("--sam2-stage").trim() || "#202020",
@@ -414,8 +403,8 @@ export class AnnotationView {
       shownChannels: this.about.channels.map((_, i) => this.store.get("channels")?.[i] !== false),
       tiles: tilesToDraw(this.image.store, shown, this.viewport, this.painter.size, this.about, this.about.tile_size),
       masks, showMasks: this.showMasks, opacity: this.store.get("opacity"), prompts,
-      pending: this.pendingDrawings.pending(shown), gesture: this.gesture, cross: this.cross,
-      brushRadius: this.brushRadius,
+      pending: this.drawing.pendingDrawings.pending(shown), gesture: this.drawing.gesture, cross: this.drawing.cross,
+      brushRadius: this.drawing.brushRadius,
     });
     this.root.dataset.shown = this.shownFrame === null ? "" : String(this.shownFrame);
     this.root.dataset.masks = masks.map(({ id }) => id).sort((a, b) => a - b).join(" ");
@@ -430,7 +419,7 @@ export class AnnotationView {
     dataset.selected = this.store.get("selected");
     dataset.objects = this.objects.length;
     dataset.jobs = this.jobs.active.length;
-    const asks = this.client.isBusy || this.chained > 0 || this.overviewTimer || this.scheduled;
+    const asks = this.client.isBusy || this.drawing.chained > 0 || this.overviewTimer || this.scheduled;
     const isBusy = !this.about || asks || !this.image?.isSharp || this.jobs.active.some((job) => job.kind === "segment");
     dataset.state = this.client.link === "gone" ? "gone" : isBusy ? "busy" : "idle";
     if (isBusy && !this.stateTimer) {
@@ -458,22 +447,22 @@ export class AnnotationView {
   _selectedChanged() {
     this._showObjects();
     this._overviewLater();
-    this._changed();
+    this.changed();
   }
 
-  _select(id, { jump = false } = {}) {
+  select(id, { jump = false } = {}) {
     this.store.set({ selected: id });
     const one = this.objects.find((object) => object.id === id);
     if (!jump || !one) return;
     const isHere = this.book.masks(this.store.get("frame")).has(id);
-    if (!isHere && one.first !== null) this._go(one.first);
+    if (!isHere && one.first !== null) this.go(one.first);
   }
 
-  _step(direction) {
+  step(direction) {
     const ids = this.objects.map((one) => one.id);
     if (!ids.length) return;
     const at = ids.indexOf(this.store.get("selected"));
-    this._select(ids[at < 0 ? 0 : (at + direction + ids.length) % ids.length], { jump: true });
+    this.select(ids[at < 0 ? 0 : (at + direction + ids.length) % ids.length], { jump: true });
   }
 
   _toggle(id) {
@@ -488,10 +477,10 @@ export class AnnotationView {
     return this.about.tools.find((tool) => tool.name === this.store.get("tool")) ?? this.about.tools[0];
   }
 
-  _chooseTool(name) {
-    this._cancelGesture();
+  chooseTool(name) {
+    this.drawing.cancelGesture();
     this.store.set({ tool: name });
-    if (this.tool.gesture === "none") this._send({ gesture: "none", positive: this.store.get("positive"), points: [] });
+    if (this.tool.gesture === "none") this.drawing.send({ gesture: "none", positive: this.store.get("positive"), points: [] });
   }
 
   _toolChanged() {
@@ -503,185 +492,22 @@ export class AnnotationView {
     setPressed(this.signButton, positive);
     this.options.show(this.tool.options, this.store.get("tool_options")?.[this.tool.name] ?? {});
     this.root.dataset.tool = this.tool.name;
-    this._changed();
+    this.changed();
   }
 
   _keepOptions(values) {
     this.store.set({ tool_options: { ...this.store.get("tool_options"), [this.tool.name]: values } });
   }
 
-  _at(event) {
-    const edge = this.canvas.getBoundingClientRect();
-    return { x: event.clientX - edge.left, y: event.clientY - edge.top };
-  }
-
-  _pointerDown(event) {
-    this.stage.focus({ preventScroll: true });
-    if (!this.about || !this.viewport) return;
-    event.preventDefault();
-    const screen = this._at(event);
-    const point = toImage(this.viewport, screen);
-    this.stage.setPointerCapture?.(event.pointerId);
-    if ((event.ctrlKey || event.metaKey) && event.button === 0) {
-      this._pick(point);
-      return;
-    }
-    const mayDraw = !this.about.read_only && event.button !== 1;
-    if (mayDraw && event.button === 0 && this._grabPoint(point, event.shiftKey)) return;
-    if (!mayDraw || event.shiftKey) {
-      this.drag = { kind: "pan", screen };
-      return;
-    }
-    const negative = event.button === 2 || event.altKey;
-    this._begin(point, negative ? !this.store.get("positive") : this.store.get("positive"));
-  }
-
-  _begin(point, positive) {
-    const { tool } = this;
-    if (tool.gesture === "none" || this.shownFrame !== this.store.get("frame")) return;
-    if (tool.gesture === "point" && !isInside(point, this.about)) return;
-    const at = tool.gesture === "point" ? intoImage(point, this.about) : point;
-    const slack = CLICK_SLACK / this.viewport.scale;
-    // a box may be begun by one corner and a polygon by several: then this goes on with it
-    this.gesture ??= new Gesture(tool.gesture, { positive, slack });
-    this.gesture.start ??= point;
-    this._finished(this.gesture.down(at));
-    this._changed();
-  }
-
-  _pointerMove(event) {
-    if (!this.about || !this.viewport) return;
-    const screen = this._at(event);
-    if (this.drag?.kind === "pan") {
-      this._setViewport(panBy(this.viewport, screen.x - this.drag.screen.x, screen.y - this.drag.screen.y));
-      this.drag.screen = screen;
-      return;
-    }
-    const point = toImage(this.viewport, screen);
-    if (this.drag?.kind === "point") {
-      const at = intoImage(point, this.about);
-      this.drag.points[this.drag.index] = [at.x, at.y];
-      this.drag.moved = true;
-      this._changed();
-      return;
-    }
-    if (!this.gesture) return;
-    if (this.gesture.kind === "point" && this.gesture.isDown && this.gesture.positive) this._maybeBox(point);
-    this.gesture.move(point);
-    this._changed();
-  }
-
-  /** Who drags with the point tool means a box. */
-  _maybeBox(point) {
-    const start = this.gesture.start;
-    const boxTool = this.about.tools.find((tool) => tool.gesture === "box");
-    if (!boxTool || Math.hypot(point.x - start.x, point.y - start.y) * this.viewport.scale <= 2 * CLICK_SLACK) return;
-    this.gesture = new Gesture("box", { positive: true, slack: this.gesture.slack });
-    this.gesture.tool = boxTool;
-    this.gesture.down(start);
-  }
-
-  _pointerUp(event) {
-    const drag = this.drag;
-    this.drag = null;
-    if (drag?.kind === "point" && drag.moved) {
-      this._ask("set_points", { object: drag.object, frame: drag.frame, points: drag.points, labels: drag.labels });
-      return;
-    }
-    if (drag || !this.gesture) return;
-    this._finished(this.gesture.up(toImage(this.viewport, this._at(event))));
-    this._changed();
-  }
-
-  _doubleClick(event) {
-    if (this.gesture?.kind === "polygon") {
-      // the second press of the double click made a corner of its own
-      if (this.gesture.points.length > 3) this.gesture.back();
-      this._finished(this.gesture.finish());
-      event.preventDefault();
-    }
-  }
-
   _wheel(event) {
     if (!this.viewport || !this.root.contains(document.activeElement ?? this.root.getRootNode().activeElement)) return;
     event.preventDefault();
     event.stopPropagation();
-    this._zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), this._at(event));
+    this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), this.drawing.at(event));
   }
 
-  _zoom(factor, screen = { x: this.painter.size.width / 2, y: this.painter.size.height / 2 }) {
-    this._setViewport(zoomAt(this.viewport, factor, screen, this.about, this.painter.size));
-  }
-
-  _finished(drawing) {
-    if (!drawing) return;
-    const tool = this.gesture?.tool ?? this.tool;
-    this.gesture = null;
-    this._send(drawing, tool);
-  }
-
-  _cancelGesture() {
-    const had = this.gesture !== null;
-    this.gesture = null;
-    if (had) this._changed();
-    return had;
-  }
-
-  /** Send what was drawn. One after the other, since a drawing may make the object that the next one is about. */
-  _send(drawing, tool = this.tool) {
-    const frame = this.store.get("frame");
-    const isLine = drawing.gesture === "path" || drawing.gesture === "brush";
-    const points = isLine ? simplify(drawing.points, 0.25) : drawing.points;
-    const number = this.pendingDrawings.add(frame, this.store.get("selected"), { ...drawing, points });
-    this.chained += 1;
-    this.chain = this.chain.then(async () => {
-      try {
-        const { payload } = await this.client.request("draw", {
-          tool: tool.name, gesture: drawing.gesture, frame, positive: drawing.positive, object: this.store.get("selected"),
-          points: points.map(({ x, y }) => [round(x), round(y)]),
-          radius: drawing.gesture === "brush" ? this.brushRadius : null,
-          options: this.store.get("tool_options")?.[tool.name] ?? {},
-        });
-        this.pendingDrawings.accept(number, payload.objects);
-        if (payload.objects.length && !payload.objects.includes(this.store.get("selected"))) this._select(payload.objects[0]);
-        if (!payload.objects.length) this.pendingDrawings.refuse(number);
-      } catch (error) {
-        this.pendingDrawings.refuse(number);
-        this._report(error);
-      } finally {
-        this.chained -= 1;
-        this._changed();
-      }
-    });
-    this._changed();
-  }
-
-  _pick(point) {
-    const hidden = new Set(this.store.get("hidden"));
-    for (const [id, mask] of this.book.masks(this.store.get("frame"))) {
-      if (!hidden.has(id) && covers(mask, point)) {
-        this._select(id);
-        return;
-      }
-    }
-  }
-
-  /** Begin to drag a point of the chosen object, or take it away; false if there is none at that place. */
-  _grabPoint(point, remove) {
-    const frame = this.store.get("frame");
-    const object = this.store.get("selected");
-    const prompt = (this.prompts.get(frame) ?? []).find((one) => one.object === object);
-    if (this.gesture || !prompt?.points.length || this.shownFrame !== frame) return false;
-    const places = prompt.points.map(([x, y]) => ({ x, y }));
-    const index = nearest(places, point, POINT_REACH / this.viewport.scale);
-    if (index < 0) return false;
-    if (remove) {
-      const keep = (_, i) => i !== index;
-      this._ask("set_points", { object, frame, points: prompt.points.filter(keep), labels: prompt.labels.filter(keep) });
-      return true;
-    }
-    this.drag = { kind: "point", object, frame, index, points: prompt.points.map((at) => [...at]), labels: prompt.labels };
-    return true;
+  zoom(factor, screen = { x: this.painter.size.width / 2, y: this.painter.size.height / 2 }) {
+    this.setViewport(zoomAt(this.viewport, factor, screen, this.about, this.painter.size));
   }
 
   // Keys
@@ -702,124 +528,22 @@ export class AnnotationView {
   _do(action) {
     if (!this.about) return;
     if (this.about.read_only && !/^(frame|object|zoom|fit|masks|help|cancel|position|cursor)/.test(action)) {
-      this._say("This session is open for reading only.");
+      this.say("This session is open for reading only.");
       return;
     }
     const [name, argument] = action.split(":");
-    if (name === "tool") this._chooseTool(argument);
+    if (name === "tool") this.chooseTool(argument);
     else if (name === "object") {
       const one = this.objects[Number(argument) - 1];
-      if (one) this._select(one.id, { jump: true });
-    } else this._actions()[name]?.();
+      if (one) this.select(one.id, { jump: true });
+    } else commandsOf(this)[name]?.();
   }
 
-  _actions() {
-    const frame = this.store.get("frame");
-    const selected = this.store.get("selected");
-    const withObject = (act) => () => (selected ? act() : this._say("Choose an object first: click on it in the list."));
-    const cursor = (dx, dy) => () => this._moveCross(dx, dy);
-    return {
-      segment: withObject(() => this._ask("segment", { object: selected, frame })),
-      accept: withObject(() => this._ask("accept", { object: selected, frame })),
-      clear: withObject(() => this._ask("clear_prompt", { object: selected, frame })),
-      divide: withObject(() => this._ask("divide_object", { object: selected })),
-      delete_object: withObject(() => this._ask("delete_objects", { objects: [selected] })),
-      propagate: withObject(() => this._ask("propagate", { objects: [selected], ...this.panels.propagation() })),
-      propagate_all: () => this._ask("propagate", { objects: null, ...this.panels.propagation() }),
-      everything: () => this._ask("everything", { frame, options: this.panels.everythingOptions() }),
-      sign: () => this.store.set({ positive: !this.store.get("positive") }),
-      new_object: () => this.store.set({ selected: 0 }),
-      next_review: () => this.panels.review.next(),
-      undo: () => this._ask("undo", {}),
-      redo: () => this._ask("redo", {}),
-      save: () => this.panels.save(),
-      cancel: () => this._cancel(),
-      frame_next: () => this._go(frame + 1),
-      frame_back: () => this._go(frame - 1),
-      frame_next_10: () => this._go(frame + 10),
-      frame_back_10: () => this._go(frame - 10),
-      frame_first: () => this._go(0),
-      frame_last: () => this._go(this.about.frames - 1),
-      position_next: () => this.panels.stepPosition(1),
-      position_back: () => this.panels.stepPosition(-1),
-      object_next: () => this._step(1),
-      object_back: () => this._step(-1),
-      masks: () => {
-        this.showMasks = !this.showMasks;
-        this._changed();
-      },
-      zoom_in: () => this._zoom(1.25),
-      zoom_out: () => this._zoom(0.8),
-      fit: () => this._fit(),
-      brush_larger: () => this._setBrush(this.brushRadius * 1.25),
-      brush_smaller: () => this._setBrush(this.brushRadius / 1.25),
-      cursor_left: cursor(-1, 0),
-      cursor_right: cursor(1, 0),
-      cursor_up: cursor(0, -1),
-      cursor_down: cursor(0, 1),
-      cursor_left_10: cursor(-10, 0),
-      cursor_right_10: cursor(10, 0),
-      cursor_up_10: cursor(0, -10),
-      cursor_down_10: cursor(0, 10),
-      draw: () => this._drawAtCross(),
-      finish: () => this._finish(),
-      back: () => {
-        if (this.gesture && !this.gesture.back()) this._cancelGesture();
-        this._changed();
-      },
-      help: () => this.panels.toggleHelp(),
-    };
-  }
-
-  _cancel() {
-    if (this.panels.closeHelp() || this._cancelGesture()) return;
+  cancel() {
+    if (this.panels.closeHelp() || this.drawing.cancelGesture()) return;
     const running = this.jobs.active.filter((job) => job.kind !== "encode");
-    if (running.length) for (const job of running) this._ask("job", { id: job.id, do: "cancel" });
+    if (running.length) for (const job of running) this.ask("job", { id: job.id, do: "cancel" });
     else (this.root.getRootNode().activeElement ?? document.activeElement)?.blur?.();
   }
 
-  _setBrush(radius) {
-    this.brushRadius = clamp(radius, 0.5, 500);
-    this.status.textContent = `brush of ${this.brushRadius.toFixed(1)} pixels`;
-    this._changed();
-  }
-
-  _moveCross(dx, dy) {
-    const middle = toImage(this.viewport, { x: this.painter.size.width / 2, y: this.painter.size.height / 2 });
-    const from = this.cross ?? { x: Math.round(middle.x), y: Math.round(middle.y) };
-    this.cross = intoImage(this.cross ? { x: from.x + dx, y: from.y + dy } : from, this.about);
-    if (this.gesture) this.gesture.move(this.cross);
-    const at = toScreen(this.viewport, this.cross);
-    const { width, height } = this.painter.size;
-    if (at.x < 0 || at.y < 0 || at.x > width || at.y > height) this._setViewport(panBy(this.viewport, width / 2 - at.x, height / 2 - at.y));
-    this.status.textContent = `cross at x ${this.cross.x}, y ${this.cross.y}`;
-    this._changed();
-  }
-
-  _drawAtCross() {
-    if (!this.cross) {
-      this._moveCross(0, 0);
-      return;
-    }
-    const kind = this.tool.gesture;
-    const isLine = kind === "path" || kind === "brush";
-    if (this.gesture && (isLine || kind === "box")) {
-      if (!isLine) this.gesture.down(this.cross);
-      this._finished(this.gesture.up(this.cross));
-    } else {
-      this._begin(this.cross, this.store.get("positive"));
-      if (!isLine && this.gesture) this._finished(this.gesture.up(this.cross));
-    }
-    this._changed();
-  }
-
-  _finish() {
-    if (this.gesture) this._finished(this.gesture.finish());
-    else if (this.tool.gesture === "none") this._chooseTool(this.tool.name);
-    this._changed();
-  }
-}
-
-function round(value) {
-  return Math.round(value * 100) / 100;
 }

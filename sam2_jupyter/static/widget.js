@@ -160,6 +160,70 @@ class Client {
 return { PROTOCOL_VERSION, PATIENCE_MS, MAX_REQUEST_CHARACTERS, RequestError, Client };
 })();
 
+const module_commands = (() => {
+// What each action of the keys and buttons does.
+
+/** The actions by name, for a view as it stands. */
+function commandsOf(view) {
+  const frame = view.store.get("frame");
+  const selected = view.store.get("selected");
+  const withObject = (act) => () => (selected ? act() : view.say("Choose an object first: click on it in the list."));
+  const cursor = (dx, dy) => () => view.drawing.moveCross(dx, dy);
+  return {
+    segment: withObject(() => view.ask("segment", { object: selected, frame })),
+    accept: withObject(() => view.ask("accept", { object: selected, frame })),
+    clear: withObject(() => view.ask("clear_prompt", { object: selected, frame })),
+    divide: withObject(() => view.ask("divide_object", { object: selected })),
+    delete_object: withObject(() => view.ask("delete_objects", { objects: [selected] })),
+    propagate: withObject(() => view.ask("propagate", { objects: [selected], ...view.panels.propagation() })),
+    propagate_all: () => view.ask("propagate", { objects: null, ...view.panels.propagation() }),
+    everything: () => view.ask("everything", { frame, options: view.panels.everythingOptions() }),
+    sign: () => view.store.set({ positive: !view.store.get("positive") }),
+    new_object: () => view.store.set({ selected: 0 }),
+    next_review: () => view.panels.review.next(),
+    undo: () => view.ask("undo", {}),
+    redo: () => view.ask("redo", {}),
+    save: () => view.panels.save(),
+    cancel: () => view.cancel(),
+    frame_next: () => view.go(frame + 1),
+    frame_back: () => view.go(frame - 1),
+    frame_next_10: () => view.go(frame + 10),
+    frame_back_10: () => view.go(frame - 10),
+    frame_first: () => view.go(0),
+    frame_last: () => view.go(view.about.frames - 1),
+    position_next: () => view.panels.stepPosition(1),
+    position_back: () => view.panels.stepPosition(-1),
+    object_next: () => view.step(1),
+    object_back: () => view.step(-1),
+    masks: () => {
+      view.showMasks = !view.showMasks;
+      view.changed();
+    },
+    zoom_in: () => view.zoom(1.25),
+    zoom_out: () => view.zoom(0.8),
+    fit: () => view.fit(),
+    brush_larger: () => view.drawing.setBrush(view.drawing.brushRadius * 1.25),
+    brush_smaller: () => view.drawing.setBrush(view.drawing.brushRadius / 1.25),
+    cursor_left: cursor(-1, 0),
+    cursor_right: cursor(1, 0),
+    cursor_up: cursor(0, -1),
+    cursor_down: cursor(0, 1),
+    cursor_left_10: cursor(-10, 0),
+    cursor_right_10: cursor(10, 0),
+    cursor_up_10: cursor(0, -10),
+    cursor_down_10: cursor(0, 10),
+    draw: () => view.drawing.drawAtCross(),
+    finish: () => view.drawing.finish(),
+    back: () => {
+      if (view.drawing.gesture && !view.drawing.gesture.back()) view.drawing.cancelGesture();
+      view.changed();
+    },
+    help: () => view.panels.toggleHelp(),
+  };
+}
+return { commandsOf };
+})();
+
 const module_dom = (() => {
 // Making elements.
 
@@ -213,85 +277,6 @@ function takeAway(node, heir) {
   node.remove();
 }
 return { element, button, setPressed, section, labelled, takeAway };
-})();
-
-const module_frame_strip = (() => {
-// The frame slider, with marks where prompts are and a strip that shows on which frames masks are.
-
-const { element } = module_dom;
-
-const HEIGHT = 18;
-
-class FrameStrip {
-  /** @param onFrame called with the frame that was chosen */
-  constructor(onFrame) {
-    this.slider = element("input", {
-      type: "range", class: "sam2-frames", min: 0, value: 0, step: 1, "aria-label": "frame",
-      oninput: () => onFrame(Number(this.slider.value)),
-    });
-    this.strip = element("canvas", { class: "sam2-strip", height: HEIGHT, role: "img", "aria-label": "frames with masks and prompts" });
-    this.text = element("output", { class: "sam2-frame-text" });
-    this.root = element("div", { class: "sam2-frame-row" }, element("div", { class: "sam2-frame-track" }, this.slider, this.strip), this.text);
-    this.strip.addEventListener("pointerdown", (event) => {
-      const share = event.offsetX / Math.max(1, this.strip.clientWidth);
-      onFrame(Math.min(this.count - 1, Math.floor(share * this.count)));
-    });
-    this.count = 1;
-    this.axis = "frame";
-  }
-
-  setUp(count, axis) {
-    this.count = count;
-    this.axis = axis;
-    this.slider.max = count - 1;
-    this.root.hidden = count < 2;
-  }
-
-  showFrame(frame) {
-    this.slider.value = frame;
-    this.slider.setAttribute("aria-valuetext", `${this.axis} ${frame} of 0 to ${this.count - 1}`);
-    this.text.textContent = `${this.axis} ${frame} / ${this.count - 1}`;
-    this.frame = frame;
-  }
-
-  /** Draw marks. `overview`: {coverage: numbers of masks in as many parts of the stack, prompts, selected: frames}. */
-  paint(overview, colour) {
-    const width = Math.max(1, Math.round(this.strip.clientWidth * (globalThis.devicePixelRatio || 1)));
-    if (this.strip.width !== width) this.strip.width = width;
-    const context = this.strip.getContext("2d");
-    const style = getComputedStyle(this.root);
-    context.clearRect(0, 0, width, HEIGHT);
-    const { coverage, prompts, selected } = overview;
-    const most = Math.max(1, ...coverage);
-    const step = width / coverage.length;
-    context.fillStyle = style.getPropertyValue("--sam2-accent") || "#1976d2";
-    coverage.forEach((masks, part) => {
-      if (!masks) return;
-      context.globalAlpha = 0.35 + (0.65 * masks) / most;
-      context.fillRect(Math.floor(part * step), HEIGHT - 8, Math.ceil(step), 8);
-    });
-    context.globalAlpha = 1;
-    const place = (frame) => ((frame + 0.5) / this.count) * width;
-    for (const [frames, shade] of [[prompts, style.getPropertyValue("--sam2-muted") || "#777777"], [selected, colour ?? "#ffffff"]]) {
-      context.fillStyle = shade;
-      for (const frame of frames) {
-        const x = place(frame);
-        context.beginPath();
-        context.moveTo(x - 4, 0);
-        context.lineTo(x + 4, 0);
-        context.lineTo(x, 8);
-        context.fill();
-      }
-    }
-    this.strip.setAttribute(
-      "aria-label",
-      `masks on ${overview.masked} of ${this.count} frames, prompts on ${prompts.length}`
-    );
-    this.root.dataset.masked = overview.masked;
-    this.root.dataset.prompts = prompts.join(" ");
-  }
-}
-return { FrameStrip };
 })();
 
 const module_geometry = (() => {
@@ -724,6 +709,319 @@ class MaskBook {
   }
 }
 return { bytesOf, decodeRuns, decodeBits, decodeMask, covers, areaOf, outline, rgbOf, colourMask, MaskBook };
+})();
+
+const module_drawing = (() => {
+// Drawing prompts: with the pointer, or with a cross that keys move; and sending what was drawn.
+
+const { clamp, intoImage, isInside, nearest, panBy, simplify, toImage, toScreen } = module_geometry;
+const { CLICK_SLACK, Gesture } = module_gestures;
+const { GestureHistory } = module_history;
+const { covers } = module_masks;
+
+const POINT_REACH = 7;
+
+class Drawing {
+  /** @param view AnnotationView in which is drawn */
+  constructor(view) {
+    this.view = view;
+    this.pendingDrawings = new GestureHistory();
+    this.gesture = null;
+    this.cross = null;
+    this.drag = null;
+    this.brushRadius = 6;
+    this.chain = Promise.resolve();
+    this.chained = 0;
+  }
+
+  at(event) {
+    const edge = this.view.canvas.getBoundingClientRect();
+    return { x: event.clientX - edge.left, y: event.clientY - edge.top };
+  }
+
+  pointerDown(event) {
+    this.view.stage.focus({ preventScroll: true });
+    if (!this.view.about || !this.view.viewport) return;
+    event.preventDefault();
+    const screen = this.at(event);
+    const point = toImage(this.view.viewport, screen);
+    this.view.stage.setPointerCapture?.(event.pointerId);
+    if ((event.ctrlKey || event.metaKey) && event.button === 0) {
+      this._pick(point);
+      return;
+    }
+    const mayDraw = !this.view.about.read_only && event.button !== 1;
+    if (mayDraw && event.button === 0 && this._grabPoint(point, event.shiftKey)) return;
+    if (!mayDraw || event.shiftKey) {
+      this.drag = { kind: "pan", screen };
+      return;
+    }
+    const negative = event.button === 2 || event.altKey;
+    this._begin(point, negative ? !this.view.store.get("positive") : this.view.store.get("positive"));
+  }
+
+  _begin(point, positive) {
+    const { tool } = this.view;
+    if (tool.gesture === "none" || this.view.shownFrame !== this.view.store.get("frame")) return;
+    if (tool.gesture === "point" && !isInside(point, this.view.about)) return;
+    const at = tool.gesture === "point" ? intoImage(point, this.view.about) : point;
+    const slack = CLICK_SLACK / this.view.viewport.scale;
+    // a box may be begun by one corner and a polygon by several: then this goes on with it
+    this.gesture ??= new Gesture(tool.gesture, { positive, slack });
+    this.gesture.start ??= point;
+    this._finished(this.gesture.down(at));
+    this.view.changed();
+  }
+
+  pointerMove(event) {
+    if (!this.view.about || !this.view.viewport) return;
+    const screen = this.at(event);
+    if (this.drag?.kind === "pan") {
+      this.view.setViewport(panBy(this.view.viewport, screen.x - this.drag.screen.x, screen.y - this.drag.screen.y));
+      this.drag.screen = screen;
+      return;
+    }
+    const point = toImage(this.view.viewport, screen);
+    if (this.drag?.kind === "point") {
+      const at = intoImage(point, this.view.about);
+      this.drag.points[this.drag.index] = [at.x, at.y];
+      this.drag.moved = true;
+      this.view.changed();
+      return;
+    }
+    if (!this.gesture) return;
+    if (this.gesture.kind === "point" && this.gesture.isDown && this.gesture.positive) this._maybeBox(point);
+    this.gesture.move(point);
+    this.view.changed();
+  }
+
+  /** Who drags with the point tool means a box. */
+  _maybeBox(point) {
+    const start = this.gesture.start;
+    const boxTool = this.view.about.tools.find((tool) => tool.gesture === "box");
+    if (!boxTool || Math.hypot(point.x - start.x, point.y - start.y) * this.view.viewport.scale <= 2 * CLICK_SLACK) return;
+    this.gesture = new Gesture("box", { positive: true, slack: this.gesture.slack });
+    this.gesture.tool = boxTool;
+    this.gesture.down(start);
+  }
+
+  pointerUp(event) {
+    const drag = this.drag;
+    this.drag = null;
+    if (drag?.kind === "point" && drag.moved) {
+      this.view.ask("set_points", { object: drag.object, frame: drag.frame, points: drag.points, labels: drag.labels });
+      return;
+    }
+    if (drag || !this.gesture) return;
+    this._finished(this.gesture.up(toImage(this.view.viewport, this.at(event))));
+    this.view.changed();
+  }
+
+  doubleClick(event) {
+    if (this.gesture?.kind === "polygon") {
+      // the second press of the double click made a corner of its own
+      if (this.gesture.points.length > 3) this.gesture.back();
+      this._finished(this.gesture.finish());
+      event.preventDefault();
+    }
+  }
+
+  _finished(drawing) {
+    if (!drawing) return;
+    const tool = this.gesture?.tool ?? this.view.tool;
+    this.gesture = null;
+    this.send(drawing, tool);
+  }
+
+  cancelGesture() {
+    const had = this.gesture !== null;
+    this.gesture = null;
+    if (had) this.view.changed();
+    return had;
+  }
+
+  /** Send what was drawn. One after the other, since a drawing may make the object that the next one is about. */
+  send(drawing, tool = this.view.tool) {
+    const frame = this.view.store.get("frame");
+    const isLine = drawing.gesture === "path" || drawing.gesture === "brush";
+    const points = isLine ? simplify(drawing.points, 0.25) : drawing.points;
+    const number = this.pendingDrawings.add(frame, this.view.store.get("selected"), { ...drawing, points });
+    this.chained += 1;
+    this.chain = this.chain.then(async () => {
+      try {
+        const { payload } = await this.view.client.request("draw", {
+          tool: tool.name, gesture: drawing.gesture, frame, positive: drawing.positive, object: this.view.store.get("selected"),
+          points: points.map(({ x, y }) => [round(x), round(y)]),
+          radius: drawing.gesture === "brush" ? this.brushRadius : null,
+          options: this.view.store.get("tool_options")?.[tool.name] ?? {},
+        });
+        this.pendingDrawings.accept(number, payload.objects);
+        if (payload.objects.length && !payload.objects.includes(this.view.store.get("selected"))) this.view.select(payload.objects[0]);
+        if (!payload.objects.length) this.pendingDrawings.refuse(number);
+      } catch (error) {
+        this.pendingDrawings.refuse(number);
+        this.view.report(error);
+      } finally {
+        this.chained -= 1;
+        this.view.changed();
+      }
+    });
+    this.view.changed();
+  }
+
+  _pick(point) {
+    const hidden = new Set(this.view.store.get("hidden"));
+    for (const [id, mask] of this.view.book.masks(this.view.store.get("frame"))) {
+      if (!hidden.has(id) && covers(mask, point)) {
+        this.view.select(id);
+        return;
+      }
+    }
+  }
+
+  /** Begin to drag a point of the chosen object, or take it away; false if there is none at that place. */
+  _grabPoint(point, remove) {
+    const frame = this.view.store.get("frame");
+    const object = this.view.store.get("selected");
+    const prompt = (this.view.prompts.get(frame) ?? []).find((one) => one.object === object);
+    if (this.gesture || !prompt?.points.length || this.view.shownFrame !== frame) return false;
+    const places = prompt.points.map(([x, y]) => ({ x, y }));
+    const index = nearest(places, point, POINT_REACH / this.view.viewport.scale);
+    if (index < 0) return false;
+    if (remove) {
+      const keep = (_, i) => i !== index;
+      this.view.ask("set_points", { object, frame, points: prompt.points.filter(keep), labels: prompt.labels.filter(keep) });
+      return true;
+    }
+    this.drag = { kind: "point", object, frame, index, points: prompt.points.map((at) => [...at]), labels: prompt.labels };
+    return true;
+  }
+
+  setBrush(radius) {
+    this.brushRadius = clamp(radius, 0.5, 500);
+    this.view.status.textContent = `brush of ${this.brushRadius.toFixed(1)} pixels`;
+    this.view.changed();
+  }
+
+  moveCross(dx, dy) {
+    const middle = toImage(this.view.viewport, { x: this.view.painter.size.width / 2, y: this.view.painter.size.height / 2 });
+    const from = this.cross ?? { x: Math.round(middle.x), y: Math.round(middle.y) };
+    this.cross = intoImage(this.cross ? { x: from.x + dx, y: from.y + dy } : from, this.view.about);
+    if (this.gesture) this.gesture.move(this.cross);
+    const at = toScreen(this.view.viewport, this.cross);
+    const { width, height } = this.view.painter.size;
+    if (at.x < 0 || at.y < 0 || at.x > width || at.y > height) this.view.setViewport(panBy(this.view.viewport, width / 2 - at.x, height / 2 - at.y));
+    this.view.status.textContent = `cross at x ${this.cross.x}, y ${this.cross.y}`;
+    this.view.changed();
+  }
+
+  drawAtCross() {
+    if (!this.cross) {
+      this.moveCross(0, 0);
+      return;
+    }
+    const kind = this.view.tool.gesture;
+    const isLine = kind === "path" || kind === "brush";
+    if (this.gesture && (isLine || kind === "box")) {
+      if (!isLine) this.gesture.down(this.cross);
+      this._finished(this.gesture.up(this.cross));
+    } else {
+      this._begin(this.cross, this.view.store.get("positive"));
+      if (!isLine && this.gesture) this._finished(this.gesture.up(this.cross));
+    }
+    this.view.changed();
+  }
+
+  finish() {
+    if (this.gesture) this._finished(this.gesture.finish());
+    else if (this.view.tool.gesture === "none") this.view.chooseTool(this.view.tool.name);
+    this.view.changed();
+  }
+}
+
+function round(value) {
+  return Math.round(value * 100) / 100;
+}
+return { Drawing };
+})();
+
+const module_frame_strip = (() => {
+// The frame slider, with marks where prompts are and a strip that shows on which frames masks are.
+
+const { element } = module_dom;
+
+const HEIGHT = 18;
+
+class FrameStrip {
+  /** @param onFrame called with the frame that was chosen */
+  constructor(onFrame) {
+    this.slider = element("input", {
+      type: "range", class: "sam2-frames", min: 0, value: 0, step: 1, "aria-label": "frame",
+      oninput: () => onFrame(Number(this.slider.value)),
+    });
+    this.strip = element("canvas", { class: "sam2-strip", height: HEIGHT, role: "img", "aria-label": "frames with masks and prompts" });
+    this.text = element("output", { class: "sam2-frame-text" });
+    this.root = element("div", { class: "sam2-frame-row" }, element("div", { class: "sam2-frame-track" }, this.slider, this.strip), this.text);
+    this.strip.addEventListener("pointerdown", (event) => {
+      const share = event.offsetX / Math.max(1, this.strip.clientWidth);
+      onFrame(Math.min(this.count - 1, Math.floor(share * this.count)));
+    });
+    this.count = 1;
+    this.axis = "frame";
+  }
+
+  setUp(count, axis) {
+    this.count = count;
+    this.axis = axis;
+    this.slider.max = count - 1;
+    this.root.hidden = count < 2;
+  }
+
+  showFrame(frame) {
+    this.slider.value = frame;
+    this.slider.setAttribute("aria-valuetext", `${this.axis} ${frame} of 0 to ${this.count - 1}`);
+    this.text.textContent = `${this.axis} ${frame} / ${this.count - 1}`;
+    this.frame = frame;
+  }
+
+  /** Draw marks. `overview`: {coverage: numbers of masks in as many parts of the stack, prompts, selected: frames}. */
+  paint(overview, colour) {
+    const width = Math.max(1, Math.round(this.strip.clientWidth * (globalThis.devicePixelRatio || 1)));
+    if (this.strip.width !== width) this.strip.width = width;
+    const context = this.strip.getContext("2d");
+    const style = getComputedStyle(this.root);
+    context.clearRect(0, 0, width, HEIGHT);
+    const { coverage, prompts, selected } = overview;
+    const most = Math.max(1, ...coverage);
+    const step = width / coverage.length;
+    context.fillStyle = style.getPropertyValue("--sam2-accent") || "#1976d2";
+    coverage.forEach((masks, part) => {
+      if (!masks) return;
+      context.globalAlpha = 0.35 + (0.65 * masks) / most;
+      context.fillRect(Math.floor(part * step), HEIGHT - 8, Math.ceil(step), 8);
+    });
+    context.globalAlpha = 1;
+    const place = (frame) => ((frame + 0.5) / this.count) * width;
+    for (const [frames, shade] of [[prompts, style.getPropertyValue("--sam2-muted") || "#777777"], [selected, colour ?? "#ffffff"]]) {
+      context.fillStyle = shade;
+      for (const frame of frames) {
+        const x = place(frame);
+        context.beginPath();
+        context.moveTo(x - 4, 0);
+        context.lineTo(x + 4, 0);
+        context.lineTo(x, 8);
+        context.fill();
+      }
+    }
+    this.strip.setAttribute(
+      "aria-label",
+      `masks on ${overview.masked} of ${this.count} frames, prompts on ${prompts.length}`
+    );
+    this.root.dataset.masked = overview.masked;
+    this.root.dataset.prompts = prompts.join(" ");
+  }
+}
+return { FrameStrip };
 })();
 
 const module_tiles = (() => {
@@ -1579,7 +1877,7 @@ class ReviewPanel {
   }
 
   async refresh() {
-    const answer = await this.view._ask("review", { count: SHOWN + this.skipped.size });
+    const answer = await this.view.ask("review", { count: SHOWN + this.skipped.size });
     if (!answer) return;
     this.items = answer.items.filter((item) => !this.skipped.has(keyOf(item)));
     this.isCurrent = true;
@@ -1601,14 +1899,14 @@ class ReviewPanel {
   async accept() {
     if (!this.current) return;
     const { object, frame } = this.current;
-    if (await this.view._ask("accept", { object, frame })) await this.next();
+    if (await this.view.ask("accept", { object, frame })) await this.next();
   }
 
   _show(item) {
     this.current = item;
     this.acceptButton.disabled = false;
-    this.view._select(item.object);
-    this.view._go(item.frame);
+    this.view.select(item.object);
+    this.view.go(item.frame);
     this.view.status.textContent = this._words(item);
   }
 
@@ -1630,85 +1928,12 @@ function keyOf(item) {
 return { ReviewPanel };
 })();
 
-const module_training_panel = (() => {
-// Fine-tuning: choose a recipe, start it, and watch its loss.
-
-const { button, element, labelled } = module_dom;
-const { OptionForm } = module_option_form;
-
-const WIDTH = 260;
-const HEIGHT = 90;
-
-class TrainingPanel {
-  /** @param view AnnotationView @param recipes [{name, summary, options}] */
-  constructor(view, recipes) {
-    this.view = view;
-    this.recipes = recipes;
-    this.values = {};
-    this.points = [];
-    this.form = new OptionForm((values) => (this.values = values));
-    this.choice = element("select", { onchange: () => this._chosen() },
-      ...recipes.map((recipe) => element("option", { value: recipe.name, text: recipe.name, title: recipe.summary })));
-    this.curve = element("canvas", { class: "sam2-curve", width: WIDTH, height: HEIGHT, role: "img", "aria-label": "no loss yet" });
-    this.root = element("div", {},
-      labelled("recipe", this.choice), this.form.root,
-      button("Fine-tune", () => this.start(), { name: "fine-tune the model on the accepted masks" }), this.curve);
-    this._chosen();
-  }
-
-  start() {
-    this.points = [];
-    this._paint();
-    return this.view._ask("fine_tune", { recipe: this.choice.value, options: this.values });
-  }
-
-  /** A step was done: {step, loss}. */
-  add({ step, loss }) {
-    if (!Number.isFinite(loss)) return;
-    this.points.push([step, loss]);
-    this._paint();
-  }
-
-  _chosen() {
-    this.values = {};
-    this.form.show(this.recipes[this.choice.selectedIndex]?.options ?? []);
-  }
-
-  _paint() {
-    const context = this.curve.getContext("2d");
-    context.clearRect(0, 0, WIDTH, HEIGHT);
-    this.curve.dataset.points = this.points.length;
-    if (!this.points.length) return;
-    const [step, loss] = this.points.at(-1);
-    this.curve.setAttribute("aria-label", `loss ${loss.toPrecision(3)} after ${step} steps`);
-    const most = Math.max(...this.points.map((point) => point[1]));
-    const last = Math.max(1, step);
-    const style = getComputedStyle(this.root);
-    context.strokeStyle = style.getPropertyValue("--sam2-accent") || "#1976d2";
-    context.lineWidth = 2;
-    context.beginPath();
-    this.points.forEach(([at, value], i) => {
-      const x = 2 + (at / last) * (WIDTH - 4);
-      const y = HEIGHT - 16 - (value / (most || 1)) * (HEIGHT - 20);
-      if (i) context.lineTo(x, y);
-      else context.moveTo(x, y);
-    });
-    context.stroke();
-    context.fillStyle = style.color;
-    context.font = "11px sans-serif";
-    context.fillText(`step ${step}, loss ${loss.toPrecision(3)}`, 2, HEIGHT - 3);
-  }
-}
-return { TrainingPanel };
-})();
-
 const module_side_panels = (() => {
-// What stands beside the image besides the objects: display, propagation, review, saving, fine-tuning, and the keys.
+// What stands beside the image besides the objects: display, propagation, review, saving, and the keys.
 
 const { button, element, labelled, section } = module_dom;
 const { OptionForm } = module_option_form;
 const { ReviewPanel } = module_review_panel;
-const { TrainingPanel } = module_training_panel;
 
 class SidePanels {
   /** @param view AnnotationView */
@@ -1718,7 +1943,6 @@ class SidePanels {
     this.root = element("div", {});
     this.help = element("div", { class: "sam2-help", role: "dialog", "aria-label": "keys", tabindex: -1, hidden: true });
     this.review = new ReviewPanel(view);
-    this.training = null;
     this.propagationOptions = {};
     this.everythingValues = {};
   }
@@ -1734,10 +1958,6 @@ class SidePanels {
     }
     parts.push(section("Review", false, this.review.root));
     if (!about.read_only) parts.push(section("Save", false, ...this._saving(about)));
-    if (about.recipes.length) {
-      this.training = new TrainingPanel(this.view, about.recipes);
-      parts.push(section("Fine-tuning", false, this.training.root));
-    }
     this.root.replaceChildren(...parts);
     const rows = keyMap.help().map(([key, what]) => element("tr", {}, element("th", { scope: "row" }, element("kbd", { text: key })), element("td", { text: what })));
     const mouse = [
@@ -1810,7 +2030,10 @@ class SidePanels {
     const made = { axis, length };
     made.slider = element("input", {
       type: "range", min: 0, max: length - 1, step: 1, value: position,
-      onchange: () => this.view._ask("move", { axis, position: Number(made.slider.value) }),
+      onchange: async () => {
+        const done = await this.view.ask("move", { axis, position: Number(made.slider.value) });
+        if (!done) made.slider.value = position;
+      },
     });
     made.root = labelled(`${axis} (0 to ${length - 1})`, made.slider);
     return made;
@@ -1820,7 +2043,7 @@ class SidePanels {
     const [one] = this.positions ?? [];
     if (!one) return;
     const to = Number(one.slider.value) + step;
-    if (to >= 0 && to < one.length) this.view._ask("move", { axis: one.axis, position: to });
+    if (to >= 0 && to < one.length) this.view.ask("move", { axis: one.axis, position: to });
   }
 
   refresh() {
@@ -1874,7 +2097,7 @@ class SidePanels {
   }
 
   async save() {
-    const answer = await this.view._ask("save", {
+    const answer = await this.view.ask("save", {
       path: this.path.value, format: this.format.value || null, overwrite: this.overwrite.checked,
     });
     if (answer) this.view.status.textContent = `saving to ${answer.path}`;
@@ -1887,21 +2110,20 @@ const module_view = (() => {
 // The annotation view: everything a person sees and does. It knows a store of values, a client that asks Python, and
 // nothing of Jupyter.
 
-const { button, element, labelled, section, setPressed } = module_dom;
+const { commandsOf } = module_commands;
+const { button, element, section, setPressed } = module_dom;
+const { Drawing } = module_drawing;
 const { FrameStrip } = module_frame_strip;
-const { clamp, fitView, intoImage, isInside, keepInSight, nearest, panBy, simplify, toImage, toScreen, zoomAt } = module_geometry;
-const { CLICK_SLACK, Gesture } = module_gestures;
-const { GestureHistory } = module_history;
+const { clamp, fitView, keepInSight, panBy, zoomAt } = module_geometry;
 const { ImageSource } = module_image_source;
 const { JobList } = module_job_list;
 const { KeyMap } = module_keys;
-const { covers, MaskBook } = module_masks;
+const { MaskBook } = module_masks;
 const { ObjectList } = module_object_list;
 const { OptionForm } = module_option_form;
 const { Painter, tilesToDraw } = module_painter;
 const { SidePanels } = module_side_panels;
 
-const POINT_REACH = 7;
 const OVERVIEW_DELAY_MS = 120;
 const NOTHING_KNOWN = { coverage: [0], prompts: [], selected: [], masked: 0 };
 const LINK_WORDS = {
@@ -1926,19 +2148,13 @@ class AnnotationView {
     this.overview = NOTHING_KNOWN;
     this.prompts = new Map();
     this.book = new MaskBook();
-    this.pendingDrawings = new GestureHistory();
     this.viewport = null;
     this.shownFrame = null;
-    this.gesture = null;
-    this.cross = null;
-    this.drag = null;
     this.showMasks = true;
-    this.brushRadius = 6;
-    this.chain = Promise.resolve();
-    this.chained = 0;
+    this.drawing = new Drawing(this);
     this.keyMap = new KeyMap();
     this._build();
-    this.image = new ImageSource(client, () => this._changed());
+    this.image = new ImageSource(client, () => this.changed());
     this._listen();
   }
 
@@ -1950,7 +2166,7 @@ class AnnotationView {
       const { payload } = await this.client.request("hello");
       this._setUp(payload);
     } catch (error) {
-      this._report(error);
+      this.report(error);
     }
   }
 
@@ -1969,7 +2185,7 @@ class AnnotationView {
     if (isNew) {
       this.book.clear();
       this.prompts.clear();
-      this.pendingDrawings.clear();
+      this.drawing.pendingDrawings.clear();
       this.stateSeq = undefined;
       this.shownFrame = null;
       if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
@@ -1998,14 +2214,14 @@ class AnnotationView {
     this.message = element("div", { class: "sam2-message", role: "alert" });
     this.status = element("div", { class: "sam2-status", role: "status" });
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
-    this.strip = new FrameStrip((frame) => this._go(frame));
+    this.strip = new FrameStrip((frame) => this.go(frame));
     this.options = new OptionForm((values) => this._keepOptions(values));
-    this.jobs = new JobList((id, what) => this._ask("job", { id, do: what }), (text, details) => this._say(text, details), this.stage);
+    this.jobs = new JobList((id, what) => this.ask("job", { id, do: what }), (text, details) => this.say(text, details), this.stage);
     this.list = new ObjectList({
-      select: (id) => this._select(id, { jump: true }),
+      select: (id) => this.select(id, { jump: true }),
       toggle: (id) => this._toggle(id),
-      change: (id, values) => this._ask("change_object", { object: id, ...values }),
-      remove: (id) => this._ask("delete_objects", { objects: [id] }),
+      change: (id, values) => this.ask("change_object", { object: id, ...values }),
+      remove: (id) => this.ask("delete_objects", { objects: [id] }),
     }, this.stage);
     this.panels = new SidePanels(this);
     this.root.append(
@@ -2024,7 +2240,7 @@ class AnnotationView {
     const { about, keyMap } = this;
     const key = (action) => keyMap.label(action);
     this.toolButtons = about.tools.map((tool) =>
-      button(tool.name, () => this._chooseTool(tool.name), {
+      button(tool.name, () => this.chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
     this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
@@ -2047,12 +2263,12 @@ class AnnotationView {
   _listen() {
     const { signal, store } = this;
     const on = (target, name, handler, options = {}) => target.addEventListener(name, handler, { signal, ...options });
-    on(this.stage, "pointerdown", (event) => this._pointerDown(event));
-    on(this.stage, "pointermove", (event) => this._pointerMove(event));
-    on(this.stage, "pointerup", (event) => this._pointerUp(event));
-    on(this.stage, "pointercancel", () => this._cancelGesture());
+    on(this.stage, "pointerdown", (event) => this.drawing.pointerDown(event));
+    on(this.stage, "pointermove", (event) => this.drawing.pointerMove(event));
+    on(this.stage, "pointerup", (event) => this.drawing.pointerUp(event));
+    on(this.stage, "pointercancel", () => this.drawing.cancelGesture());
     on(this.stage, "contextmenu", (event) => event.preventDefault());
-    on(this.stage, "dblclick", (event) => this._doubleClick(event));
+    on(this.stage, "dblclick", (event) => this.drawing.doubleClick(event));
     on(this.stage, "wheel", (event) => this._wheel(event), { passive: false });
     on(this.root, "keydown", (event) => this._key(event));
     for (const name of ["keyup", "keypress", "copy", "paste", "cut"]) on(this.root, name, (event) => event.stopPropagation());
@@ -2064,7 +2280,7 @@ class AnnotationView {
         this.panels.refresh();
         this._showObjects();
         this._look();
-        this._changed();
+        this.changed();
       }, signal);
     }
     store.on("height", () => this._resized(), signal);
@@ -2087,18 +2303,14 @@ class AnnotationView {
       if (payload.state) this._takeState(payload.state, seq);
       else this._overviewLater();
       this._needMasks();
-      this._changed();
+      this.changed();
     } else if (kind === "job") {
       this.jobs.show(payload);
       this._refreshState();
-    } else if (kind === "review") {
-      this.panels.review.refresh();
-    } else if (kind === "training") {
-      this.panels.training?.add(payload);
     } else if (kind === "session") {
       this.start();
     } else if (kind === "message") {
-      this._say(payload.message, payload.details);
+      this.say(payload.message, payload.details);
     }
   }
 
@@ -2123,7 +2335,7 @@ class AnnotationView {
 
   _takePrompts({ frame, prompts }) {
     this.prompts.set(frame, prompts);
-    this.pendingDrawings.settle(frame);
+    this.drawing.pendingDrawings.settle(frame);
     if (this.prompts.size > 32) this.prompts.delete(this.prompts.keys().next().value);
   }
 
@@ -2135,7 +2347,7 @@ class AnnotationView {
         const { payload } = await this.client.request("state", { selected: this.store.get("selected") });
         this._takeState(payload.state, payload.seq);
       } catch (error) {
-        this._report(error);
+        this.report(error);
       }
     }, OVERVIEW_DELAY_MS);
   }
@@ -2151,9 +2363,9 @@ class AnnotationView {
       this.book.take(payload.masks, buffers);
       this._takePrompts(payload.prompts);
       this._showObjects();
-      this._changed();
+      this.changed();
     } catch (error) {
-      this._report(error);
+      this.report(error);
       return;
     } finally {
       if (this.asking === asking) this.asking = null;
@@ -2165,7 +2377,7 @@ class AnnotationView {
   _linkChanged(link) {
     this.linkNote.hidden = link === "ok";
     this.linkNote.textContent = LINK_WORDS[link] ?? "";
-    if (link === "gone") this._cancelGesture();
+    if (link === "gone") this.drawing.cancelGesture();
     this.root.dataset.link = link;
     if (link === "ok" && this.about && this.wasGone) this.start();
     this.wasGone = link === "gone";
@@ -2173,12 +2385,12 @@ class AnnotationView {
   }
 
   /** Ask Python for something; what goes wrong is shown. Resolves with the answer's payload, or null. */
-  async _ask(kind, payload) {
+  async ask(kind, payload) {
     try {
       const { payload: answer } = await this._tracked(this.client.request(kind, payload));
       return answer;
     } catch (error) {
-      this._report(error);
+      this.report(error);
       return null;
     }
   }
@@ -2192,12 +2404,12 @@ class AnnotationView {
     }
   }
 
-  _report(error) {
+  report(error) {
     if (error.name === "Cancelled" || error.name === "KernelGone") return;
-    this._say(error.message, error.details ?? "");
+    this.say(error.message, error.details ?? "");
   }
 
-  _say(text, details = "") {
+  say(text, details = "") {
     this.message.replaceChildren(
       element("span", { text }),
       details ? element("details", {}, element("summary", { text: "more" }), element("pre", { text: details })) : "",
@@ -2210,7 +2422,7 @@ class AnnotationView {
 
   // The frame and the image
 
-  _go(frame) {
+  go(frame) {
     if (!this.about) return;
     this.store.set({ frame: clamp(Math.round(frame), 0, this.about.frames - 1) });
   }
@@ -2218,12 +2430,12 @@ class AnnotationView {
   _frameChanged() {
     if (!this.about) return;
     const frame = this.store.get("frame");
-    this._cancelGesture();
+    this.drawing.cancelGesture();
     this.strip.showFrame(frame);
     this._needMasks();
     this._showObjects();
     this._look();
-    this._changed();
+    this.changed();
   }
 
   _look() {
@@ -2250,25 +2462,25 @@ class AnnotationView {
     if (!width) return;
     const before = this.painter.size;
     const changed = this.painter.resize(width, this.stage.clientHeight, globalThis.devicePixelRatio || 1);
-    if (!this.viewport || (changed && this.isFitted)) this._fit();
-    else if (changed) this._setViewport(panBy(this.viewport, (width - before.width) / 2, 0));
+    if (!this.viewport || (changed && this.isFitted)) this.fit();
+    else if (changed) this.setViewport(panBy(this.viewport, (width - before.width) / 2, 0));
     this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
-    this._changed();
+    this.changed();
   }
 
-  _fit() {
-    this._setViewport(fitView(this.about, this.painter.size));
+  fit() {
+    this.setViewport(fitView(this.about, this.painter.size));
     this.isFitted = true;
   }
 
-  _setViewport(viewport) {
+  setViewport(viewport) {
     this.isFitted = false;
     this.viewport = keepInSight(viewport, this.about, this.painter.size);
     this._look();
-    this._changed();
+    this.changed();
   }
 
-  _changed() {
+  changed() {
     this._refreshState();
     if (this.scheduled) return;
     this.scheduled = requestAnimationFrame(() => {
@@ -2290,9 +2502,9 @@ class AnnotationView {
       .map(([id, mask]) => ({ id, mask, colour: this._colourOf(id) }));
     const prompts = (this.prompts.get(shown) ?? []).filter((prompt) => !hidden.has(prompt.object))
       .map((prompt) => ({ ...prompt, selected: prompt.object === selected }));
-    if (this.drag?.kind === "point") {
+    if (this.drawing.drag?.kind === "point") {
       const dragged = prompts.find((prompt) => prompt.object === selected);
-      if (dragged) dragged.points = this.drag.points;
+      if (dragged) dragged.points = this.drawing.drag.points;
     }
     this.painter.paint({
       background: getComputedStyle(this.root).getPropertyValue("--sam2-stage").trim() || "#202020",
@@ -2300,8 +2512,8 @@ class AnnotationView {
       shownChannels: this.about.channels.map((_, i) => this.store.get("channels")?.[i] !== false),
       tiles: tilesToDraw(this.image.store, shown, this.viewport, this.painter.size, this.about, this.about.tile_size),
       masks, showMasks: this.showMasks, opacity: this.store.get("opacity"), prompts,
-      pending: this.pendingDrawings.pending(shown), gesture: this.gesture, cross: this.cross,
-      brushRadius: this.brushRadius,
+      pending: this.drawing.pendingDrawings.pending(shown), gesture: this.drawing.gesture, cross: this.drawing.cross,
+      brushRadius: this.drawing.brushRadius,
     });
     this.root.dataset.shown = this.shownFrame === null ? "" : String(this.shownFrame);
     this.root.dataset.masks = masks.map(({ id }) => id).sort((a, b) => a - b).join(" ");
@@ -2316,7 +2528,7 @@ class AnnotationView {
     dataset.selected = this.store.get("selected");
     dataset.objects = this.objects.length;
     dataset.jobs = this.jobs.active.length;
-    const asks = this.client.isBusy || this.chained > 0 || this.overviewTimer || this.scheduled;
+    const asks = this.client.isBusy || this.drawing.chained > 0 || this.overviewTimer || this.scheduled;
     const isBusy = !this.about || asks || !this.image?.isSharp || this.jobs.active.some((job) => job.kind === "segment");
     dataset.state = this.client.link === "gone" ? "gone" : isBusy ? "busy" : "idle";
     if (isBusy && !this.stateTimer) {
@@ -2344,22 +2556,22 @@ class AnnotationView {
   _selectedChanged() {
     this._showObjects();
     this._overviewLater();
-    this._changed();
+    this.changed();
   }
 
-  _select(id, { jump = false } = {}) {
+  select(id, { jump = false } = {}) {
     this.store.set({ selected: id });
     const one = this.objects.find((object) => object.id === id);
     if (!jump || !one) return;
     const isHere = this.book.masks(this.store.get("frame")).has(id);
-    if (!isHere && one.first !== null) this._go(one.first);
+    if (!isHere && one.first !== null) this.go(one.first);
   }
 
-  _step(direction) {
+  step(direction) {
     const ids = this.objects.map((one) => one.id);
     if (!ids.length) return;
     const at = ids.indexOf(this.store.get("selected"));
-    this._select(ids[at < 0 ? 0 : (at + direction + ids.length) % ids.length], { jump: true });
+    this.select(ids[at < 0 ? 0 : (at + direction + ids.length) % ids.length], { jump: true });
   }
 
   _toggle(id) {
@@ -2374,10 +2586,10 @@ class AnnotationView {
     return this.about.tools.find((tool) => tool.name === this.store.get("tool")) ?? this.about.tools[0];
   }
 
-  _chooseTool(name) {
-    this._cancelGesture();
+  chooseTool(name) {
+    this.drawing.cancelGesture();
     this.store.set({ tool: name });
-    if (this.tool.gesture === "none") this._send({ gesture: "none", positive: this.store.get("positive"), points: [] });
+    if (this.tool.gesture === "none") this.drawing.send({ gesture: "none", positive: this.store.get("positive"), points: [] });
   }
 
   _toolChanged() {
@@ -2389,185 +2601,22 @@ class AnnotationView {
     setPressed(this.signButton, positive);
     this.options.show(this.tool.options, this.store.get("tool_options")?.[this.tool.name] ?? {});
     this.root.dataset.tool = this.tool.name;
-    this._changed();
+    this.changed();
   }
 
   _keepOptions(values) {
     this.store.set({ tool_options: { ...this.store.get("tool_options"), [this.tool.name]: values } });
   }
 
-  _at(event) {
-    const edge = this.canvas.getBoundingClientRect();
-    return { x: event.clientX - edge.left, y: event.clientY - edge.top };
-  }
-
-  _pointerDown(event) {
-    this.stage.focus({ preventScroll: true });
-    if (!this.about || !this.viewport) return;
-    event.preventDefault();
-    const screen = this._at(event);
-    const point = toImage(this.viewport, screen);
-    this.stage.setPointerCapture?.(event.pointerId);
-    if ((event.ctrlKey || event.metaKey) && event.button === 0) {
-      this._pick(point);
-      return;
-    }
-    const mayDraw = !this.about.read_only && event.button !== 1;
-    if (mayDraw && event.button === 0 && this._grabPoint(point, event.shiftKey)) return;
-    if (!mayDraw || event.shiftKey) {
-      this.drag = { kind: "pan", screen };
-      return;
-    }
-    const negative = event.button === 2 || event.altKey;
-    this._begin(point, negative ? !this.store.get("positive") : this.store.get("positive"));
-  }
-
-  _begin(point, positive) {
-    const { tool } = this;
-    if (tool.gesture === "none" || this.shownFrame !== this.store.get("frame")) return;
-    if (tool.gesture === "point" && !isInside(point, this.about)) return;
-    const at = tool.gesture === "point" ? intoImage(point, this.about) : point;
-    const slack = CLICK_SLACK / this.viewport.scale;
-    // a box may be begun by one corner and a polygon by several: then this goes on with it
-    this.gesture ??= new Gesture(tool.gesture, { positive, slack });
-    this.gesture.start ??= point;
-    this._finished(this.gesture.down(at));
-    this._changed();
-  }
-
-  _pointerMove(event) {
-    if (!this.about || !this.viewport) return;
-    const screen = this._at(event);
-    if (this.drag?.kind === "pan") {
-      this._setViewport(panBy(this.viewport, screen.x - this.drag.screen.x, screen.y - this.drag.screen.y));
-      this.drag.screen = screen;
-      return;
-    }
-    const point = toImage(this.viewport, screen);
-    if (this.drag?.kind === "point") {
-      const at = intoImage(point, this.about);
-      this.drag.points[this.drag.index] = [at.x, at.y];
-      this.drag.moved = true;
-      this._changed();
-      return;
-    }
-    if (!this.gesture) return;
-    if (this.gesture.kind === "point" && this.gesture.isDown && this.gesture.positive) this._maybeBox(point);
-    this.gesture.move(point);
-    this._changed();
-  }
-
-  /** Who drags with the point tool means a box. */
-  _maybeBox(point) {
-    const start = this.gesture.start;
-    const boxTool = this.about.tools.find((tool) => tool.gesture === "box");
-    if (!boxTool || Math.hypot(point.x - start.x, point.y - start.y) * this.viewport.scale <= 2 * CLICK_SLACK) return;
-    this.gesture = new Gesture("box", { positive: true, slack: this.gesture.slack });
-    this.gesture.tool = boxTool;
-    this.gesture.down(start);
-  }
-
-  _pointerUp(event) {
-    const drag = this.drag;
-    this.drag = null;
-    if (drag?.kind === "point" && drag.moved) {
-      this._ask("set_points", { object: drag.object, frame: drag.frame, points: drag.points, labels: drag.labels });
-      return;
-    }
-    if (drag || !this.gesture) return;
-    this._finished(this.gesture.up(toImage(this.viewport, this._at(event))));
-    this._changed();
-  }
-
-  _doubleClick(event) {
-    if (this.gesture?.kind === "polygon") {
-      // the second press of the double click made a corner of its own
-      if (this.gesture.points.length > 3) this.gesture.back();
-      this._finished(this.gesture.finish());
-      event.preventDefault();
-    }
-  }
-
   _wheel(event) {
     if (!this.viewport || !this.root.contains(document.activeElement ?? this.root.getRootNode().activeElement)) return;
     event.preventDefault();
     event.stopPropagation();
-    this._zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), this._at(event));
+    this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), this.drawing.at(event));
   }
 
-  _zoom(factor, screen = { x: this.painter.size.width / 2, y: this.painter.size.height / 2 }) {
-    this._setViewport(zoomAt(this.viewport, factor, screen, this.about, this.painter.size));
-  }
-
-  _finished(drawing) {
-    if (!drawing) return;
-    const tool = this.gesture?.tool ?? this.tool;
-    this.gesture = null;
-    this._send(drawing, tool);
-  }
-
-  _cancelGesture() {
-    const had = this.gesture !== null;
-    this.gesture = null;
-    if (had) this._changed();
-    return had;
-  }
-
-  /** Send what was drawn. One after the other, since a drawing may make the object that the next one is about. */
-  _send(drawing, tool = this.tool) {
-    const frame = this.store.get("frame");
-    const isLine = drawing.gesture === "path" || drawing.gesture === "brush";
-    const points = isLine ? simplify(drawing.points, 0.25) : drawing.points;
-    const number = this.pendingDrawings.add(frame, this.store.get("selected"), { ...drawing, points });
-    this.chained += 1;
-    this.chain = this.chain.then(async () => {
-      try {
-        const { payload } = await this.client.request("draw", {
-          tool: tool.name, gesture: drawing.gesture, frame, positive: drawing.positive, object: this.store.get("selected"),
-          points: points.map(({ x, y }) => [round(x), round(y)]),
-          radius: drawing.gesture === "brush" ? this.brushRadius : null,
-          options: this.store.get("tool_options")?.[tool.name] ?? {},
-        });
-        this.pendingDrawings.accept(number, payload.objects);
-        if (payload.objects.length && !payload.objects.includes(this.store.get("selected"))) this._select(payload.objects[0]);
-        if (!payload.objects.length) this.pendingDrawings.refuse(number);
-      } catch (error) {
-        this.pendingDrawings.refuse(number);
-        this._report(error);
-      } finally {
-        this.chained -= 1;
-        this._changed();
-      }
-    });
-    this._changed();
-  }
-
-  _pick(point) {
-    const hidden = new Set(this.store.get("hidden"));
-    for (const [id, mask] of this.book.masks(this.store.get("frame"))) {
-      if (!hidden.has(id) && covers(mask, point)) {
-        this._select(id);
-        return;
-      }
-    }
-  }
-
-  /** Begin to drag a point of the chosen object, or take it away; false if there is none at that place. */
-  _grabPoint(point, remove) {
-    const frame = this.store.get("frame");
-    const object = this.store.get("selected");
-    const prompt = (this.prompts.get(frame) ?? []).find((one) => one.object === object);
-    if (this.gesture || !prompt?.points.length || this.shownFrame !== frame) return false;
-    const places = prompt.points.map(([x, y]) => ({ x, y }));
-    const index = nearest(places, point, POINT_REACH / this.viewport.scale);
-    if (index < 0) return false;
-    if (remove) {
-      const keep = (_, i) => i !== index;
-      this._ask("set_points", { object, frame, points: prompt.points.filter(keep), labels: prompt.labels.filter(keep) });
-      return true;
-    }
-    this.drag = { kind: "point", object, frame, index, points: prompt.points.map((at) => [...at]), labels: prompt.labels };
-    return true;
+  zoom(factor, screen = { x: this.painter.size.width / 2, y: this.painter.size.height / 2 }) {
+    this.setViewport(zoomAt(this.viewport, factor, screen, this.about, this.painter.size));
   }
 
   // Keys
@@ -2588,126 +2637,24 @@ class AnnotationView {
   _do(action) {
     if (!this.about) return;
     if (this.about.read_only && !/^(frame|object|zoom|fit|masks|help|cancel|position|cursor)/.test(action)) {
-      this._say("This session is open for reading only.");
+      this.say("This session is open for reading only.");
       return;
     }
     const [name, argument] = action.split(":");
-    if (name === "tool") this._chooseTool(argument);
+    if (name === "tool") this.chooseTool(argument);
     else if (name === "object") {
       const one = this.objects[Number(argument) - 1];
-      if (one) this._select(one.id, { jump: true });
-    } else this._actions()[name]?.();
+      if (one) this.select(one.id, { jump: true });
+    } else commandsOf(this)[name]?.();
   }
 
-  _actions() {
-    const frame = this.store.get("frame");
-    const selected = this.store.get("selected");
-    const withObject = (act) => () => (selected ? act() : this._say("Choose an object first: click on it in the list."));
-    const cursor = (dx, dy) => () => this._moveCross(dx, dy);
-    return {
-      segment: withObject(() => this._ask("segment", { object: selected, frame })),
-      accept: withObject(() => this._ask("accept", { object: selected, frame })),
-      clear: withObject(() => this._ask("clear_prompt", { object: selected, frame })),
-      divide: withObject(() => this._ask("divide_object", { object: selected })),
-      delete_object: withObject(() => this._ask("delete_objects", { objects: [selected] })),
-      propagate: withObject(() => this._ask("propagate", { objects: [selected], ...this.panels.propagation() })),
-      propagate_all: () => this._ask("propagate", { objects: null, ...this.panels.propagation() }),
-      everything: () => this._ask("everything", { frame, options: this.panels.everythingOptions() }),
-      sign: () => this.store.set({ positive: !this.store.get("positive") }),
-      new_object: () => this.store.set({ selected: 0 }),
-      next_review: () => this.panels.review.next(),
-      undo: () => this._ask("undo", {}),
-      redo: () => this._ask("redo", {}),
-      save: () => this.panels.save(),
-      cancel: () => this._cancel(),
-      frame_next: () => this._go(frame + 1),
-      frame_back: () => this._go(frame - 1),
-      frame_next_10: () => this._go(frame + 10),
-      frame_back_10: () => this._go(frame - 10),
-      frame_first: () => this._go(0),
-      frame_last: () => this._go(this.about.frames - 1),
-      position_next: () => this.panels.stepPosition(1),
-      position_back: () => this.panels.stepPosition(-1),
-      object_next: () => this._step(1),
-      object_back: () => this._step(-1),
-      masks: () => {
-        this.showMasks = !this.showMasks;
-        this._changed();
-      },
-      zoom_in: () => this._zoom(1.25),
-      zoom_out: () => this._zoom(0.8),
-      fit: () => this._fit(),
-      brush_larger: () => this._setBrush(this.brushRadius * 1.25),
-      brush_smaller: () => this._setBrush(this.brushRadius / 1.25),
-      cursor_left: cursor(-1, 0),
-      cursor_right: cursor(1, 0),
-      cursor_up: cursor(0, -1),
-      cursor_down: cursor(0, 1),
-      cursor_left_10: cursor(-10, 0),
-      cursor_right_10: cursor(10, 0),
-      cursor_up_10: cursor(0, -10),
-      cursor_down_10: cursor(0, 10),
-      draw: () => this._drawAtCross(),
-      finish: () => this._finish(),
-      back: () => {
-        if (this.gesture && !this.gesture.back()) this._cancelGesture();
-        this._changed();
-      },
-      help: () => this.panels.toggleHelp(),
-    };
-  }
-
-  _cancel() {
-    if (this.panels.closeHelp() || this._cancelGesture()) return;
+  cancel() {
+    if (this.panels.closeHelp() || this.drawing.cancelGesture()) return;
     const running = this.jobs.active.filter((job) => job.kind !== "encode");
-    if (running.length) for (const job of running) this._ask("job", { id: job.id, do: "cancel" });
+    if (running.length) for (const job of running) this.ask("job", { id: job.id, do: "cancel" });
     else (this.root.getRootNode().activeElement ?? document.activeElement)?.blur?.();
   }
 
-  _setBrush(radius) {
-    this.brushRadius = clamp(radius, 0.5, 500);
-    this.status.textContent = `brush of ${this.brushRadius.toFixed(1)} pixels`;
-    this._changed();
-  }
-
-  _moveCross(dx, dy) {
-    const middle = toImage(this.viewport, { x: this.painter.size.width / 2, y: this.painter.size.height / 2 });
-    const from = this.cross ?? { x: Math.round(middle.x), y: Math.round(middle.y) };
-    this.cross = intoImage(this.cross ? { x: from.x + dx, y: from.y + dy } : from, this.about);
-    if (this.gesture) this.gesture.move(this.cross);
-    const at = toScreen(this.viewport, this.cross);
-    const { width, height } = this.painter.size;
-    if (at.x < 0 || at.y < 0 || at.x > width || at.y > height) this._setViewport(panBy(this.viewport, width / 2 - at.x, height / 2 - at.y));
-    this.status.textContent = `cross at x ${this.cross.x}, y ${this.cross.y}`;
-    this._changed();
-  }
-
-  _drawAtCross() {
-    if (!this.cross) {
-      this._moveCross(0, 0);
-      return;
-    }
-    const kind = this.tool.gesture;
-    const isLine = kind === "path" || kind === "brush";
-    if (this.gesture && (isLine || kind === "box")) {
-      if (!isLine) this.gesture.down(this.cross);
-      this._finished(this.gesture.up(this.cross));
-    } else {
-      this._begin(this.cross, this.store.get("positive"));
-      if (!isLine && this.gesture) this._finished(this.gesture.up(this.cross));
-    }
-    this._changed();
-  }
-
-  _finish() {
-    if (this.gesture) this._finished(this.gesture.finish());
-    else if (this.tool.gesture === "none") this._chooseTool(this.tool.name);
-    this._changed();
-  }
-}
-
-function round(value) {
-  return Math.round(value * 100) / 100;
 }
 return { AnnotationView };
 })();

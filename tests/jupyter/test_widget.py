@@ -262,6 +262,8 @@ def test_annotate_takes_images_and_sessions(tmp_path: Path) -> None:
     assert again.masks[1].all()
     on_top = annotate(again.session)
     on_top.close()
+    with pytest.raises(InvalidInputError, match="kept in"):
+        annotate(again.session, tmp_path / "elsewhere")
     assert again.session.objects[0].name == "a cell"
     again.close()
 
@@ -302,8 +304,13 @@ def test_another_axis_is_moved_along(tmp_path: Path) -> None:
     assert np.array_equal(pixels, movie[2, 1])
     assert "positions 0 to 2" in wire.error("move", axis="t", position=3)
     assert "no axis 'c'" in wire.error("move", axis="c", position=0)
+    w.selected = 5
     w.move("t", 0)
     assert w.masks[1].all()
+    assert w.selected == 0
+    again = w.session
+    w.move("t", 0)
+    assert w.session is again
     w.close()
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["t00000", "t00002"]
 

@@ -48,12 +48,16 @@ class Hand:
     ) -> None:
         """Press at the first point, move over the others and let go at the last one."""
         kinds = QMouseEvent.Type
-        first, last = self.place(*points[0]), self.place(*points[-1])
+        # what was pressed before may have changed the size of the canvas
+        for _ in range(3):
+            QApplication.processEvents()
+        first = self.place(*points[0])
         self._send(kinds.MouseMove, first, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, modifiers)
         self._send(kinds.MouseButtonPress, first, button, button, modifiers)
         for point in points[1:]:
             self._send(kinds.MouseMove, self.place(*point), Qt.MouseButton.NoButton, button, modifiers)
-        self._send(kinds.MouseButtonRelease, last, button, Qt.MouseButton.NoButton, modifiers)
+        # the canvas may have got another size while the tool's form was laid out
+        self._send(kinds.MouseButtonRelease, self.place(*points[-1]), button, Qt.MouseButton.NoButton, modifiers)
 
     def double_click(self, x: float, y: float) -> None:
         place, left = self.place(x, y), Qt.MouseButton.LeftButton
@@ -72,10 +76,10 @@ class Hand:
         QApplication.processEvents()
 
 
-def until(happened: Callable[[], Any], seconds: float = 45.0, why: Callable[[], str] = lambda: "") -> None:
+def until(happened: Callable[[], Any], seconds: float = 120.0, why: Callable[[], str] = lambda: "") -> None:
     """Let the interface go on until something has happened."""
     end = time.monotonic() + seconds
     while not happened():
         QApplication.processEvents()
         time.sleep(0.01)
-        assert time.monotonic() < end, f"it has not happened in {seconds:g} s {why()}"
+        assert time.monotonic() < end or happened(), f"it has not happened in {seconds:g} s {why()}"

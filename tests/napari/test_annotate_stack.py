@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 
 from sam2_core.hooks import Drawn, ObjectPrompt, PromptType, get_plugins, hookimpl
 from tests.napari.hand import Hand, until
@@ -302,9 +302,7 @@ def test_saving_and_continuing(viewer: Any, dock: Any, work: Any, hand: Hand, tm
     viewer.layers.remove(dock.annotation.layer)
     until(lambda: dock.annotation is None)
     assert "continued" in dock.status.text()
-    until(lambda: not (session.folder / "session.db-wal").exists() or True)
-    assert dock.start.session.currentData() == session.folder
-    until(lambda: dock._work is not None)
+    until(lambda: dock.start.session.currentData() == session.folder)
     dock.start.begin.click()
     until(lambda: dock.annotation is not None, why=lambda: dock.status.text())
     until(lambda: [row.id for row in rows(dock)] == [1], why=lambda: dock.status.text())
@@ -336,16 +334,17 @@ def test_a_click_has_its_place_in_every_plane(viewer: Any, dock: Any, work: Any,
         viewer.reset_view()
         hand.key(Qt.Key.Key_B)
         layer = annotation.layer
-        world = layer.data_to_world([2, CELLS[0][1], 32])
-        view = hand._canvas.view
-        corners = [
-            np.asarray(hand._canvas._map_canvas2world(one, view))[[0, 2]] for one in ((0, 0), (100, 0), (0, 100))
-        ]
-        matrix = np.stack([(corners[1] - corners[0]) / 100, (corners[2] - corners[0]) / 100], axis=1)
-        from qtpy.QtCore import QPoint
 
-        place = QPoint(*(round(float(one)) for one in np.linalg.solve(matrix, np.asarray(world)[[0, 2]] - corners[0])))
-        hand.place = lambda x, y: place  # type: ignore[method-assign]
+        def place(*_: float) -> QPoint:
+            view = hand._canvas.view
+            corners = [
+                np.asarray(hand._canvas._map_canvas2world(one, view))[[0, 2]] for one in ((0, 0), (100, 0), (0, 100))
+            ]
+            matrix = np.stack([(corners[1] - corners[0]) / 100, (corners[2] - corners[0]) / 100], axis=1)
+            world = np.asarray(layer.data_to_world([2, CELLS[0][1], 32]))[[0, 2]]
+            return QPoint(*(round(float(one)) for one in np.linalg.solve(matrix, world - corners[0])))
+
+        hand.place = place  # type: ignore[method-assign]
         hand.drag([(0, 0), (0, 0)])
         assert "is drawn on a frame" in dock.status.text()
         hand.key(Qt.Key.Key_P)

@@ -216,6 +216,6 @@ def test_what_was_interrupted_is_offered_again(dock: Any) -> None:
     until(lambda: len(annotation.rows) == 1)
     dock.close_session()
 
-    assert dock.start.session.currentData() == folder
+    until(lambda: dock.start.session.currentData() == folder)
     dock.start.begin.click()
     until(lambda: dock.annotation is not None and len(dock.annotation.rows) == 1, why=lambda: dock.status.text())

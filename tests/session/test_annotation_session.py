@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -473,3 +474,13 @@ def test_a_temporary_session_goes_when_it_is_closed() -> None:
     session.close()
 
     assert not session.folder.exists()
+
+
+def test_another_thread_may_close_what_one_opened(tmp_path: Path) -> None:
+    stack = open_frames(np.zeros((2, 8, 8), np.uint8))
+    session = AnnotationSession.create(stack, tmp_path / "session")
+    thread = threading.Thread(target=session.close)
+    thread.start()
+    thread.join()
+
+    AnnotationSession.open(tmp_path / "session", stack).close()

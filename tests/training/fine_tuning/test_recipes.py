@@ -1,4 +1,4 @@
-"""Fine-tuning the mask decoder (the recipe "decoder" of sam2_recipes)."""
+"""The built-in fine-tuning recipes: what each changes, and what not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sam2_core.hooks import Plugins, Recipe, Selection, TrainingEvent
 
 
 class Square:
-    """Bright squares, the second frame without labels."""
+    """A bright square, the second frame without labels."""
 
     name = "square"
 
@@ -63,10 +63,10 @@ def model() -> Any:
     return load_model("sam2.1_hiera_micro", device="cpu", precision="fp32", image_size=64)
 
 
-def train(model: Any, videos: Any, run: Run, **options: Any) -> None:
+def train(model: Any, videos: Any, run: Run, name: str = "decoder", **options: Any) -> None:
     plugins = Plugins(Selection(), strict=True)
     plugins.register(recipes, name="recipes")
-    recipe = plugins.find(Recipe, "decoder")
+    recipe = plugins.find(Recipe, name)
     plugins.call(recipe, recipe.contribution.train, model, videos, run, **options)
 
 
@@ -79,7 +79,8 @@ def test_only_the_decoder_changes(model: Any, tmp_path: Path) -> None:
 
     changed = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
     assert changed
-    assert all(name.startswith("sam_mask_decoder.") for name in changed)
+    # the features that are kept have gone through conv_s0 and conv_s1
+    assert all(name.startswith("sam_mask_decoder.") and ".conv_s" not in name for name in changed)
     assert [event.step for event in run.events] == [1, 2, 3, 4]
     assert all(event.measures["loss"] > 0 for event in run.events)
     assert [parameter.requires_grad for parameter in model.parameters()] == wanted
@@ -98,3 +99,40 @@ def test_nothing_to_learn_from(model: Any, tmp_path: Path) -> None:
     for videos in ([], [Empty()]):
         with pytest.raises(InvalidInputError, match="nothing to learn from"):
             train(model, videos, Run(tmp_path))
+
+
+class Moving(Square):
+    """Three labelled frames."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def masks(self, frame: int) -> Any:
+        return {5: np.roll(super().masks(0)[5], 2 * frame, axis=1)}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "learns", "stays"),
+    [
+        ("memory", ("memory_attention.", "memory_encoder.", "sam_mask_decoder."), ("image_encoder.",)),
+        ("lora", ("image_encoder.", "sam_mask_decoder."), ("sam_prompt_encoder.",)),
+        ("all", ("image_encoder.", "sam_mask_decoder."), ("memory_", "sam_prompt_encoder.")),
+    ],
+)
+def test_what_a_recipe_changes(model: Any, tmp_path: Path, recipe: str, learns: Any, stays: Any) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    train(model, [Moving()], Run(tmp_path), recipe, steps=4, learning_rate=1e-3, objects=1, replay=0.3)
+
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    changed = {name for name, value in after.items() if not value.equal(before[name])}
+    for part in learns:
+        assert any(name.startswith(part) for name in changed), part
+    assert not any(name.startswith(stays) for name in changed)
+    model.load_state_dict(before)
+
+
+def test_frames_that_do_not_follow_each_other(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="3 labelled frames in a row"):
+        train(model, [Square()], Run(tmp_path), "memory", steps=1)

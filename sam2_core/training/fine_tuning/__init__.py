@@ -1,0 +1,1 @@
+"""Learning from somebody's own labels, in minutes."""
