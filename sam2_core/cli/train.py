@@ -59,7 +59,8 @@ def train(
         return
 
     def tell(event: TrainingEvent) -> None:
-        if event.kind in ("step", "validation") and event.measures:
+        # the log tells of the rest
+        if event.kind == "step" and event.measures:
             of = "" if event.total_steps is None else f" of {event.total_steps}"
             left = "" if event.eta_seconds is None else f", {event.eta_seconds / 60:.0f} min left"
             shown = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in event.measures.items())

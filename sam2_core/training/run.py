@@ -401,7 +401,7 @@ class TrainingRun:
         wanted = self.checkpoint.save_best_meters or []
         chosen = [name for name in better if any(name == each or name.startswith(f"{each}/") for each in wanted)]
         if chosen and self.mode != "val":
-            self._save([name.replace("/", "_") for name in chosen])
+            self._save([name.replace("/", "_").replace(" ", "_") for name in chosen])
         self._write_stats("val_stats", results | self._state("val"))
         self._write_stats("best_stats", dict(self.best))
         self._tell("validation", measures=total.means() | results)

@@ -138,7 +138,7 @@ def test_sa_v_is_read_as_the_official_loader_does(videos: tuple[Path, Path], off
             assert list(found) == list(expected)
             for identity, mask in expected.items():
                 given = found[identity]
-                assert (mask is None and given is None) or torch.equal(given, mask)
+                assert (mask is None and given is None) or torch.equal(given, mask)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_frames_that_sa_v_says_nothing_of_are_refused(videos: tuple[Path, Path])
     [({}, [0, 1, 3]), ({"mask_area_frac_thresh": 0.3}, [0, 3]), ({"uncertain_iou": 0.5}, [0, 1])],
 )
 def test_masks_of_sa_1b_come_back(
-    images: tuple[Path, Path], official: Any, options: dict[str, float], kept: list[int]
+    images: tuple[Path, Path], official: Any, options: dict[str, Any], kept: list[int]
 ) -> None:
     video, loader = SA1BRawDataset(*images, num_frames=2, **options).get_video(0)
     their_video, their_loader = official.SA1BRawDataset(*map(str, images), num_frames=2, **options).get_video(0)
