@@ -197,10 +197,10 @@ class JobStarting(SessionState):
         budget: str | float = "5 min",
         *,
         masks: LearnedMasks = "accepted",
-        frames: Iterable[int] | None = None,
+        labelled_frames: Iterable[int] | None = None,
         validation_frames: Iterable[int] | None = None,
         name: str | None = None,
-        base: str | Path | None = None,
+        model: str | Path | None = None,
         use: bool = True,
         **options: Any,
     ) -> Job:
@@ -218,13 +218,13 @@ class JobStarting(SessionState):
             How long it may take: "5 min", "90 s", or a number of seconds.
         masks : {"accepted", "all"}
             Learn from the masks that are locked, or from all.
-        frames : iterable of int, optional
+        labelled_frames : iterable of int, optional
             Learn from these frames only.
         validation_frames : iterable of int, optional
             Of them, those to hold back; one of five by default. None of them: the last weights count as the best.
         name : str, optional
             Of the new model; made of the stack's name and the recipe by default.
-        base : str or path, optional
+        model : str or path, optional
             What to begin with; the session's model by default.
         use : bool
             Whether the session works with the new model as soon as it is there, as by :meth:`use_model`.
@@ -250,10 +250,10 @@ class JobStarting(SessionState):
             recipe,
             budget,
             masks=masks,
-            frames=frames,
+            frames=labelled_frames,
             validation_frames=validation_frames,
             name=name,
-            base=base,
+            base=model,
             use=use,
             options=options,
         )

@@ -119,7 +119,7 @@ def _named_model(model: Any) -> str | Path:
         return Path(model)
     raise StateError(
         "This session's model was given as a predictor, whose configuration is not known. Name a model to begin with: "
-        'start_train(…, base="sam2.1_hiera_micro").'
+        'start_train(…, model="sam2.1_hiera_micro").'
     )
 
 

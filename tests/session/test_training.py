@@ -101,7 +101,7 @@ def test_what_is_learned_from(session: AnnotationSession) -> None:
     everything = session.start_train(budget="10 min", masks="all", use=False, **FEW | {"steps": 1}).wait()
     assert (everything.split.training, everything.split.validation) == ((0, 1, 3, 4), (2,))
     some = session.start_train(
-        budget="10 min", frames=[0, 2], validation_frames=[], use=False, **FEW | {"steps": 1}
+        budget="10 min", labelled_frames=[0, 2], validation_frames=[], use=False, **FEW | {"steps": 1}
     ).wait()
     assert (some.split.training, some.split.validation, some.after) == ((0, 2), (), None)
 
@@ -112,9 +112,9 @@ def test_what_is_learned_from(session: AnnotationSession) -> None:
         ({"recipe": "no-such-recipe"}, PluginError, "no-such-recipe"),
         ({"budget": "soon"}, InvalidInputError, "budget"),
         ({"masks": "some"}, InvalidInputError, "accepted"),
-        ({"frames": [4]}, StateError, "no accepted masks"),
-        ({"frames": [0]}, InvalidInputError, "One labelled frame only"),
-        ({"frames": [9]}, InvalidInputError, "no frame 9"),
+        ({"labelled_frames": [4]}, StateError, "no accepted masks"),
+        ({"labelled_frames": [0]}, InvalidInputError, "One labelled frame only"),
+        ({"labelled_frames": [9]}, InvalidInputError, "no frame 9"),
         ({"validation_frames": [4]}, InvalidInputError, "shows no label"),
         ({"name": MODEL}, DestinationExistsError, "already"),
         ({"speed": 3}, InvalidInputError, "speed"),
@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_said_before_anything_begins(
 
 
 def test_a_predictor_has_no_name() -> None:
-    with scene(predictor()) as session, pytest.raises(StateError, match="base="):
+    with scene(predictor()) as session, pytest.raises(StateError, match="model="):
         session.start_train()
 
 
