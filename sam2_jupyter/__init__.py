@@ -13,15 +13,16 @@ _HOMES = {
     "AnnotationWidget": "sam2_jupyter.widget",
     "OptionsForm": "sam2_jupyter.forms",
     "annotate": "sam2_jupyter.annotation",
+    "fine_tune_form": "sam2_jupyter.forms",
     "picture": "sam2_jupyter.frame_picture",
     "propagation_form": "sam2_jupyter.forms",
 }
 
-__all__ = ["AnnotationWidget", "OptionsForm", "annotate", "picture", "propagation_form"]
+__all__ = ["AnnotationWidget", "OptionsForm", "annotate", "fine_tune_form", "picture", "propagation_form"]
 
 if TYPE_CHECKING:
     from sam2_jupyter.annotation import annotate
-    from sam2_jupyter.forms import OptionsForm, propagation_form
+    from sam2_jupyter.forms import OptionsForm, fine_tune_form, propagation_form
     from sam2_jupyter.frame_picture import picture
     from sam2_jupyter.widget import AnnotationWidget
 

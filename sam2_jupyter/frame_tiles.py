@@ -97,7 +97,7 @@ class FrameTiles:
             "limits": [list(pair) for pair in limits],
             "codec": codec,
         }
-        return about, _jpeg(shown) if codec == "jpeg" else zlib.compress(shown.tobytes(), 1)
+        return about, jpeg(shown) if codec == "jpeg" else zlib.compress(shown.tobytes(), 1)
 
     def _reduced(self, place: TilePlace, *, exact: bool) -> NDArray[Any]:
         """The raw pixels of a tile; not exact: every 2^n-th pixel rather than the mean of so many."""
@@ -206,7 +206,8 @@ def checked_limits(value: object) -> Limits:
         ) from None
 
 
-def _jpeg(shown: NDArray[np.uint8]) -> bytes:
+def jpeg(shown: NDArray[np.uint8]) -> bytes:
+    """Pack a picture (y, x, channel) uint8, of one channel to three, as a JPEG file."""
     channels = shown.shape[2]
     if channels == 1:
         picture = Image.fromarray(shown[:, :, 0])

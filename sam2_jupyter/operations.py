@@ -15,6 +15,7 @@ from sam2_core.session.review import ReviewQueue
 from sam2_jupyter.brush import brushed
 from sam2_jupyter.protocol import Payload, Request, read_options, read_points, read_text, read_whole
 from sam2_jupyter.session_summary import job_payload
+from sam2_jupyter.training import train
 
 Operation = Callable[[AnnotationSession, Payload], Payload]
 CHANGEABLE: Final = ("name", "colour", "category")
@@ -109,12 +110,17 @@ def everything(session: AnnotationSession, payload: Payload) -> Payload:
 
 
 def control_job(session: AnnotationSession, payload: Payload) -> Payload:
-    """Cancel, pause or resume a job."""
+    """Cancel, stop, pause or resume a job."""
     number, what = read_whole(payload, "id"), read_text(payload, "do")
     job = next((job for job in session.jobs if job.id == number), None)
     if job is None:
         raise StateError(f"There is no job {number}; it may have ended long ago.")
-    actions: dict[str, Callable[[], None]] = {"cancel": job.cancel, "pause": job.pause, "resume": job.resume}
+    actions: dict[str, Callable[[], None]] = {
+        "cancel": job.cancel,
+        "stop": job.stop,
+        "pause": job.pause,
+        "resume": job.resume,
+    }
     if what not in actions:
         raise InvalidInputError(f"A job can be told {', '.join(actions)}; got {what!r}.")
     actions[what]()
@@ -198,6 +204,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "save": save,
     "segment": segment,
     "set_points": set_points,
+    "train": train,
     "undo": undo,
 }
 

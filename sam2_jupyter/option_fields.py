@@ -26,10 +26,11 @@ def fields_of(function: Callable[..., Any]) -> list[dict[str, Any]]:
         name, kind ("bool", "int", "float", "text", "choice", or "other", which a form leaves at its default), default,
         min, max, choices, optional.
     """
-    return [_field(option) for option in options_of(function)]
+    return [field_of(option) for option in options_of(function)]
 
 
-def _field(option: Option) -> dict[str, Any]:
+def field_of(option: Option) -> dict[str, Any]:
+    """Describe one option, as :func:`fields_of` does."""
     annotation = option.annotation
     settings: dict[str, Any] = {}
     if get_origin(annotation) is Annotated:

@@ -77,6 +77,9 @@ class Positions:
         except BaseException:
             self._at[axis] = there
             raise
+        if before.model != self.session.model and before.model is not None and not self.session.read_only:
+            # it was fine-tuned meanwhile
+            self.session.use_model(before.model)
         before.close()
         return self.session
 

@@ -20,16 +20,20 @@ from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change, SessionPrompt
 from sam2_core.session.job import ENDED, Job
 from sam2_core.session.session_state import Priority
+from sam2_core.session.training_record import TrainingRecord
 from sam2_jupyter import session_summary as summary
 from sam2_jupyter.frame_tiles import FrameTiles, TilePlace, checked_limits
 from sam2_jupyter.operations import perform
 from sam2_jupyter.positions import Positions
 from sam2_jupyter.protocol import Payload, Request, described_error, event, read_text, read_whole
 from sam2_jupyter.tile_thread import TileThread
+from sam2_jupyter.training import DEFAULT_BUDGET, latest_training, recipes, training_told
 
 STATIC: Final = Path(__file__).parent / "static"
 #: Seconds between two reports of a job's progress.
 JOB_REPORT_SECONDS: Final = 0.1
+#: And between two of how a training goes.
+TRAINING_REPORT_SECONDS: Final = 0.25
 #: Bytes of labels that are put into one array at most.
 MOST_LABEL_BYTES: Final = 2 * 2**30
 _log = logging.getLogger("sam2_jupyter")
@@ -111,6 +115,8 @@ class AnnotationWidget(anywidget.AnyWidget):
         self._counter_lock = threading.Lock()
         self._sending = threading.Lock()
         self._reported: dict[int, tuple[str, float]] = {}
+        # job, number of previews told, and when
+        self._training_told = (0, 0, 0.0)
         self._tiles = FrameTiles(session.stack)
         self._tile_thread = TileThread()
         super().__init__(**values)
@@ -257,6 +263,8 @@ class AnnotationWidget(anywidget.AnyWidget):
         session, seq = self._session, self._seq
         if request.kind == "hello":
             about = summary.about(session, self._tiles)
+            if session.can_segment:
+                about |= {"recipes": recipes(), "budget": DEFAULT_BUDGET}
             if self._positions is not None:
                 about["positions"] = self._positions.describe()
             return {"about": about, "state": summary.state(session, self.selected), "seq": seq}, []
@@ -272,6 +280,8 @@ class AnnotationWidget(anywidget.AnyWidget):
             codec: Any = read_text(request.payload, "codec")  # checked where it is used
             described, data = self._tiles.tile(place, limits, codec)
             return described, [data]
+        if request.kind == "training":
+            return training_told(session)
         if request.kind == "move":
             self.move(read_text(request.payload, "axis"), read_whole(request.payload, "position"))
             return {}, []
@@ -288,10 +298,14 @@ class AnnotationWidget(anywidget.AnyWidget):
     def _follow(self) -> None:
         self._session.changed.connect(self._session_changed)
         self._session.jobs.changed.connect(self._job_listed)
+        self._session.model_changed.connect(self._tell_training)
+        for job in self._session.jobs.active:
+            self._job_listed(job)
 
     def _unfollow(self) -> None:
         self._session.changed.disconnect(self._session_changed, missing_ok=True)
         self._session.jobs.changed.disconnect(self._job_listed, missing_ok=True)
+        self._session.model_changed.disconnect(self._tell_training, missing_ok=True)
 
     def _session_changed(self, change: Change) -> None:
         """Tell the views; in whichever thread made the change."""
@@ -321,6 +335,8 @@ class AnnotationWidget(anywidget.AnyWidget):
         if job.id not in self._reported:
             self._reported[job.id] = ("", 0.0)
             job.changed.connect(self._job_changed)
+            if job.training is not None:
+                job.training.changed.connect(self._training_changed)
         self._job_changed(job)
 
     def _job_changed(self, job: Job) -> None:
@@ -330,6 +346,22 @@ class AnnotationWidget(anywidget.AnyWidget):
             return
         self._reported[job.id] = (state, now)
         self._tell(event("job", summary.job_payload(job), self._seq))
+        if job.training is not None and state != told:
+            self._tell_training()
+
+    def _training_changed(self, record: TrainingRecord) -> None:
+        """Tell the views how it goes; in the thread that trains."""
+        _, pictures, when = self._training_told
+        if record.pictures != pictures or time.monotonic() - when >= TRAINING_REPORT_SECONDS:
+            self._tell_training()
+
+    def _tell_training(self, _model: object = None) -> None:
+        job = latest_training(self._session)
+        number = 0 if job is None else job.id
+        known = self._training_told[1] if self._training_told[0] == number else 0
+        told, buffers = training_told(self._session, known)
+        self._training_told = (number, told.get("pictures", 0), time.monotonic())
+        self._tell(event("training", told, self._seq), buffers)
 
     def _frame_chosen(self, change: Any) -> None:
         self._session.current_frame = change.new

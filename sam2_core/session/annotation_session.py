@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from filelock import FileLock, Timeout
+from psygnal import Signal
 
 from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
@@ -59,6 +61,9 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
     temporary : bool
         Whether the folder goes when the session is closed.
     """
+
+    #: Emitted with the new model after :meth:`use_model`, in the thread that called it.
+    model_changed = Signal(object)
 
     def __init__(
         self,
@@ -203,6 +208,42 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
     def can_segment(self) -> bool:
         """Whether there is a model, and the session may be changed."""
         return self._model is not None and not self.read_only
+
+    @property
+    def model(self) -> ModelChoice | None:
+        """What segments and tracks."""
+        return self._model
+
+    def use_model(self, model: ModelChoice) -> None:
+        """Segment and track with another model from now on; what is going on is begun again with it.
+
+        Masks that are there stay as they are.
+
+        Parameters
+        ----------
+        model : SAM2VideoPredictor, str or path
+            As for :meth:`create`.
+
+        Raises
+        ------
+        UnknownModelError, MissingFileError, CheckpointError, ConfigError
+            There is no such model, or it is damaged.
+        StateError
+            The session is open for reading only, or this is called by what listens to its events.
+        """
+        if self.read_only:
+            raise StateError("The session is open for reading only; nothing is segmented here.")
+        if isinstance(model, str | os.PathLike):
+            from sam2_core.checkpoints.build import model_config
+
+            model_config(model)
+        before, self._model = self._model, model
+        try:
+            self._runner.replace_worker()
+        except BaseException:
+            self._model = before
+            raise
+        self.model_changed.emit(model)
 
     def _whole(self) -> AnnotationSession:
         return self

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
 from psygnal import Signal
 
 from sam2_core.errors import WaitTimeoutError
+
+if TYPE_CHECKING:
+    from sam2_core.session.training_record import TrainingRecord
 
 JobKind: TypeAlias = Literal["segment", "propagate", "everything", "encode", "export", "train"]
 JobState: TypeAlias = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
@@ -39,6 +42,8 @@ class Job:
         Why it failed.
     result : object
         What it came to, once it is done; see the method that started it.
+    training : TrainingRecord, optional
+        How a training goes.
     """
 
     #: Emitted with the job after each change of it, in the thread that works for it.
@@ -54,6 +59,8 @@ class Job:
         self.eta_seconds: float | None = None
         self.error: Exception | None = None
         self.result: Any = None
+        self.training: TrainingRecord | None = None
+        self._stop: Callable[[], None] | None = None
         self._control: Callable[[Job, Literal["cancel", "pause", "resume"]], None] | None = None
         self._wait: Callable[[Job, float | None], bool] | None = None
         self._ended = threading.Event()
@@ -68,6 +75,14 @@ class Job:
         """Give the work up; what it has done stays. When this returns, nothing more of it will be applied."""
         if self._control is not None:
             self._control(self, "cancel")
+
+    def stop(self) -> None:
+        """End the work early, and keep what it has come to, of a training the best weights."""
+        if self._stop is None:
+            self.cancel()
+        elif self.is_active:
+            self._stop()
+            self.resume()
 
     def pause(self) -> None:
         """Stop after the piece that is being done, until :meth:`resume`."""
@@ -196,9 +211,16 @@ class JobList(Sequence[Job]):
         with self._lock:
             return iter(list(self._jobs))
 
-    def _new(self, kind: JobKind, label: str) -> Job:
+    def _new(
+        self,
+        kind: JobKind,
+        label: str,
+        stop: Callable[[], None] | None = None,
+        training: TrainingRecord | None = None,
+    ) -> Job:
         with self._lock:
             job = Job(self._next_id, kind, label)
+            job._stop, job.training = stop, training
             self._next_id += 1
             ended = [one for one in self._jobs if not one.is_active]
             for old in ended[: max(0, len(ended) - KEPT_JOBS + 1)]:

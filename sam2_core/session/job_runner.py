@@ -32,6 +32,7 @@ from sam2_core.session.worker.messages import (
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.session.training_record import TrainingRecord
 
 #: Makes the way to a new worker: told where reports go, and where to say that the worker is lost, and whether it hung.
 MakeLink: TypeAlias = Callable[[Hear, Callable[[WorkerError, bool], None]], Link]
@@ -66,7 +67,10 @@ class JobRunner:
         self._current_frame: int | None = None
         # what a unit of work took lately, by kind of job
         self._unit_seconds: dict[JobKind, float] = {}
-        self._local = LocalLane(self._hear_local, is_inline)
+        # saving need not wait for a training to end
+        self._lanes: dict[JobKind, LocalLane] = {
+            kind: LocalLane(self._hear_local, is_inline) for kind in ("export", "train")
+        }
         self._work: dict[int, tuple[Job, InferenceJob]] = {}
         self._statements = Statements(session)
         self._lock = threading.RLock()
@@ -85,12 +89,41 @@ class JobRunner:
             link.send(work.request(job.id, self._statements))
         return job
 
-    def start_local(self, kind: JobKind, label: str, work: Work) -> Job:
-        """Start a job that needs no inference worker."""
+    def start_local(
+        self,
+        kind: Literal["export", "train"],
+        label: str,
+        work: Work,
+        *,
+        stop: Callable[[], None] | None = None,
+        training: TrainingRecord | None = None,
+    ) -> Job:
+        """Start a job that needs no inference worker; those of a kind are done one after another."""
         with self._lock:
-            job = self._new_job(kind, label)
-            self._local.start(job, work)
+            job = self._new_job(kind, label, stop, training)
+            self._lanes[kind].start(job, work)
         return job
+
+    def replace_worker(self) -> None:
+        """End the worker, if there is one, and have a new one go on with what it was to do.
+
+        Raises
+        ------
+        StateError
+            Called by what listens to the session's events, which the old worker may wait for.
+        """
+        if self._is_applying:
+            raise StateError(
+                "The model cannot be replaced by what listens to this session's events: the worker waits for the "
+                "listener."
+            )
+        with self._lock, self._taking_in():
+            old, self._link = self._link, None
+            if old is not None:
+                self._hand_over(list(self._work.values()))
+        if old is not None:
+            # its last reports are dropped: they carry the old number
+            old.close()
 
     def look_at(self, frame: int) -> None:
         """Tell the worker which frame a person looks at, if it has a thread of its own in which to do something."""
@@ -137,7 +170,8 @@ class JobRunner:
         """Cancel all jobs and end the worker."""
         self.jobs.cancel_all()
         self._session.changed.disconnect(self._note)
-        self._local.close(PATIENCE)
+        for lane in self._lanes.values():
+            lane.close(PATIENCE)
         with self._lock:
             link, self._link = self._link, None
         if link is not None:
@@ -213,14 +247,18 @@ class JobRunner:
                     work.attempts += 1
                 retried.append((job, work))
             if retried:
-                link = self._opened_link()
-                if self._current_frame is not None:
-                    link.send(LookAt(self._current_frame))
-                for job, work in retried:
-                    work.begin_again()
-                    link.send(work.request(job.id, self._statements))
-                    if job.state == "paused":
-                        link.send(Pause(job.id))
+                self._hand_over(retried)
+
+    def _hand_over(self, jobs: list[tuple[Job, InferenceJob]]) -> None:
+        """Tell a new worker what the old one was to do."""
+        link = self._opened_link()
+        if self._current_frame is not None:
+            link.send(LookAt(self._current_frame))
+        for job, work in jobs:
+            work.begin_again()
+            link.send(work.request(job.id, self._statements))
+            if job.state == "paused":
+                link.send(Pause(job.id))
 
     def _fail_all(self, error: Exception) -> None:
         """The worker could not begin: no model, no memory."""
@@ -232,8 +270,14 @@ class JobRunner:
 
     # For jobs
 
-    def _new_job(self, kind: JobKind, label: str) -> Job:
-        job = self.jobs._new(kind, label)
+    def _new_job(
+        self,
+        kind: JobKind,
+        label: str,
+        stop: Callable[[], None] | None = None,
+        training: TrainingRecord | None = None,
+    ) -> Job:
+        job = self.jobs._new(kind, label, stop, training)
         job._control, job._wait = self._control, self._wait_for
         return job
 
@@ -245,7 +289,7 @@ class JobRunner:
                 return
             known = self._work.get(job.id)
             if known is None:
-                self._local.control(job, what)
+                self._lanes[job.kind].control(job, what)
             elif self._link is not None:
                 kind = Cancel if what == "cancel" else Pause if what == "pause" else Resume
                 self._link.send(kind(job.id))
@@ -277,7 +321,7 @@ class JobRunner:
     def _pump(self) -> bool:
         """Do a piece of work in this thread."""
         link = self._link
-        return (link is not None and link.pump()) or self._local.pump()
+        return (link is not None and link.pump()) or any(lane.pump() for lane in self._lanes.values())
 
     def _opened_link(self) -> Link:
         if self._link is None:

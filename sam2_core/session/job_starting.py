@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,6 +13,8 @@ from sam2_core.session.inference_jobs import EncodeJob, EverythingJob, FeaturesJ
 from sam2_core.session.items import MaskRecord
 from sam2_core.session.job import Job, JobList
 from sam2_core.session.session_state import SessionState
+from sam2_core.session.training_job import TrainingWork
+from sam2_core.session.training_labels import LearnedMasks
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from sam2_core.session.local_jobs import Progress
 
 WorkerKind: TypeAlias = Literal["thread", "process"]
-#: What :meth:`JobStarting.start_train` calls: with the session, a `progress` to call now and then, and the options.
-Recipe: TypeAlias = Callable[..., Any]
 
 
 class JobStarting(SessionState):
@@ -191,29 +191,75 @@ class JobStarting(SessionState):
 
         return self._started(self.runner.start_local("export", f"export to {Path(path).name}", work))
 
-    def start_train(self, recipe: Recipe, **options: Any) -> Job:
-        """Call a fine-tuning recipe.
+    def start_train(
+        self,
+        recipe: str = "decoder",
+        budget: str | float = "5 min",
+        *,
+        masks: LearnedMasks = "accepted",
+        labelled_frames: Iterable[int] | None = None,
+        validation_frames: Iterable[int] | None = None,
+        name: str | None = None,
+        model: str | Path | None = None,
+        use: bool = True,
+        **options: Any,
+    ) -> Job:
+        """Let the model learn from the session's masks; see :func:`~sam2_core.fine_tune`.
+
+        The masks are taken as they are now. :meth:`Job.stop <sam2_core.session.job.Job.stop>` ends it early and keeps
+        the best so far, ``cancel()`` keeps nothing. It goes on in a thread beside the session's worker, if that has a
+        thread or process of its own.
 
         Parameters
         ----------
-        recipe : callable
-            Called as ``recipe(session, progress=progress, **options)``, in a thread of its own. It has to call
-            ``progress(done, total)`` now and then: that waits while the job is paused, and ends the recipe, by an
-            exception that the recipe must let pass, once the job is cancelled.
+        recipe : str
+            "decoder", "memory", "lora", "all", or a plugin's.
+        budget : str or float
+            How long it may take: "5 min", "90 s", or a number of seconds.
+        masks : {"accepted", "all"}
+            Learn from the masks that are locked, or from all.
+        labelled_frames : iterable of int, optional
+            Learn from these frames only.
+        validation_frames : iterable of int, optional
+            Of them, those to hold back; one of five by default. None of them: the last weights count as the best.
+        name : str, optional
+            Of the new model; made of the stack's name and the recipe by default.
+        model : str or path, optional
+            What to begin with; the session's model by default.
+        use : bool
+            Whether the session works with the new model as soon as it is there, as by :meth:`use_model`.
         **options
-            The recipe's own.
+            The recipe's own, and ``image_size``.
 
         Returns
         -------
         Job
-            Its result is what the recipe returns.
+            Its result is a :class:`~sam2_core.training.fine_tuning.fine_tune.FineTuned`; `training` tells how it goes.
+
+        Raises
+        ------
+        StateError
+            There are no such masks, the session cannot segment, or its model has no name.
+        PluginError
+            There is no such recipe.
+        InvalidInputError, InvalidTypeError, DestinationExistsError
+            The budget, an option, a frame or the name is wrong, or the masks are too few.
         """
-        name = getattr(recipe, "__name__", "recipe").replace("_", " ")
-
-        def work(progress: Progress) -> Any:
-            return recipe(self, progress=progress, **options)
-
-        return self._started(self.runner.start_local("train", f"train: {name}", work))
+        work = TrainingWork(
+            self._session(),
+            recipe,
+            budget,
+            masks=masks,
+            frames=labelled_frames,
+            validation_frames=validation_frames,
+            name=name,
+            base=model,
+            use=use,
+            options=options,
+        )
+        label = f"fine-tune, recipe {recipe}"
+        job = self.runner.start_local("train", label, work, stop=work.stop, training=work.record)
+        return self._started(job)
 
     def segment(self, object_id: int, frame: int) -> MaskRecord | None:
         """Answer what is said of an object on a frame, and wait for it; see :meth:`start_segment`."""

@@ -15,6 +15,7 @@ export function commandsOf(view) {
     propagate: withObject(() => view.ask("propagate", { objects: [selected], ...view.panels.propagation() })),
     propagate_all: () => view.ask("propagate", { objects: null, ...view.panels.propagation() }),
     everything: () => view.ask("everything", { frame, options: view.panels.everythingOptions() }),
+    train: () => view.panels.training?.start(),
     sign: () => view.store.set({ positive: !view.store.get("positive") }),
     new_object: () => view.store.set({ selected: 0 }),
     next_review: () => view.panels.review.next(),

@@ -5,7 +5,7 @@ import { button, element, takeAway } from "./dom.mjs";
 const ENDED = new Set(["done", "failed", "cancelled"]);
 
 export class JobList {
-  /** @param control (id, "cancel" | "pause" | "resume") @param onFailed (message, details) @param heir of the focus */
+  /** @param control (id, "cancel" | "pause" | "resume" | "stop") @param onFailed (message, details) @param heir of the focus */
   constructor(control, onFailed, heir) {
     this.heir = heir;
     this.control = control;
@@ -44,9 +44,10 @@ export class JobList {
       entry.bar.value = job.done;
     } else entry.bar.removeAttribute("value");
     const eta = job.eta_seconds === null ? "" : `, ${duration(job.eta_seconds)} left`;
-    const count = job.total ? ` ${job.done} of ${job.total}` : "";
+    // a training counts the seconds of its budget
+    const count = job.total ? ` ${job.done} of ${job.total}${job.kind === "train" ? " s" : ""}` : "";
     entry.text.textContent = `${job.label}: ${job.state}${count}${eta}`;
-    entry.pause.firstChild.textContent = job.state === "paused" ? "Resume" : "Pause";
+    if (job.kind !== "train") entry.pause.firstChild.textContent = job.state === "paused" ? "Resume" : "Pause";
     entry.row.dataset.state = job.state;
     entry.row.dataset.done = job.done;
   }
@@ -55,7 +56,10 @@ export class JobList {
     const entry = { job };
     entry.text = element("span", { id: `sam2-job-${job.id}-${Math.random().toString(36).slice(2)}` });
     entry.bar = element("progress", { "aria-labelledby": entry.text.id });
-    entry.pause = button("Pause", () => this.control(job.id, entry.job.state === "paused" ? "resume" : "pause"));
+    // the time of a training would go on in a pause; it can be ended with what it has come to
+    entry.pause = job.kind === "train"
+      ? button("Stop", () => this.control(job.id, "stop"), { name: `stop ${job.label} and keep the best` })
+      : button("Pause", () => this.control(job.id, entry.job.state === "paused" ? "resume" : "pause"));
     entry.cancel = button("Cancel", () => this.control(job.id, "cancel"), { name: `cancel ${job.label}` });
     entry.row = element("div", { class: "sam2-job", "data-kind": job.kind }, entry.text, entry.bar, entry.pause, entry.cancel);
     this.root.append(entry.row);

@@ -10,6 +10,7 @@ export const DEFAULT_KEYS = [
   ["propagate", "Shift+S", "propagate the chosen object through the stack"],
   ["propagate_all", "Shift+A", "propagate all objects"],
   ["everything", "Shift+E", "segment everything on this frame"],
+  ["train", "Shift+T", "fine-tune the model on the masks"],
   ["next_review", "R", "go to the next doubtful mask"],
   ["divide", "D", "the object divides here"],
   ["delete_object", "Delete", "delete the object"],

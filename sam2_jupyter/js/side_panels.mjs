@@ -1,8 +1,9 @@
-// What stands beside the image besides the objects: display, propagation, review, saving, and the keys.
+// What stands beside the image besides the objects: display, propagation, review, fine-tuning, saving, and the keys.
 
 import { button, element, labelled, section } from "./dom.mjs";
 import { OptionForm } from "./option_form.mjs";
 import { ReviewPanel } from "./review_panel.mjs";
+import { TrainingPanel } from "./training_panel.mjs";
 
 export class SidePanels {
   /** @param view AnnotationView */
@@ -14,6 +15,7 @@ export class SidePanels {
     this.review = new ReviewPanel(view);
     this.propagationOptions = {};
     this.everythingValues = {};
+    this.training = null;
   }
 
   setUp(about, keyMap) {
@@ -26,6 +28,8 @@ export class SidePanels {
       parts.push(section("Segment everything", false, form.root));
     }
     parts.push(section("Review", false, this.review.root));
+    this.training = about.can_segment ? new TrainingPanel(this.view, about) : null;
+    if (this.training) parts.push(section("Fine-tuning", false, this.training.root));
     if (!about.read_only) parts.push(section("Save", false, ...this._saving(about)));
     this.root.replaceChildren(...parts);
     const rows = keyMap.help().map(([key, what]) => element("tr", {}, element("th", { scope: "row" }, element("kbd", { text: key })), element("td", { text: what })));

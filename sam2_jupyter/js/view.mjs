@@ -87,6 +87,7 @@ export class AnnotationView {
     this._buildTools();
     this.panels.setUp(about, this.keyMap);
     this._takeState(state, seq);
+    if (about.can_segment) this._needTraining();
     this._resized();
     this._frameChanged();
   }
@@ -198,6 +199,8 @@ export class AnnotationView {
     } else if (kind === "job") {
       this.jobs.show(payload);
       this._refreshState();
+    } else if (kind === "training") {
+      this.panels.training?.show(payload, buffers);
     } else if (kind === "session") {
       this.start();
     } else if (kind === "message") {
@@ -228,6 +231,15 @@ export class AnnotationView {
     this.prompts.set(frame, prompts);
     this.drawing.pendingDrawings.settle(frame);
     if (this.prompts.size > 32) this.prompts.delete(this.prompts.keys().next().value);
+  }
+
+  async _needTraining() {
+    try {
+      const { payload, buffers } = await this.client.request("training");
+      this.panels.training?.show(payload, buffers);
+    } catch (error) {
+      this.report(error);
+    }
   }
 
   _overviewLater() {
@@ -542,7 +554,7 @@ export class AnnotationView {
   cancel() {
     if (this.panels.closeHelp() || this.drawing.cancelGesture()) return;
     const running = this.jobs.active.filter((job) => job.kind !== "encode");
-    if (running.length) for (const job of running) this.ask("job", { id: job.id, do: "cancel" });
+    if (running.length) for (const { id, kind } of running) this.ask("job", { id, do: kind === "train" ? "stop" : "cancel" });
     else (this.root.getRootNode().activeElement ?? document.activeElement)?.blur?.();
   }
 

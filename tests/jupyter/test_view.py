@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam2_core.errors import WorkerError
+from sam2_core.errors import DivergedError, WorkerError
 from sam2_core.hooks import Drawn, ObjectPrompt, Plugins, PromptContext, PromptType, hookimpl, using_plugins
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_jupyter import AnnotationWidget, annotate
+from tests.jupyter.fake_training import accept_some, fake_training
 from tests.jupyter.fake_worker import FRAMES, fake_session, pictures, worker_of
 
 pytest.importorskip("playwright", reason="needs playwright; install the group test")
@@ -326,6 +327,87 @@ def test_segment_everything_and_save(
     assert np.array_equal(tifffile.imread(tmp_path / "labels.tif"), widget.to_labels())
     view.root.get_by_role("button", name="Save labels").click()
     view.root.locator(".sam2-message", has_text="exists").wait_for()
+
+
+def test_fine_tuning_shows_its_curves_and_the_new_model_is_used(
+    shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Curves and preview come while it learns; stopped, the best is kept, is in use, and answers the next click."""
+    training = fake_training(monkeypatch)
+    view = shown.view
+    view.root.locator("summary", has_text="Fine-tuning").click()
+    panel = view.root.locator(".sam2-training")
+    assert "model in use: a fake" in panel.inner_text()
+    panel.get_by_role("button", name="fine-tune the model").click()
+    view.root.locator(".sam2-message", has_text="no accepted masks").wait_for()
+    accept_some(session)
+    panel.get_by_label("recipe").select_option("memory")
+    panel.get_by_label("learning rate").fill("0.01")
+    panel.get_by_label("learning rate").blur()
+    panel.get_by_label("time budget").fill("30 s")
+    panel.get_by_label("learn from").select_option("all masks")
+    panel.get_by_label("hold frames back").uncheck()
+    before = worker_of(session)
+    view.press("Shift+T")
+    curve = panel.locator("canvas.sam2-curve[data-ious='2']")
+    curve.wait_for()
+    assert curve.get_attribute("aria-label") == "step 5, loss 0.200, validation IoU 0.750"
+    assert int(curve.get_attribute("data-losses") or 0) >= 5
+    drawn = (
+        "c => { const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return p.some((v) => v > 0); }"
+    )
+    assert curve.evaluate(drawn)
+    panel.locator("canvas.sam2-preview[data-number='2']").wait_for()
+    green = panel.locator("canvas.sam2-preview").evaluate("c => [...c.getContext('2d').getImageData(5, 5, 1, 1).data]")
+    assert green[1] > 150
+    assert green[0] < 60
+    assert "5 of 30 s" in view.root.locator(".sam2-job").inner_text()
+    assert "learning, from a fake" in panel.inner_text()
+    second = shown.show("620px")  # one that comes later knows all of it
+    second.root.locator("canvas.sam2-curve[data-ious='2']").wait_for(state="attached")
+
+    panel.get_by_role("button", name="stop fine-tuning").click()
+    panel.get_by_text("cells-memory is ready, and is used from now on").wait_for()
+    assert "one-click IoU 0.500 before, 0.750 now" in panel.inner_text()
+    for one in (view, second):
+        assert one.root.locator(".sam2-training").get_attribute("data-model") == "cells-memory"
+        one.settle(jobs=0)
+    assert view.stage.evaluate("e => document.activeElement === e")
+    (options,) = training.options
+    assert (options["recipe"], options["budget"], options["learning_rate"]) == ("memory", 30.0, 0.01)
+    assert options["validation_frames"] == ()
+    view.press("n")
+    view.click(120, 80)
+    view.settle(masks="1 2")
+    assert worker_of(session) is not before
+
+
+def test_fine_tuning_that_is_given_up_or_fails(
+    shown: ViewPage, session: AnnotationSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escape stops it with what it has; its Cancel keeps nothing; what goes wrong is said."""
+    training = fake_training(monkeypatch)
+    accept_some(session)
+    view = shown.view
+    view.root.locator("summary", has_text="Fine-tuning").click()
+    panel = view.root.locator(".sam2-training")
+    view.press("Shift+T")
+    view.root.locator(".sam2-job[data-state=running]").wait_for()
+    view.root.get_by_role("button", name="cancel fine-tune").click()
+    panel.get_by_text("cancelled; nothing was kept").wait_for()
+    assert session.model == "a fake"
+
+    view.press("Shift+T")
+    panel.locator("canvas[data-ious='2']").wait_for()
+    view.press("Escape")
+    panel.get_by_text("is used from now on").wait_for()
+
+    training.error = DivergedError("the loss became infinite")
+    training.gate.set()
+    view.press("Shift+T")
+    view.root.locator(".sam2-message", has_text="became infinite").wait_for()
+    panel.get_by_text("the model in use is the one from before").wait_for()
+    assert session.model == "cells-decoder"
 
 
 def test_what_goes_wrong_is_said(shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession) -> None:

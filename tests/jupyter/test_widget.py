@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import zlib
@@ -12,15 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
+from tests.jupyter.fake_training import accept_some, fake_training
 from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, pictures, until, worker_of
 from tests.test_docs import blocks
 
 pytest.importorskip("anywidget", reason="needs anywidget; install the group test")
 
-from sam2_jupyter import AnnotationWidget, annotate, propagation_form
+from sam2_jupyter import AnnotationWidget, annotate, fine_tune_form, propagation_form
 from sam2_jupyter.lab_front_end import open_in_lab
 from sam2_jupyter.protocol import MAX_POINTS
 
@@ -330,6 +333,87 @@ def test_the_form_has_every_propagator_and_its_options(session: AnnotationSessio
     job.wait(60)
     assert worker_of(session).options[-1]["propagator"] == "forward"
     until(lambda: "done" in form.message.value)
+    widget.close()
+
+
+def test_a_training_over_the_wire(wire: Wire, session: AnnotationSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recipes with their options are told; then curves, each preview once, and the model that is used at last."""
+    training = fake_training(monkeypatch)
+    about = wire.ask("hello")[0]["payload"]["about"]
+    assert {one["name"] for one in about["recipes"]} >= {"decoder", "memory", "lora", "all"}
+    assert about["recipes"][0]["name"] == "decoder"
+    rate = next(one for one in about["recipes"][0]["options"] if one["name"] == "learning_rate")
+    assert (rate["kind"], rate["min"]) == ("float", 0.0)
+    assert wire.ask("training")[0]["payload"] == {"model": "a fake", "job": None}
+    asked = {"recipe": "decoder", "budget": "30 s", "masks": "accepted"}
+    assert "no accepted masks" in wire.error("train", **asked)
+    accept_some(session)
+    assert "budget" in wire.error("train", **asked | {"budget": "soon"})
+    assert "hold_back" in wire.error("train", **asked, hold_back=1)
+    assert "options must be" in wire.error("train", **asked, options=[1])
+
+    answer, _ = wire.ask("train", **asked, name=" mine ", options={"learning_rate": 0.01})
+    number = answer["payload"]["id"]
+    until(lambda: any(len(one["payload"].get("ious", ())) == 2 for one in wire.events("training")))
+    told, buffers = wire.ask("training")
+    assert Image.open(io.BytesIO(buffers[0])).size == (60, 40)
+    assert [step for step, _ in told["payload"]["losses"]][:5] == [1, 2, 3, 4, 5]
+    assert told["payload"]["ious"] == [[0, 0.5], [5, 0.75]]
+    assert "no job 99" in wire.error("job", id=99, do="stop")
+    wire.ask("job", id=number, do="stop")
+    until(lambda: wire.events("training")[-1]["payload"].get("state") == "done")
+    last = wire.events("training")[-1]["payload"]
+    assert (last["model"], last["new_model"], last["is_used"]) == ("mine", "mine", True)
+    assert (last["before"], last["best"]) == (0.5, 0.75)
+    pictures = [len(data) for one, data in wire.heard if one.get("kind") == "training"]
+    assert sum(pictures) == 2
+    (options,) = training.options
+    assert (options["recipe"], options["budget"], options["learning_rate"]) == ("decoder", 30.0, 0.01)
+    assert options["labelled_frames"] == [0, 1, 2]
+    assert options["labels"].read(1).sum() == 40 * 50
+
+
+def test_a_new_model_goes_along_to_another_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_training(monkeypatch)
+    movie = np.stack([pictures(4), pictures(4) // 2])
+    w = annotate(movie, tmp_path / "kept", axes="tzyx", axis="z", model="a fake", worker="thread")
+    w.session.use_model("another")
+    w.move("t", 1)
+    assert w.session.model == "another"
+    w.close()
+
+
+def test_the_form_has_every_recipe_and_its_options(session: AnnotationSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = fake_training(monkeypatch)
+    widget = AnnotationWidget(session)
+    form = fine_tune_form(widget)
+    assert {"decoder", "memory", "lora", "all"} <= set(form.choice.choices)
+    assert form.root.native.children
+    assert form.run() is None
+    assert "no accepted masks" in form.message.value
+    accept_some(session)
+    form.common.budget.value = "20 s"
+    form.choice.value = "memory"
+    form.options.frames.value = 2
+    job = form.run()
+    assert job is not None
+    form.stop()
+    job.wait(60)
+    until(lambda: "used from now on" in form.message.value)
+    assert "0.500 before, 0.750 now" in form.message.value
+    assert session.model == "cells-memory"
+    (options,) = training.options
+    assert (options["budget"], options["frames"], options["learning_rate"]) == (20.0, 2, 1e-4)
+    assert options.get("steps") is None
+    form.options.steps.value = "many"
+    assert form.run() is None
+    assert "steps" in form.message.value
+    form.options.steps.value = "3"
+    training.gate.set()
+    job = form.run()
+    assert job is not None
+    job.wait(60)
+    assert training.options[-1]["steps"] == 3
     widget.close()
 
 

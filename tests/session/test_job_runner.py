@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam2_core.errors import StateError, WaitTimeoutError, WorkerError
-from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.errors import StateError, UnknownModelError, WaitTimeoutError, WorkerError
 from sam2_core.session.items import Change
 from sam2_core.session.job import Job
+from tests.inference.video_scene import small_predictor
 from tests.session.job_scene import PATIENCE, Gate, new_session, predictor, until
 
 FRAMES = 6
@@ -214,28 +214,67 @@ def test_everything_is_one_step_and_can_be_tracked(scene: Scene) -> None:
     assert session.objects == []
 
 
-def test_export_and_training_run_beside_the_worker(scene: Scene, tmp_path: Path) -> None:
+def test_local_work_runs_beside_the_worker(scene: Scene, tmp_path: Path) -> None:
+    """An export; and long work, which ends when it is cancelled and keeps no export waiting meanwhile."""
     session, one = scene.session, scene.clicked()
     session.start_propagate([one]).wait(PATIENCE)
+    begun = threading.Event()
+
+    def work(progress: Any) -> None:
+        for step in range(10**6):
+            begun.set()
+            progress(step, 10**6)
+            time.sleep(0.001)
+
+    job = session.runner.start_local("train", "a long training", work)
+    assert begun.wait(PATIENCE)
     path = session.start_export(tmp_path / "labels.tif").wait(PATIENCE)
     assert path.exists()
     assert session.jobs[-1].total == FRAMES
-
-    begun = threading.Event()
-
-    def recipe(session: AnnotationSession, *, progress: Any, steps: int) -> str:
-        for step in range(steps):
-            begun.set()
-            progress(step, steps)
-            time.sleep(0.001)
-        return f"{len(session.objects)} objects"
-
-    assert session.start_train(recipe, steps=3).wait(PATIENCE) == "1 objects"
-    job = session.start_train(recipe, steps=10**6)
-    assert begun.wait(PATIENCE)
-    job.cancel()
+    assert job.is_active
+    job.stop()  # it knows no better than to be cancelled
     assert job.state == "cancelled"
     assert job.wait() is None
+
+
+def test_another_model_goes_on_with_what_was_begun(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    session.start_segment(one, 0).wait(PATIENCE)
+    other = small_predictor()
+    gate = Gate(other)
+    scene.gate.close()
+    job = session.start_propagate([one])
+    scene.gate.wait_for_arrival()
+    threading.Timer(0.1, scene.gate.open).start()  # the old worker ends after the frame that it is on
+    heard: list[Any] = []
+    session.model_changed.connect(heard.append)
+
+    session.use_model(other)
+
+    assert sorted(job.wait(PATIENCE)) == list(range(FRAMES))
+    assert gate.encoded > 0
+    assert session.model is other
+    assert heard == [other]
+    with pytest.raises(UnknownModelError):
+        session.use_model("no-such-model")
+    assert session.model is other
+
+
+def test_the_model_is_not_replaced_by_what_listens(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    caught: list[BaseException] = []
+
+    def listen(_: Change) -> None:
+        session.changed.disconnect(listen)
+        try:
+            session.use_model(predictor())
+        except StateError as error:
+            caught.append(error)
+
+    session.changed.connect(listen)
+    session.start_propagate([one], count=1).wait(PATIENCE)
+
+    assert "cannot be replaced" in str(caught[0])
 
 
 def test_waiting_for_a_job_in_what_listens_to_it_is_refused(scene: Scene) -> None:
