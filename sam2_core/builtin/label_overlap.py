@@ -25,8 +25,8 @@ def object_iou(frames: Frames, *, by_number: bool = False) -> Mapping[str, float
     dict of str to float
         "mean IoU" over the true objects, NaN without any; "found", the share of them with an IoU above 0.5.
     """
-    shared = overlap_of(frames)
-    predicted, truth, both = shared.predicted, shared.truth, shared.both
+    overlap = overlap_of(frames)
+    predicted, truth, both = overlap.predicted, overlap.truth, overlap.both
     best: dict[int, tuple[int, float]] = {}
     for (ours, real), shared in both.items():
         if by_number and ours != real:
