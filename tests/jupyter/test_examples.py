@@ -15,6 +15,8 @@ nbclient = pytest.importorskip("nbclient", reason="needs nbclient; install the g
 nbformat = pytest.importorskip("nbformat", reason="needs nbformat; install the group test")
 pytest.importorskip("ipykernel", reason="needs ipykernel; install the group test")
 
+#: Trains for real.
+LONG = {"notebook_7_fine_tuning"}
 NOTEBOOKS = sorted((REPOSITORY / "examples").glob("notebook_*.ipynb"))
 
 
@@ -33,7 +35,10 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     manager.shutdown_kernel(now=True)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(one, id=one.stem, marks=[pytest.mark.soak] if one.stem in LONG else []) for one in NOTEBOOKS],
+)
 def test_notebook_runs(kernel: Any, path: Path) -> None:
     book = nbformat.read(path, as_version=4)
     nbformat.validate(book)
