@@ -55,6 +55,7 @@ class StartPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._viewer, self._start, self._failed = viewer, start, failed
+        self._listed: dict[str, Any] | None = None  # what the sessions that are offered are of
         self.image, self.model, self.session = QComboBox(), QComboBox(), QComboBox()
         self.along, self.plane = QComboBox(), QComboBox()
         self.axes, self.channels = QLineEdit(), QLineEdit()
@@ -136,10 +137,12 @@ class StartPanel(QWidget):
         """Offer the kept sessions of what is chosen."""
         self.session.clear()
         self.session.addItem(NEW, None)
+        self._listed = None
         try:
-            known = known_sessions(self._description(self.placement()))
+            self._listed = self._description(self.placement())
         except InvalidInputError:
             return
+        known = known_sessions(self._listed)
         for one in known:
             self.session.addItem(one.label, one.folder)
         # what was interrupted is gone on with, unless a person says otherwise
@@ -173,6 +176,13 @@ class StartPanel(QWidget):
             return
         image = self.chosen_image
         assert image is not None
+        description = self._description(placement)
+        if description != self._listed:
+            # the viewer was moved since: sessions that were offered are of other frames than those it shows now
+            is_new = self.session.currentData() is None and self.session.count() > 1
+            self.list_sessions()
+            if is_new:
+                self.session.setCurrentIndex(0)
         self._start(
             SessionRequest(
                 image,
@@ -180,7 +190,7 @@ class StartPanel(QWidget):
                 channels,
                 self.model.currentData(),
                 str(setting("model", "worker")),
-                self._description(placement),
+                description,
                 self.session.currentData(),
             )
         )

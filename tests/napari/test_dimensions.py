@@ -105,6 +105,23 @@ def test_a_stack_over_time_is_worked_on_along_one_axis(dock: Any, along: str) ->
     assert not labels.any()
 
 
+def test_only_sessions_of_the_frames_that_are_shown_are_continued(dock: Any) -> None:
+    image = np.stack([cells(3), cells(3)[::-1]])  # t, z, y, x
+    dock.viewer.dims.set_point(0, 0)
+    annotation = started(dock, image, "tzyx", "z")
+    first, folder = dict(annotation.placement.at), annotation.session.folder
+    annotation.work.do(annotation.session.add_object)
+    until(lambda: len(annotation.rows) == 1)
+    dock.close_session()
+    until(lambda: dock.start.session.currentData() == folder)
+
+    dock.viewer.dims.set_point(0, 1 - first["t"])
+    dock.start.begin.click()
+    until(lambda: dock.annotation is not None, why=lambda: dock.status.text())
+    assert dock.annotation.placement.at != first
+    assert dock.annotation.session.folder != folder
+
+
 def test_frames_of_another_plane(dock: Any) -> None:
     dock.viewer.add_image(cells(), name="image", axis_labels=("z", "y", "x"))
     dock.start.plane.setCurrentIndex(dock.start.plane.findData("zx"))
