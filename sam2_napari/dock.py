@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -67,6 +67,7 @@ class AnnotateDock(QWidget):
         self._work = OrderedWork(self._gui, self._failed)
         self._question: QMessageBox | None = None
         self._closing: Future[Any] | None = None
+        self._is_taken_away = False  # out of the window that it was in
         self.start = StartPanel(napari_viewer, self.begin, self._failed)
         self.progress = QProgressBar()
         self.progress.setFixedHeight(10)
@@ -115,6 +116,14 @@ class AnnotateDock(QWidget):
         self._work.do(self._wait_for_closing)
         self._work.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
 
+    def changeEvent(self, event: QEvent) -> None:
+        """Close the session when napari takes the dock away: its keys, layers and lock would stay without it."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange:
+            self._is_taken_away = self.parent() is None
+            if self._is_taken_away:
+                self.close_session()
+
     def close_session(self) -> None:
         """Close the session, if one is open."""
         if self.annotation is not None:
@@ -144,7 +153,7 @@ class AnnotateDock(QWidget):
     def _opened(self, request: SessionRequest, session: AnnotationSession) -> None:
         self.progress.hide()
         self.start.setEnabled(True)
-        if request.image not in self.viewer.layers:
+        if request.image not in self.viewer.layers or self._is_taken_away:
             self._work.do(session.close)
             self.say("The image was closed meanwhile.")
             return

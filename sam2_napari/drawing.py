@@ -27,7 +27,7 @@ Point = tuple[float, float]
 class Drawing:
     """Draws prompts on a layer, with the gesture of the prompt type that is chosen.
 
-    The right button, and the left one with Alt, say "not this" whatever the sign is.
+    The left button with Alt, and for clicks the right button, say "not this" whatever the sign is.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ class Drawing:
         self._drawn, self._refused = drawn, refused
         self._corners: list[Point] = []
         self._corner_frame = 0
+        self._corner_positive = True
         self.positive = True
         self.brush_size = 10.0
         self.prompt_type: PromptType | None = None
@@ -86,7 +87,7 @@ class Drawing:
         corners, self._corners = self._corners, []
         self._prompts.clear_preview()
         if self.prompt_type is not None and len(corners) >= 3:
-            self._give(self.prompt_type, self._corner_frame, self.positive, points=corners)
+            self._give(self.prompt_type, self._corner_frame, self._corner_positive, points=corners)
 
     def _pressed(self, layer: Labels, event: Any) -> Iterator[None]:
         chosen = self.prompt_type
@@ -135,9 +136,11 @@ class Drawing:
         else:
             if self._corners and frame != self._corner_frame:
                 self.give_up()
-            self._corner_frame = frame
+            if not self._corners:
+                # the first corner says what the whole outline means
+                self._corner_frame, self._corner_positive = frame, positive
             self._corners.append(path[0])
-            self._prompts.preview(frame, self._corners, "path", positive)
+            self._prompts.preview(frame, self._corners, "path", self._corner_positive)
 
     def _show(self, chosen: PromptType, frame: int, path: list[Point], positive: bool) -> None:
         kind = "rectangle" if chosen.gesture == "box" else "path"
@@ -146,7 +149,8 @@ class Drawing:
 
     def _moved(self, layer: Labels, event: Any) -> None:
         if self._corners:
-            self._prompts.preview(self._corner_frame, [*self._corners, self._point(event)], "path", self.positive)
+            corners = [*self._corners, self._point(event)]
+            self._prompts.preview(self._corner_frame, corners, "path", self._corner_positive)
 
     def _double_clicked(self, layer: Labels, event: Any) -> None:
         if self._corners:

@@ -79,6 +79,8 @@ class PromptLayers:
                 self.points.data = data
             if len(data):
                 self.points.features = {"label": np.asarray(labels, int)}
+                # napari takes the last click's label for new ones, which may be negative
+                self.points.feature_defaults = {"label": 1}
                 self.points.face_color = [POSITIVE if label else NEGATIVE for label in labels]
         finally:
             self._is_showing = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +45,7 @@ class SessionLabels:
         self._most = max(2, kept_bytes // (4 * height * width))
         self._frames: OrderedDict[int, Labels] = OrderedDict()
         self._before_painting: dict[int, Labels] = {}
+        self._changes: Counter[int] = Counter()  # of each frame
         self._lock = threading.RLock()
 
     @property
@@ -102,6 +103,7 @@ class SessionLabels:
         """Bring the frames that are kept up to date; called in the thread that made the change."""
         for frame, (x0, y0, x1, y1) in change.boxes.items():
             with self._lock:
+                self._changes[frame] += 1
                 is_kept = frame in self._frames and frame not in self._before_painting
             if not is_kept:
                 continue
@@ -125,20 +127,25 @@ class SessionLabels:
 
     def frame(self, frame: int) -> Labels:
         """Labels (y, x) of a frame; a part of what is kept, not to be written to."""
-        with self._lock:
-            kept = self._frames.get(frame)
-            if kept is not None:
-                self._frames.move_to_end(frame)
-                return kept
-        fresh = self._session.labels(frame)
-        with self._lock:
-            self._frames.setdefault(frame, fresh)
-            for old in list(self._frames):
-                if len(self._frames) <= self._most:
-                    break
-                if old not in self._before_painting and old != frame:
-                    del self._frames[old]
-            return self._frames[frame]
+        while True:
+            with self._lock:
+                kept = self._frames.get(frame)
+                if kept is not None:
+                    self._frames.move_to_end(frame)
+                    return kept
+                seen = self._changes[frame]
+            fresh = self._session.labels(frame)
+            with self._lock:
+                if self._changes[frame] != seen:
+                    # it changed while it was read: what was read may be older
+                    continue
+                self._frames.setdefault(frame, fresh)
+                for old in list(self._frames):
+                    if len(self._frames) <= self._most:
+                        break
+                    if old not in self._before_painting and old != frame:
+                        del self._frames[old]
+                return self._frames[frame]
 
     @property
     def _is_in_order(self) -> bool:

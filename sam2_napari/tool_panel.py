@@ -64,7 +64,8 @@ class ToolPanel(QWidget):
         sign_key = key_of("toggle_sign")
         self.add = toggle(with_key("+ Add", sign_key), "What is drawn belongs to the object.")
         self.remove = toggle(
-            with_key("− Remove", sign_key), "What is drawn does not belong to it; so does the right mouse button."
+            with_key("− Remove", sign_key),
+            "What is drawn does not belong to it; so with Alt, and with a click of the right mouse button.",
         )
         signs = QButtonGroup(self)
         signs.addButton(self.add)

@@ -123,6 +123,12 @@ def test_every_gesture(viewer: Any, dock: Any, work: Any, hand: Hand) -> None:
     until(lambda: len(rows(dock)) == 2 and rows(dock)[1].is_here, why=lambda: dock.status.text())
     assert session.record(2, 0).area == pytest.approx(17 * 17, abs=40)
 
+    # its first corner says what it means: with Alt, what is not the object
+    for corner in ((x - 8, y - 8), (x, y - 8), (x, y + 8), (x - 8, y + 8)):
+        hand.click(*corner, modifiers="Alt")
+    hand.key(Qt.Key.Key_Return)
+    until(lambda: session.record(2, 0).area < 10 * 17, why=lambda: dock.status.text())
+
     # the brush, at the size that is chosen
     hand.key(Qt.Key.Key_C)
     work.tools.buttons["mask"].click()
@@ -235,7 +241,12 @@ def test_clicks_are_moved_and_deleted_in_their_layer(viewer: Any, dock: Any, wor
     moved[0, -1] += 3
     annotation.prompts.points.data = moved
     until(lambda: session.prompt(1, 0).points[0][0] == pytest.approx(moved[0, -1]))
-    annotation.prompts.points.selected_data = {0}
+    # one added there belongs to the object, whatever the last click said
+    hand.click(80, 20, button=Qt.MouseButton.RightButton)
+    until(lambda: len(annotation.prompts.points.data) == 2)
+    annotation.prompts.points.add([0, 42, 36])
+    until(lambda: session.prompt(1, 0).labels == (1, 0, 1), why=lambda: dock.status.text())
+    annotation.prompts.points.selected_data = {0, 1, 2}
     annotation.prompts.points.remove_selected()
     until(lambda: session.prompt(1, 0).is_empty)
 
@@ -354,3 +365,22 @@ def test_a_click_has_its_place_in_every_plane(viewer: Any, dock: Any, work: Any,
     finally:
         viewer.dims.order = (0, 1, 2)
         viewer.reset_view()
+
+
+def test_closing_the_dock_closes_the_session(viewer: Any, dock: Any) -> None:
+    layers, keys = list(viewer.layers), set(viewer.keymap)
+    other = type(dock)(viewer)
+    around = viewer.window.add_dock_widget(other, name="another")
+    other.start.model.addItem("none", None)
+    other.start.model.setCurrentIndex(other.start.model.count() - 1)
+    other.start.session.setCurrentIndex(0)
+    other.start.begin.click()
+    until(lambda: other.annotation is not None, why=lambda: other.status.text())
+    annotation = other.annotation
+    assert len(viewer.layers) > len(layers)
+    assert len(viewer.keymap) > len(keys)
+
+    around.destroyOnClose()
+    until(lambda: annotation.closing is not None and annotation.closing.done())
+    assert list(viewer.layers) == layers
+    assert set(viewer.keymap) == keys

@@ -99,6 +99,21 @@ def test_only_the_box_that_changed_is_computed_anew() -> None:
     np.testing.assert_array_equal(changed, expected)
 
 
+def test_a_change_while_a_frame_is_read_is_not_missed() -> None:
+    labels, _, session = made(PLACES[0])
+    read = session.labels
+
+    def labels_before_the_change(frame: int) -> np.ndarray:
+        session.labels = read  # type: ignore[method-assign]
+        old = read(frame)
+        session.frames[1] += 100
+        labels.update(Change(frozenset({"mask"}), frozenset({1}), frozenset({1}), {1: (0, 0, 6, 5)}))
+        return old
+
+    session.labels = labels_before_the_change  # type: ignore[method-assign]
+    assert (labels.frame(1) >= 100).all()
+
+
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place[0]} along {place[2]}")
 def test_positions_and_points_are_inverse(place: tuple[Any, ...]) -> None:
     axes, shape, along, plane, at = place
