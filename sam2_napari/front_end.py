@@ -20,6 +20,8 @@ def open_in_napari(source: str) -> None:
     ------
     MissingDependencyError
         napari is not installed.
+    Sam2Error
+        The image cannot be opened. No window is shown then.
     """
     try:
         import napari
@@ -27,8 +29,12 @@ def open_in_napari(source: str) -> None:
         raise MissingDependencyError(
             "napari is not installed; install it with a Qt binding: pip install 'sam2-lab[all]'."
         ) from error
+    from sam2_napari.reader import layers_of
+
+    layers = layers_of(source)
     viewer = napari.Viewer()
-    viewer.open(source, plugin="sam2-lab")
+    for layer in layers:
+        viewer.add_layer(layer)
     viewer.window.add_plugin_dock_widget("sam2-lab", "Annotate")
     napari.run()
 

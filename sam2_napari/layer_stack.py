@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.frame_stack import FrameStack
     from sam2_core.volumes.volume import Volume
 
-#: Under this key of ``layer.metadata`` a layer that our reader opened says where from: what a worker opens for itself.
+#: Under this key of ``layer.metadata`` a layer that our reader opened says where from.
 SOURCE_KEY: Final = "sam2_source"
 
 

@@ -40,9 +40,10 @@ def read(path: str) -> list[LayerData]:
         "units": [volume.units.get(letter, "pixel") for letter in letters],
         "axis_labels": tuple(letters),
     }
+    # a worker opens for itself what the layer shows as a whole; of the others the path tells their sessions apart
+    described["metadata"] = {SOURCE_KEY: {"path": path, "axes": "" if "c" in volume.axes else letters}}
     if "c" not in volume.axes:
-        source = {SOURCE_KEY: {"path": path, "axes": letters}}
-        return [(VolumeArray(volume), {"name": volume.name, "metadata": source, **described}, "image")]
+        return [(VolumeArray(volume), {"name": volume.name, **described}, "image")]
     if volume.colour:
         return [(VolumeArray(volume, colour=True), {"name": volume.name, "rgb": True, **described}, "image")]
     return [
@@ -53,6 +54,19 @@ def read(path: str) -> list[LayerData]:
         )
         for number, name in enumerate(volume.channel_names)
     ]
+
+
+def layers_of(path: str) -> list[Any]:
+    """The layers of an image in any format that has a volume reader, also those that the manifest leaves to napari.
+
+    Raises
+    ------
+    Sam2Error
+        It cannot be opened.
+    """
+    from napari.layers import Layer
+
+    return [Layer.create(data, described, kind) for data, described, kind in read(path)]
 
 
 class VolumeArray:

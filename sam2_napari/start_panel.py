@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, Sam2Error
 from sam2_napari.buttons import button
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.layer_stack import SOURCE_KEY, axes_of, shape_of
@@ -74,10 +74,14 @@ class StartPanel(QWidget):
         self._form.addRow("Channels", self.channels)
         self._form.addRow("Model", self.model)
         self._form.addRow("Session", self.session)
-        self.open = button("Open an image…", self._ask_image, "Add a file or folder to the viewer.")
+        self.open = button("Open a file…", self._ask_file, "Add an image to the viewer.")
+        self.open_folder = button(
+            "Open a folder…", self._ask_folder, "Add an OME-Zarr, or a folder of pictures, to the viewer."
+        )
         self.begin = button("Start", self.request, "Begin to annotate.")
         row = QHBoxLayout()
         row.addWidget(self.open)
+        row.addWidget(self.open_folder)
         row.addWidget(self.begin)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -244,10 +248,27 @@ class StartPanel(QWidget):
             self.model.insertItem(0, path.rsplit("/", 1)[-1], path)
         self.model.setCurrentIndex(0)
 
-    def _ask_image(self) -> None:
+    def add_image(self, path: str) -> None:
+        """Add an image to the viewer, whichever format it is in."""
+        from sam2_napari.reader import layers_of
+
+        try:
+            layers = layers_of(path)
+        except (Sam2Error, OSError) as error:
+            self._failed(error)
+            return
+        for layer in layers:
+            self._viewer.add_layer(layer)
+
+    def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open an image")
         if path:
-            self._viewer.open(path, plugin="sam2-lab")
+            self.add_image(path)
+
+    def _ask_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Open an OME-Zarr or a folder of pictures")
+        if path:
+            self.add_image(path)
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:

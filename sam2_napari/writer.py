@@ -35,12 +35,17 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     from sam2_core.volumes.labels import open_label_writer
 
     shape = tuple(int(size) for size in data.shape)
-    axes = guessed_axes(attributes.get("axis_labels") or (), shape)
+    named = attributes.get("axis_labels") or ()
+    axes = guessed_axes(named, shape)
+    if axes == "cyx" and not {"c", "channel"} & {str(one).lower() for one in named}:
+        # few planes of an image are rather channels; of labels they are slices
+        axes = "zyx"
     placement = FramePlacement.of(axes, shape, at={})
-    if any(shape[axes.index(letter)] > 1 for letter in placement.at):
+    others = [letter for letter in axes if letter in placement.at or letter == "c"]
+    if any(shape[axes.index(letter)] > 1 for letter in others):
         raise InvalidInputError(
             f"These labels have axes {axes} of sizes {shape}; a file holds frames along one axis. Save each "
-            f"position on {', '.join(placement.at)} by itself."
+            f"position on {', '.join(others)} by itself."
         )
     scale = dict(zip(axes, attributes.get("scale") or (), strict=False))
     spacing = (float(scale.get(placement.along, 1.0)), float(scale.get("y", 1.0)), float(scale.get("x", 1.0)))
@@ -54,7 +59,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         overwrite=True,
     ) as writer:
         for frame in range(placement.frame_count):
-            place = {**placement.at, placement.along: frame}
+            place = {**placement.at, placement.along: frame, "c": 0}
             index = tuple(slice(None) if one in "yx" else place[one] for one in axes)
             writer.write(frame, np.asarray(data[index]))
     return [path]

@@ -126,6 +126,20 @@ def test_axes_that_do_not_fit(dock: Any) -> None:
     told(dock, "name each with another letter")
 
 
+def test_images_of_any_format_are_opened_from_the_dock(dock: Any, tmp_path: Any) -> None:
+    from PIL import Image
+
+    Image.fromarray(cells(1)[0]).save(tmp_path / "cells.png")
+    dock.start.add_image(str(tmp_path / "cells.png"))
+    np.testing.assert_array_equal(np.asarray(dock.viewer.layers[0].data), cells(1)[0])
+    assert dock.start.chosen_image is dock.viewer.layers[0]
+
+    (tmp_path / "empty").mkdir()
+    dock.start.add_image(str(tmp_path / "empty"))
+    told(dock, "empty")
+    assert len(dock.viewer.layers) == 1
+
+
 def test_a_stack_of_one_slice(dock: Any) -> None:
     annotation = started(dock, np.zeros((1, 16, 16), np.uint8))
 

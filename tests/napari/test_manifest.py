@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sam2_core.errors import InvalidInputError
 from tests.napari.scene import MANIFEST
 
 
@@ -73,6 +74,13 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data[..., 4], labels[..., 4])
     assert data[0:0].shape == (0, 20, 30)
     assert get_reader(str(tmp_path / "nothing.zarr")) is None
+
+    # as napari names axes that nobody named
+    unnamed = {"axis_labels": ("axis -3", "axis -2", "axis -1"), "scale": (1.0, 1.0, 1.0)}
+    (path,) = write_labels(str(tmp_path / "unnamed.zarr"), labels, unnamed)
+    np.testing.assert_array_equal(np.asarray(get_reader(path)(path)[0][0]), labels)
+    with pytest.raises(InvalidInputError, match="position on c"):
+        write_labels(str(tmp_path / "channels.zarr"), labels, {"axis_labels": ("c", "y", "x")})
 
 
 def test_sample_data_is_drawn() -> None:
