@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
 from sam2_core.hooks import LabelFormat, get_plugins
 from sam2_napari.annotation import Annotation
@@ -43,6 +43,7 @@ class SavePanel(QWidget):
         self.name.setToolTip("Name of the labels inside the image's store.")
         address = str(session.stack.address or "")
         self._store = address if ".zarr" in address else ""
+        self._written: set[str] = set()
         self.write_back = button(
             "Save into the image's OME-Zarr", self.save_into_image, "Write labels/NAME beside the image's own pixels."
         )
@@ -78,12 +79,35 @@ class SavePanel(QWidget):
         self._annotation.work.do(work, then=lambda written: self._annotation.say(f"Measurements are in {written}."))
 
     def save_into_image(self) -> None:
-        """Write labels into the image's own store; those of the same name are replaced."""
-        session, place = (
-            self._annotation.session,
-            f"{self._store.rstrip('/')}/labels/{self.name.text().strip() or 'sam2'}",
+        """Write labels into the image's own store; asks first if others have that name."""
+        place = f"{self._store.rstrip('/')}/labels/{self.name.text().strip() or 'sam2'}"
+        if place in self._written:
+            self._write_into_image(place, True)
+        else:
+            self._annotation.work.do(
+                Path(place).exists,
+                then=lambda is_there: self._ask_replace(place) if is_there else self._write_into_image(place, False),
+            )
+
+    def _ask_replace(self, place: str) -> None:
+        box = QMessageBox(
+            QMessageBox.Icon.Question,
+            "Replace labels",
+            f"There are labels in {place} already. Replace them? This cannot be undone.",
+            parent=self,
         )
-        self._annotation.work.do(lambda: session.start_export(place, "ome-zarr", overwrite=True))
+        replace = box.addButton("Replace", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.finished.connect(lambda _: self._write_into_image(place, True) if box.clickedButton() is replace else None)
+        box.open()
+
+    def _write_into_image(self, place: str, overwrite: bool) -> None:
+        session = self._annotation.session
+        if "://" not in place:
+            # nothing of anybody else's is there; of an address nobody has looked
+            self._written.add(place)
+        self._annotation.work.do(lambda: session.start_export(place, "ome-zarr", overwrite=overwrite))
 
     def _ask_labels(self) -> None:
         chosen = self.format.currentData()

@@ -213,6 +213,28 @@ def test_a_disk_that_is_full(dock: Any, monkeypatch: pytest.MonkeyPatch, tmp_pat
     until(lambda: len(annotation.rows) == 1)
 
 
+def test_labels_in_the_images_store_are_replaced_only_if_agreed(
+    dock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    from qtpy.QtWidgets import QMessageBox
+
+    annotation, written = started(dock, cells(2)), []
+    monkeypatch.setattr(annotation.session, "start_export", lambda *given, overwrite: written.append(overwrite))
+    save = dock.workspace.save
+    save._store = str(tmp_path)
+    (tmp_path / "labels" / "sam2").mkdir(parents=True)
+    for answer, wanted in (("Cancel", []), ("Replace", [True])):
+        save.save_into_image()
+        until(lambda: save.findChildren(QMessageBox) != [])
+        (question,) = save.findChildren(QMessageBox)
+        next(one for one in question.buttons() if one.text().replace("&", "") == answer).click()
+        until(lambda: save.findChildren(QMessageBox) == [])
+        until(lambda wanted=wanted: written == wanted)
+    # its own it replaces unasked
+    save.save_into_image()
+    until(lambda: written == [True, True])
+
+
 def test_a_plugin_that_raises_is_named(dock: Any) -> None:
     annotation = started(dock, cells(2))
     broken = dock.workspace.tools.prompt_types["broken"]
