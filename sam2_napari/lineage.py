@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -35,6 +36,8 @@ class Lineage:
     def __init__(self, annotation: Annotation, image: Layer) -> None:
         self._annotation, self._image = annotation, image
         self._tracks: dict[int, Track] = {}
+        self._outdated: set[int] = set()
+        self._lock = threading.Lock()
         self.layer: Tracks | None = None
         # napari has time first in tracks
         self.is_on = annotation.placement.along == "t" and annotation.placement.axes[0] == "t"
@@ -46,8 +49,8 @@ class Lineage:
 
     def _note(self, change: Change) -> None:
         if change.what & {"mask", "object"}:
-            for object_id in change.objects:
-                self._tracks.pop(object_id, None)
+            with self._lock:
+                self._outdated |= change.objects
             self._soon.ask()
 
     def _read(self) -> None:
@@ -56,6 +59,11 @@ class Lineage:
     def _computed(self) -> tuple[list[Track], dict[int, list[int]]]:
         """All tracks (vertex, [id, t, …, y, x]), and the parents of each object that has any."""
         session, placement = self._annotation.session, self._annotation.placement
+        # what changes while it is read stays outdated for the next time
+        with self._lock:
+            outdated, self._outdated = self._outdated, set()
+        for object_id in outdated:
+            self._tracks.pop(object_id, None)
         tracks, graph = [], {}
         for one in session.objects:
             track = self._tracks.get(one.id)

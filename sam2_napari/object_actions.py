@@ -200,10 +200,6 @@ class ObjectActions(QObject):
         if active:
             self.say(f"Stopped: {', '.join(job.label for job in active)}. What was found until then stays.")
 
-    def _divided(self, object_id: int, daughters: list[Any]) -> None:
-        self.select(daughters[0].id)
-        self.say(f"{' and '.join(one.name for one in daughters)} come from object {object_id}; click on each of them.")
-
     def _split(self, parts: list[Any]) -> None:
         self.say(f"{len(parts)} parts" if len(parts) > 1 else "The object is in one piece; there is nothing to split.")
 

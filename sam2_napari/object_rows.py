@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,15 +50,22 @@ class ObjectRows:
     def __init__(self, session: SessionState) -> None:
         self._session = session
         self._counts: dict[int, int] = {}
+        self._outdated: set[int] = set()
+        self._lock = threading.Lock()
 
     def outdate(self, change: Change) -> None:
-        """Count again what a change concerns."""
+        """Count again what a change concerns; from any thread."""
         if change.what & {"mask", "object"}:
-            for object_id in change.objects:
-                self._counts.pop(object_id, None)
+            with self._lock:
+                self._outdated |= change.objects
 
     def read(self, frame: int | None) -> list[ObjectRow]:
         """All objects, by id; `frame` is the current one, None if the viewer shows none of the session's."""
+        # what changes while it is read stays outdated for the next time
+        with self._lock:
+            outdated, self._outdated = self._outdated, set()
+        for object_id in outdated:
+            self._counts.pop(object_id, None)
         here = {} if frame is None else self._session.records_on(frame)
         rows = []
         for one in self._session.objects:
