@@ -13,6 +13,7 @@ docs/session-format.md describes the tables.
 from __future__ import annotations
 
 import json
+import operator
 import sqlite3
 import threading
 import time
@@ -59,6 +60,11 @@ class Key:
     kind: str
     a: int
     b: int = 0
+
+    def __post_init__(self) -> None:
+        # SQLite would keep NumPy's integers as bytes, under which nobody finds the document again
+        object.__setattr__(self, "a", operator.index(self.a))
+        object.__setattr__(self, "b", operator.index(self.b))
 
 
 @dataclass(frozen=True)

@@ -484,3 +484,21 @@ def test_another_thread_may_close_what_one_opened(tmp_path: Path) -> None:
     thread.join()
 
     AnnotationSession.open(tmp_path / "session", stack).close()
+
+
+def test_numpy_integers_are_ids_and_frames(session: AnnotationSession) -> None:
+    one, two = session.add_object(), session.add_object()
+    first, frames = np.int64(one.id), np.array([0, 2])
+    for frame in frames:
+        session.paint(first, frame, rectangle(1, 4, 2, 5), lock=False)
+    session.add_points(first, frames[0], (3, 3))
+    session.lock(first, frames)
+    session.lock(first, frames[0], locked=False)
+    session.mark_division(first, [np.int64(two.id)])
+    session.change_object(first, name="mother")
+
+    assert session.masked_frames(one.id) == [0, 2]
+    assert session.locked_frames(one.id) == [2]
+    assert session.prompted_frames(one.id) == [0]
+    assert session.object(two.id).parents == (one.id,)
+    assert [each.name for each in session.objects] == ["mother", "object 2"]
