@@ -84,9 +84,14 @@ class JobRunner:
             job = self._new_job(work.kind, work.label)
             if work.kind in self._unit_seconds:
                 job.eta_seconds = self._unit_seconds[work.kind] * work.units()
-            work.begin()
             self._work[job.id] = (job, work)
-            link.send(work.request(job.id, self._statements))
+            try:
+                work.begin()
+                link.send(work.request(job.id, self._statements))
+            except Exception as error:
+                # it cannot be asked for, and nobody would ever hear of it
+                self._end(job, work, error)
+                raise
         return job
 
     def start_local(
@@ -232,15 +237,16 @@ class JobRunner:
         """Put a new worker in the place of one that crashed or hung, and tell it what the old one was to do.
 
         A job that was being worked on is begun once more after a crash, which may have been nobody's fault; a second
-        crash, or a hang, is its end.
+        crash, or a hang, is its end. So it is for all jobs where none had begun: the model may be too large to load.
         """
         with self._lock, self._taking_in():
             if number != self._link_number or self._link is None:
                 return
             self._link = None
             retried = []
+            is_one_running = any(job.state == "running" for job, _ in self._work.values())
             for job, work in list(self._work.values()):
-                if job.state == "running":
+                if job.state == "running" or not is_one_running:
                     if hung or work.attempts:
                         self._end(job, work, _blamed(error, job, work))
                         continue

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sam2_core.errors import InvalidInputError, MissingFileError, WorkerError
+from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, WorkerError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.job import Job
 from tests.session.job_scene import new_session, until
@@ -138,3 +139,27 @@ def test_killed_at_random() -> None:
             job.changed.connect(kill)
             job.wait(PATIENCE)
             assert np.array_equal(labels(session), wanted)
+
+
+def test_an_option_that_cannot_be_sent_is_told_to_who_asks() -> None:
+    with new_session(worker="process") as session:
+        with pytest.raises(InvalidTypeError, match="number, text"):
+            session.start_everything(0, point_grids=[np.array([[0.5, 0.5]])])
+
+        assert [job.state for job in session.jobs] == ["failed"]
+
+
+def test_a_worker_that_never_comes_up_is_not_started_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    real = subprocess.Popen
+
+    def dying(command: list[str], **options: Any) -> Any:
+        started.append(command)
+        return real([sys.executable, "-c", "raise SystemExit(3)"], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", dying)
+    with new_session(worker="process") as session:
+        with pytest.raises(WorkerError, match="exit status 3"):
+            session.start_encode([0]).wait(PATIENCE)
+
+        assert len(started) == 2
