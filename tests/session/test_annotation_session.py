@@ -23,6 +23,7 @@ from scipy import ndimage
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change, SessionObject
+from sam2_core.session.journal import Journal
 from sam2_core.volumes.frames import open_frames
 
 FRAMES, HEIGHT, WIDTH = 4, 9, 11
@@ -502,3 +503,14 @@ def test_numpy_integers_are_ids_and_frames(session: AnnotationSession) -> None:
     assert session.prompted_frames(one.id) == [0]
     assert session.object(two.id).parents == (one.id,)
     assert [each.name for each in session.objects] == ["mother", "object 2"]
+
+
+def test_another_stack_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    AnnotationSession.create(stack(), tmp_path / "session").close()
+    closed: list[Path] = []
+    real = Journal.close
+    monkeypatch.setattr(Journal, "close", lambda journal: (closed.append(journal.path), real(journal)))
+    with pytest.raises(InvalidInputError, match="another stack"):
+        AnnotationSession.open(tmp_path / "session", stack(FRAMES + 1))
+
+    assert closed == [tmp_path / "session" / "session.db"]
