@@ -179,7 +179,7 @@ class ProcessLink:
         with self._process.stdout as stream:
             try:
                 while (message := read_message(stream)) is not None:  # type: ignore[arg-type]  # it is binary
-                    self._take(message)
+                    self._take_safely(message)
             except WorkerError as error:
                 problem = str(error)
                 self._process.kill()
@@ -188,6 +188,12 @@ class ProcessLink:
         self._let_go()
         if not self._is_closing:
             self._lost(self._what_happened(problem), bool(self._hung))
+
+    def _take_safely(self, message: FromWorker) -> None:
+        try:
+            self._take(message)
+        except Exception:  # of a listener; told as of any thread, which must not end: jobs would be waited for in vain
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
     def _take(self, message: FromWorker) -> None:
         self._heard = time.monotonic()
