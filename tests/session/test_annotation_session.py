@@ -514,3 +514,31 @@ def test_another_stack_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.M
         AnnotationSession.open(tmp_path / "session", stack(FRAMES + 1))
 
     assert closed == [tmp_path / "session" / "session.db"]
+
+
+def test_points_and_boxes_replace_a_mask_prompt_and_taking_them_away_does_not(session: AnnotationSession) -> None:
+    one = session.add_object()
+    kept = session.set_mask_prompt(one.id, 0, rectangle(1, 4, 2, 5)).mask
+    assert session.set_box(one.id, 0, None).mask == kept
+    assert session.set_points(one.id, 0, [], []).mask == kept
+    assert session.set_points(one.id, 0, [(2, 2)], [1]).mask is None
+
+
+def test_labels_and_boxes_that_are_none(session: AnnotationSession) -> None:
+    one = session.add_object()
+    for labels in (1, [[1]]):
+        with pytest.raises(InvalidTypeError, match="Labels are a list"):
+            session.add_points(one.id, 0, (2, 2), labels)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTypeError, match="four numbers"):
+        session.set_box(one.id, 0, "abcd")  # type: ignore[arg-type]
+
+
+def test_frames_to_export_come_one_by_one(session: AnnotationSession, tmp_path: Path) -> None:
+    one = session.add_object()
+    session.paint(one.id, 2, rectangle(1, 4, 2, 5))
+    path = session.start_export(tmp_path / "labels.tif", frames=(frame for frame in (1, 2))).wait()
+
+    assert path.exists()
+    assert session.jobs[-1].total == 2
+    with pytest.raises(InvalidInputError, match="no frame 9"):
+        session.start_export(tmp_path / "more.tif", frames=[9])
