@@ -160,7 +160,7 @@ class Job:
             self.changed.emit(self)
         except EmitLoopError:
             # whoever listens badly is told of as of any thread; the work and those who wait for it go on
-            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))  # type: ignore[arg-type]  # there is one
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
 
 class _Clock:

@@ -509,7 +509,12 @@ def test_another_stack_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.M
     AnnotationSession.create(stack(), tmp_path / "session").close()
     closed: list[Path] = []
     real = Journal.close
-    monkeypatch.setattr(Journal, "close", lambda journal: (closed.append(journal.path), real(journal)))
+
+    def close(journal: Journal) -> None:
+        closed.append(journal.path)
+        real(journal)
+
+    monkeypatch.setattr(Journal, "close", close)
     with pytest.raises(InvalidInputError, match="another stack"):
         AnnotationSession.open(tmp_path / "session", stack(FRAMES + 1))
 
