@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -177,6 +178,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         if not (place / JOURNAL_NAME).is_file():
             raise MissingFileError(f"There is no session in {place}: no file {JOURNAL_NAME} is there.")
         lock = None if read_only else _locked(place)
+        journal = None
         try:
             journal = Journal(place / JOURNAL_NAME, read_only=read_only)
             _require_same_stack(json.loads(journal.about("stack") or "{}"), stack)
@@ -184,6 +186,9 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
                 # what was going on when the process ended stays as far as it had come
                 journal.finish_all()
         except BaseException:
+            # Windows deletes and moves no folder with an open file
+            if journal is not None:
+                journal.close()
             if lock is not None:
                 lock.release()
             raise
@@ -191,13 +196,15 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
 
     def close(self) -> None:
         """Cancel all jobs and let go of the session; everything is written already."""
-        self._runner.close()
-        self._news.close()
-        self._journal.close()
-        if self._file_lock is not None:
-            self._file_lock.release()
-        if self._is_temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        # from the last to the first, each whatever becomes of the others
+        with ExitStack() as todo:
+            if self._is_temporary:
+                todo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            if self._file_lock is not None:
+                todo.callback(self._file_lock.release)
+            todo.callback(self._journal.close)
+            todo.callback(self._news.close)
+            todo.callback(self._runner.close)
 
     @property
     def runner(self) -> JobRunner:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from sam2_core.errors import WaitTimeoutError
 
@@ -134,13 +135,13 @@ class Job:
             self.state = "running"
             self._clock.start()
         self.eta_seconds = self.eta_seconds if seconds is None else seconds
-        self.changed.emit(self)
+        self._tell()
 
     def _advance(self, done: int, total: int) -> None:
         self.done, self.total = done, total
         if done:
             self.eta_seconds = max(0.0, self._clock.seconds / done * (total - done))
-        self.changed.emit(self)
+        self._tell()
 
     def _set_state(self, state: JobState, error: Exception | None = None) -> None:
         self.state, self.error = state, error
@@ -152,7 +153,14 @@ class Job:
             self._clock.stop()
             self.eta_seconds = None
             self._ended.set()
-        self.changed.emit(self)
+        self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self.changed.emit(self)
+        except EmitLoopError:
+            # whoever listens badly is told of as of any thread; the work and those who wait for it go on
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
 
 class _Clock:

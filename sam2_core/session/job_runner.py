@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MakeLink: TypeAlias = Callable[[Hear, Callable[[WorkerError, bool], None]], Link]
 #: Seconds to wait, when a session is closed, for a piece of local work to end.
 PATIENCE = 10.0
-#: Seconds between two looks at a caller's `should_stop` while a worker computes.
+#: Seconds between two looks at a job, and at a caller's `should_stop`, while a worker computes.
 POLL_SECONDS = 0.05
 
 
@@ -64,6 +64,7 @@ class JobRunner:
         self._is_inline = is_inline
         self._link: Link | None = None
         self._link_number = 0
+        self._is_closed = False
         self._current_frame: int | None = None
         # what a unit of work took lately, by kind of job
         self._unit_seconds: dict[JobKind, float] = {}
@@ -84,9 +85,14 @@ class JobRunner:
             job = self._new_job(work.kind, work.label)
             if work.kind in self._unit_seconds:
                 job.eta_seconds = self._unit_seconds[work.kind] * work.units()
-            work.begin()
             self._work[job.id] = (job, work)
-            link.send(work.request(job.id, self._statements))
+            try:
+                work.begin()
+                link.send(work.request(job.id, self._statements))
+            except Exception as error:
+                # it cannot be asked for, and nobody would ever hear of it
+                self._end(job, work, error)
+                raise
         return job
 
     def start_local(
@@ -127,7 +133,7 @@ class JobRunner:
 
     def look_at(self, frame: int) -> None:
         """Tell the worker which frame a person looks at, if it has a thread of its own in which to do something."""
-        if not self._is_inline:
+        if not self._is_inline and not self._is_closed:
             with self._lock:
                 self._current_frame = frame
                 self._opened_link().send(LookAt(frame))
@@ -137,8 +143,13 @@ class JobRunner:
 
         Leaving the loop cancels the job, and so does `should_stop`, which is asked before each frame.
         """
-        job = self.start(work)
+        if self._is_applying:
+            raise StateError(
+                f"{work.label!r} cannot be gone through by what listens to this session's events: the work waits for "
+                "the listener. Start it (start_propagate) and listen to the job."
+            )
         arrived = threading.Event()
+        job = self.start(work)
         job.changed.connect(lambda _: arrived.set())
         given = 0
         try:
@@ -152,7 +163,7 @@ class JobRunner:
                 elif should_stop is not None and should_stop():
                     job.cancel()
                 elif not self._is_inline:
-                    arrived.wait(None if should_stop is None else POLL_SECONDS)
+                    arrived.wait(POLL_SECONDS)
                     arrived.clear()
                 elif not self._pump():
                     arrived.wait()
@@ -163,17 +174,23 @@ class JobRunner:
     def finish_here(self, job: Job) -> None:
         """Do a job in this thread, where there is no other; not within an event that it has caused itself."""
         if self._is_inline and not self._is_applying:
-            while job.is_active and job.state != "paused" and self._pump():
-                pass
+            try:
+                while job.is_active and job.state != "paused" and self._pump():
+                    pass
+            except BaseException:
+                # Ctrl-C: nobody has the job, and its step would stay open
+                job.cancel()
+                raise
 
     def close(self) -> None:
-        """Cancel all jobs and end the worker."""
+        """Cancel all jobs and end the worker; none is started any more."""
         self.jobs.cancel_all()
         self._session.changed.disconnect(self._note)
         for lane in self._lanes.values():
             lane.close(PATIENCE)
         with self._lock:
             link, self._link = self._link, None
+            self._is_closed = True
         if link is not None:
             link.close()
 
@@ -232,15 +249,16 @@ class JobRunner:
         """Put a new worker in the place of one that crashed or hung, and tell it what the old one was to do.
 
         A job that was being worked on is begun once more after a crash, which may have been nobody's fault; a second
-        crash, or a hang, is its end.
+        crash, or a hang, is its end. So it is for all jobs where none had begun: the model may be too large to load.
         """
         with self._lock, self._taking_in():
             if number != self._link_number or self._link is None:
                 return
             self._link = None
             retried = []
+            is_one_running = any(job.state == "running" for job, _ in self._work.values())
             for job, work in list(self._work.values()):
-                if job.state == "running":
+                if job.state == "running" or not is_one_running:
                     if hung or work.attempts:
                         self._end(job, work, _blamed(error, job, work))
                         continue
@@ -324,6 +342,8 @@ class JobRunner:
         return (link is not None and link.pump()) or any(lane.pump() for lane in self._lanes.values())
 
     def _opened_link(self) -> Link:
+        if self._is_closed:
+            raise StateError("The session is closed; open it again.")
         if self._link is None:
             self._link_number += 1
             self._link = self._make_link(partial(self.hear, self._link_number), partial(self.lose, self._link_number))

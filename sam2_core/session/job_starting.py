@@ -179,6 +179,9 @@ class JobStarting(SessionState):
         """
         from sam2_core.session.export import export_labels
 
+        if options.get("frames") is not None:
+            # once, since an iterator can be gone through only once
+            options["frames"] = [self.checked_frame(frame) for frame in options["frames"]]
         frames = options.get("frames")
         total = self.frame_count if frames is None else len(frames)
         steps = export_labels(self._whole(), path, format=format, **options)

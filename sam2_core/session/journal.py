@@ -13,6 +13,7 @@ docs/session-format.md describes the tables.
 from __future__ import annotations
 
 import json
+import operator
 import sqlite3
 import threading
 import time
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sam2_core.errors import InvalidInputError, MissingFileError, StateError
+from sam2_core.errors import InvalidInputError, MissingFileError, StateError, WriteError
 
 FORMAT: Final = 1
 #: Changes of one step above which an undo does not look at each of them: one of a long propagation would take seconds.
@@ -59,6 +60,11 @@ class Key:
     kind: str
     a: int
     b: int = 0
+
+    def __post_init__(self) -> None:
+        # SQLite would keep NumPy's integers as bytes, under which nobody finds the document again
+        object.__setattr__(self, "a", operator.index(self.a))
+        object.__setattr__(self, "b", operator.index(self.b))
 
 
 @dataclass(frozen=True)
@@ -167,13 +173,20 @@ class Journal:
         with self.lock:
             if self.read_only:
                 raise StateError(f"{self.path} is open for reading only; nothing can be changed.")
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                # a full disk ends a transaction by itself
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise WriteError(
+                        f"{self.path} could not be written ({error}); what was there before is kept. Make room on the "
+                        "disk, or see whether the folder may be written to, and try again."
+                    ) from error
                 raise
-            self._connection.execute("COMMIT")
 
     # About the whole
 

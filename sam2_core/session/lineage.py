@@ -16,6 +16,9 @@ from sam2_core.session.export import Measurement, measure
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
 
+#: One of them is in the folder of a graph that was written.
+_ZARR_FILES = ("zarr.json", ".zgroup")
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -103,7 +106,7 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
         raise MissingDependencyError(
             'GEFF files are written by the library geff; install it with pip install "sam2-lab[tracks]".'
         ) from error
-    place = _free_place(path, overwrite)
+    place = _checked_place(path, overwrite)
     lineage = _filled(session)
     stack = session.stack
     step, row_step, column_step = stack.spacing
@@ -126,6 +129,7 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
         )
     graph.add_edges_from(lineage.edges)
     unit = stack.spacing_unit
+    _make_free(place)
     geff.write(
         graph,
         place,
@@ -149,7 +153,7 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
     stack = session.stack
     if stack.axis == "z":
         raise InvalidInputError("TrackMate's tracks go over time, and this stack's frames are along z. Export labels.")
-    place = _free_place(path, overwrite)
+    place = _checked_place(path, overwrite)
     lineage = _filled(session)
     step, row_step, column_step = stack.spacing
     names = {one.id: one.name for one in session.objects}
@@ -183,6 +187,7 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
     _add_tracks(model, lineage)
     tree = ElementTree.ElementTree(top)
     ElementTree.indent(tree)
+    _make_free(place)
     tree.write(place, encoding="UTF-8", xml_declaration=True)
 
 
@@ -242,10 +247,18 @@ def _filled(session: AnnotationSession) -> Lineage:
     return lineage
 
 
-def _free_place(path: Path | str, overwrite: bool) -> Path:
+def _checked_place(path: Path | str, overwrite: bool) -> Path:
     place = Path(path)
-    if place.exists():
-        if not overwrite:
-            raise DestinationExistsError(f"{place} exists already; pass overwrite=True to replace it.")
-        shutil.rmtree(place) if place.is_dir() else place.unlink()
+    if place.exists() and not overwrite:
+        raise DestinationExistsError(f"{place} exists already; pass overwrite=True to replace it.")
+    if place.is_dir() and any(place.iterdir()) and not any((place / name).is_file() for name in _ZARR_FILES):
+        raise DestinationExistsError(f"{place} is a folder of something else than a graph, and is not replaced.")
     return place
+
+
+def _make_free(place: Path) -> None:
+    """Delete what will be replaced, once it is known that there is something to put in its place."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)

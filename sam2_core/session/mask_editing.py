@@ -57,7 +57,7 @@ class MaskEditing(SessionState):
         """
         one = self.object(object_id)
         changes: Changes = []
-        for frame in [frames] if isinstance(frames, int) else frames:
+        for frame in [frames] if isinstance(frames, int | np.integer) else frames:
             record = self.record(object_id, frame)
             if record is None:
                 raise StateError(f"{one.name} has no mask on frame {frame} that could be locked.")

@@ -178,6 +178,7 @@ class ObjectEditing(SessionState):
             ids = self._free_ids(count)
             daughters = [SessionObject.new(new_id, category=parent.category) for new_id in ids]
             changes += self._reserve(ids)
+        parent_id = parent.id
         ancestors = self.ancestors(parent_id) | {parent_id}
         for one in daughters:
             if one.id in ancestors:

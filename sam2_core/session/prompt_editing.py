@@ -52,7 +52,9 @@ class PromptEditing(SessionState):
         one, frame = self.object(object_id), self.checked_frame(frame)
         new = self._checked_points(points)
         given = _checked_labels(labels, len(new))
-        after = replace(self.prompt(object_id, frame), points=new, labels=given)
+        before = self.prompt(object_id, frame)
+        # points replace a mask, as everywhere; to take the last ones away replaces nothing
+        after = replace(before, points=new, labels=given, mask=None if new else before.mask)
         self._say(f"move clicks on {one.name}", one.id, frame, after)
         return after
 
@@ -64,14 +66,12 @@ class PromptEditing(SessionState):
         ------
         StateError
             There is no such object.
-        InvalidInputError
-            An inverted or empty box, or one that does not touch the frame.
+        InvalidInputError, InvalidTypeError
+            No four numbers; an inverted or empty box, or one that does not touch the frame.
         """
         one, frame = self.object(object_id), self.checked_frame(frame)
-        checked = None
-        if box is not None:
-            checked = self._checked_box(box)
-        after = replace(self.prompt(object_id, frame), box=checked, mask=None)
+        before = self.prompt(object_id, frame)
+        after = replace(before, box=None) if box is None else replace(before, box=self._checked_box(box), mask=None)
         self._say(f"box around {one.name}", one.id, frame, after)
         return after
 
@@ -177,7 +177,10 @@ class PromptEditing(SessionState):
         self._do(label, [(Key(PROMPT, object_id, frame), None if prompt.is_empty else prompt.document())])
 
     def _checked_box(self, box: Sequence[float]) -> tuple[float, float, float, float]:
-        values = np.asarray(box, dtype=float)
+        try:
+            values = np.asarray(box, dtype=float)
+        except (TypeError, ValueError):
+            raise InvalidTypeError(f"A box is four numbers (x0, y0, x1, y1); got {box!r:.100}.") from None
         if values.shape != (4,) or not np.isfinite(values).all():
             raise InvalidInputError(f"A box is four numbers (x0, y0, x1, y1); got {box!r}.")
         x0, y0, x1, y1 = (float(value) for value in values)
@@ -209,8 +212,13 @@ class PromptEditing(SessionState):
 
 
 def _checked_labels(labels: Sequence[int], point_count: int) -> tuple[int, ...]:
-    if len(labels) != point_count or not set(labels) <= {0, 1}:
+    try:
+        given = list(labels)
+        is_known = set(given) <= {0, 1}
+    except TypeError:
+        raise InvalidTypeError(f"Labels are a list of 1 and 0, one for each point; got {labels!r:.100}.") from None
+    if len(given) != point_count or not is_known:
         raise InvalidInputError(
-            f"Each point needs a label, 1 on the object or 0 beside it; got {point_count} points and {list(labels)}."
+            f"Each point needs a label, 1 on the object or 0 beside it; got {point_count} points and {given}."
         )
-    return tuple(int(label) for label in labels)
+    return tuple(int(label) for label in given)

@@ -79,7 +79,8 @@ class SessionState:
         StateError
             There is none of that id.
         """
-        document = self._journal.get(Key(OBJECT, self._checked_id(object_id)))
+        object_id = self._checked_id(object_id)
+        document = self._journal.get(Key(OBJECT, object_id))
         if document is None:
             known = ", ".join(str(a) for a, _ in self._journal.keys(OBJECT)) or "none yet"
             raise StateError(f"There is no object {object_id} in this session. Its objects: {known}.")

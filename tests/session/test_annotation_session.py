@@ -23,6 +23,7 @@ from scipy import ndimage
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change, SessionObject
+from sam2_core.session.journal import Journal
 from sam2_core.volumes.frames import open_frames
 
 FRAMES, HEIGHT, WIDTH = 4, 9, 11
@@ -484,3 +485,65 @@ def test_another_thread_may_close_what_one_opened(tmp_path: Path) -> None:
     thread.join()
 
     AnnotationSession.open(tmp_path / "session", stack).close()
+
+
+def test_numpy_integers_are_ids_and_frames(session: AnnotationSession) -> None:
+    one, two = session.add_object(), session.add_object()
+    first, frames = np.int64(one.id), np.array([0, 2])
+    for frame in frames:
+        session.paint(first, frame, rectangle(1, 4, 2, 5), lock=False)
+    session.add_points(first, frames[0], (3, 3))
+    session.lock(first, frames)
+    session.lock(first, frames[0], locked=False)
+    session.mark_division(first, [np.int64(two.id)])
+    session.change_object(first, name="mother")
+
+    assert session.masked_frames(one.id) == [0, 2]
+    assert session.locked_frames(one.id) == [2]
+    assert session.prompted_frames(one.id) == [0]
+    assert session.object(two.id).parents == (one.id,)
+    assert [each.name for each in session.objects] == ["mother", "object 2"]
+
+
+def test_another_stack_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    AnnotationSession.create(stack(), tmp_path / "session").close()
+    closed: list[Path] = []
+    real = Journal.close
+
+    def close(journal: Journal) -> None:
+        closed.append(journal.path)
+        real(journal)
+
+    monkeypatch.setattr(Journal, "close", close)
+    with pytest.raises(InvalidInputError, match="another stack"):
+        AnnotationSession.open(tmp_path / "session", stack(FRAMES + 1))
+
+    assert closed == [tmp_path / "session" / "session.db"]
+
+
+def test_points_and_boxes_replace_a_mask_prompt_and_taking_them_away_does_not(session: AnnotationSession) -> None:
+    one = session.add_object()
+    kept = session.set_mask_prompt(one.id, 0, rectangle(1, 4, 2, 5)).mask
+    assert session.set_box(one.id, 0, None).mask == kept
+    assert session.set_points(one.id, 0, [], []).mask == kept
+    assert session.set_points(one.id, 0, [(2, 2)], [1]).mask is None
+
+
+def test_labels_and_boxes_that_are_none(session: AnnotationSession) -> None:
+    one = session.add_object()
+    for labels in (1, [[1]]):
+        with pytest.raises(InvalidTypeError, match="Labels are a list"):
+            session.add_points(one.id, 0, (2, 2), labels)  # type: ignore[arg-type]
+    with pytest.raises(InvalidTypeError, match="four numbers"):
+        session.set_box(one.id, 0, "abcd")  # type: ignore[arg-type]
+
+
+def test_frames_to_export_come_one_by_one(session: AnnotationSession, tmp_path: Path) -> None:
+    one = session.add_object()
+    session.paint(one.id, 2, rectangle(1, 4, 2, 5))
+    path = session.start_export(tmp_path / "labels.tif", frames=(frame for frame in (1, 2))).wait()
+
+    assert path.exists()
+    assert session.jobs[-1].total == 2
+    with pytest.raises(InvalidInputError, match="no frame 9"):
+        session.start_export(tmp_path / "more.tif", frames=[9])

@@ -347,3 +347,63 @@ def test_how_long_it_will_take_is_told_before_it_begins(scene: Scene) -> None:
     scene.gate.open()
     second.wait(PATIENCE)
     assert second.eta_seconds is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_raises_ends_nothing_but_itself(scene: Scene, tmp_path: Path) -> None:
+    session, one = scene.session, scene.clicked()
+
+    def listen(job: Job) -> None:
+        raise LookupError("a bug of somebody")
+
+    session.jobs.changed.connect(lambda job: job.changed.connect(listen))
+    assert session.start_segment(one, 0).wait(PATIENCE) is not None
+    assert list(session.propagate([one], count=1))
+    for name in ("first", "second"):
+        assert session.start_export(tmp_path / f"{name}.tif").wait(PATIENCE).exists()
+    assert {job.state for job in session.jobs} == {"done"}
+
+
+def test_going_through_frames_in_what_listens_is_refused(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    caught: list[BaseException] = []
+
+    def listen(_: Change) -> None:
+        session.changed.disconnect(listen)
+        try:
+            list(session.propagate([one]))
+        except StateError as error:
+            caught.append(error)
+
+    session.changed.connect(listen)
+    session.start_propagate([one], count=1).wait(20)
+
+    assert "cannot be gone through" in str(caught[0])
+
+
+def test_no_worker_is_started_for_a_session_that_is_closed() -> None:
+    session = new_session(worker="thread")
+    session.close()
+    session.current_frame = 2
+
+    assert session.runner._link is None
+
+
+def test_ctrl_c_cancels_what_is_done_in_this_thread() -> None:
+    with new_session() as session:
+        one = session.add_object()
+        session.add_points(one.id, 0, (30, 20))
+
+        def interrupt(_: int) -> None:
+            raise KeyboardInterrupt
+
+        session.segment(one.id, 0)
+        real = session.stack.read
+        session.stack.read = interrupt  # type: ignore[assignment,method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            session.start_propagate()
+        session.stack.read = real  # type: ignore[method-assign]
+
+        assert [job.state for job in session.jobs] == ["done", "cancelled"]
+        assert all(step.is_finished for step in session.history)
+        assert list(session.propagate())

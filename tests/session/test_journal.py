@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sam2_core.errors import InvalidInputError, MissingFileError, StateError
+from sam2_core.errors import InvalidInputError, MissingFileError, StateError, WriteError
 from sam2_core.session.journal import DocumentChange, Journal, Key
 
 
@@ -304,3 +304,16 @@ def test_a_large_step_is_undone_without_looking_at_each_change(tmp_path: Path) -
     assert {(key.a, key.b): value for key, value in journal.items("mask")} == wanted
     assert journal.get(Key("object", 7)) == {"y": 1}
     journal.close()
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(journal: Journal) -> None:
+    journal.do("first", [(A, {"v": 1})])
+    (pages,) = journal._connection.execute("PRAGMA page_count").fetchone()
+    journal._connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    with pytest.raises(WriteError, match="full"):
+        journal.do("second", [(A, {"v": "x" * 1_000_000}), (B, {"v": 2})])
+    journal._connection.execute("PRAGMA max_page_count = 100000")
+    journal.do("third", [(B, {"v": 3})])
+
+    assert (journal.get(A), journal.get(B)) == ({"v": 1}, {"v": 3})
+    assert [info.label for info in journal.steps()] == ["first", "third"]

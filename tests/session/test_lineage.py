@@ -101,3 +101,26 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="nothing to write"):
             write_geff(session, tmp_path / "a.geff")
         assert not any(tmp_path.iterdir())
+
+
+def test_what_is_there_stays_until_there_is_something_to_put_in_its_place(
+    session: AnnotationSession, tmp_path: Path
+) -> None:
+    write_geff(session, tmp_path / "cells.geff")
+    write_trackmate(session, tmp_path / "cells.xml")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
+
+    empty = open_volume(np.zeros((2, 8, 8), np.uint8), axes="tyx")
+    with AnnotationSession.create(empty.stack("t")) as nothing:
+        with pytest.raises(InvalidInputError, match="nothing to write"):
+            write_geff(nothing, tmp_path / "cells.geff", overwrite=True)
+        with pytest.raises(InvalidInputError, match="nothing to write"):
+            write_trackmate(nothing, tmp_path / "cells.xml", overwrite=True)
+    for write in (write_geff, write_trackmate):
+        with pytest.raises(DestinationExistsError, match="something else"):
+            write(session, tmp_path / "thesis", overwrite=True)
+
+    assert len(geff.read(tmp_path / "cells.geff")[0].edges) == len(EDGES)
+    assert "mother" in (tmp_path / "cells.xml").read_text()
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"

@@ -60,10 +60,15 @@ def decode(data: bytes) -> Any:
         raise WorkerError(f"What came is no message of this protocol ({error!r}).") from error
 
 
-def write_message(stream: BinaryIO, message: object) -> None:
-    """Write a message behind its size (8 bytes, little endian)."""
+def framed(message: object) -> bytes:
+    """A message behind its size (8 bytes, little endian); raises as :func:`encode`."""
     data = encode(message)
-    stream.write(_SIZE.pack(len(data)) + data)
+    return _SIZE.pack(len(data)) + data
+
+
+def write_message(stream: BinaryIO, message: object) -> None:
+    """Write a message as :func:`framed` makes it."""
+    stream.write(framed(message))
     stream.flush()
 
 

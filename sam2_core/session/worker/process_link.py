@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import WorkerError
-from sam2_core.session.worker.codec import read_message, write_message
+from sam2_core.session.worker.codec import framed, read_message
 from sam2_core.session.worker.messages import (
     PROTOCOL,
     Alive,
@@ -88,7 +88,7 @@ class ProcessLink:
         self._is_over = threading.Event()
         self._hung = ""
         self._busy_since = self._heard = time.monotonic()
-        self._outbox: SimpleQueue[ToWorker | None] = SimpleQueue()
+        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
         self._wanted: SimpleQueue[int | None] = SimpleQueue()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         opening = self._opening(model, options)
@@ -100,7 +100,7 @@ class ProcessLink:
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         )
-        self._outbox.put(opening)
+        self._outbox.put(framed(opening))
         self._threads = [
             threading.Thread(target=work, name=f"sam2-worker-{work.__name__.strip('_')}", daemon=True)
             for work in (self._send_all, self._serve_frames, self._read_errors, self._watch, self._listen)
@@ -115,7 +115,8 @@ class ProcessLink:
 
     def send(self, message: ToWorker) -> None:
         """See :class:`~sam2_core.session.worker.link.Link`."""
-        self._outbox.put(message)
+        # here, where what is no message can be told to who sends it
+        self._outbox.put(framed(message))
 
     def pump(self) -> bool:
         """See :class:`~sam2_core.session.worker.link.Link`."""
@@ -155,8 +156,9 @@ class ProcessLink:
         assert self._process.stdin is not None
         # the process may be gone; the one that listens to it says so
         with suppress(OSError), self._process.stdin as stream:
-            while (message := self._outbox.get()) is not None:
-                write_message(stream, message)  # type: ignore[arg-type]  # it is binary
+            while (data := self._outbox.get()) is not None:
+                stream.write(data)
+                stream.flush()
 
     def _serve_frames(self) -> None:
         while (frame := self._wanted.get()) is not None:
@@ -177,7 +179,7 @@ class ProcessLink:
         with self._process.stdout as stream:
             try:
                 while (message := read_message(stream)) is not None:  # type: ignore[arg-type]  # it is binary
-                    self._take(message)
+                    self._take_safely(message)
             except WorkerError as error:
                 problem = str(error)
                 self._process.kill()
@@ -186,6 +188,12 @@ class ProcessLink:
         self._let_go()
         if not self._is_closing:
             self._lost(self._what_happened(problem), bool(self._hung))
+
+    def _take_safely(self, message: FromWorker) -> None:
+        try:
+            self._take(message)
+        except Exception:  # of a listener; told as of any thread, which must not end: jobs would be waited for in vain
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
     def _take(self, message: FromWorker) -> None:
         self._heard = time.monotonic()

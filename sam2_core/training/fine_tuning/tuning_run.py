@@ -38,7 +38,7 @@ class TuningRun:
         What the model could do before: weights that lose more than `tolerance` of that IoU are no candidates.
     tolerance : float
     listeners : sequence of callable
-        Called with each event; what they raise ends the training.
+        Called with each event; what they raise ends the training. The time that they take is not of the budget.
     should_stop : callable, optional
         Asked after each step.
 
@@ -184,6 +184,11 @@ class TuningRun:
 
     def _tell(self, event: TrainingEvent) -> None:
         told = replace(event, seconds=self.elapsed, eta_seconds=max(0.0, self._seconds - self.elapsed))
+        began = time.monotonic()
         for listener in self._listeners:
             listener(told)
+        # a job that is paused waits in there; the budget is for training
+        waited = time.monotonic() - began
+        self._start += waited
+        self._validated_at += waited
         get_plugins().notify("sam2_training_event", event=told)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sam2_core.errors import InvalidInputError, MissingFileError, WorkerError
+from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, WorkerError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.job import Job
+from sam2_core.session.worker.process_link import ProcessLink
+from sam2_core.volumes.frames import open_frames
 from tests.session.job_scene import new_session, until
 
 FRAMES = 12
@@ -138,3 +141,47 @@ def test_killed_at_random() -> None:
             job.changed.connect(kill)
             job.wait(PATIENCE)
             assert np.array_equal(labels(session), wanted)
+
+
+def test_an_option_that_cannot_be_sent_is_told_to_who_asks() -> None:
+    with new_session(worker="process") as session:
+        with pytest.raises(InvalidTypeError, match="number, text"):
+            session.start_everything(0, point_grids=[np.array([[0.5, 0.5]])])
+
+        assert [job.state for job in session.jobs] == ["failed"]
+
+
+def test_a_worker_that_never_comes_up_is_not_started_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    real = subprocess.Popen
+
+    def dying(command: list[str], **options: Any) -> Any:
+        started.append(command)
+        return real([sys.executable, "-c", "raise SystemExit(3)"], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", dying)
+    with new_session(worker="process") as session:
+        with pytest.raises(WorkerError, match="exit status 3"):
+            session.start_encode([0]).wait(PATIENCE)
+
+        assert len(started) == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_of_who_hears_leaves_the_link_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.Popen
+    says = (
+        "import sys; from sam2_core.session.worker import codec, messages\n"
+        "for number in (1, 2): codec.write_message(sys.stdout.buffer, messages.Finished(number))\n"
+        "sys.stdin.buffer.read()"
+    )
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **options: real([sys.executable, "-c", says], **options))
+    heard: list[Any] = []
+
+    def hear(message: Any) -> None:
+        heard.append(message)
+        raise LookupError("a bug of somebody")
+
+    link = ProcessLink("a model", open_frames(np.zeros((2, 8, 8), np.uint8)), hear, lambda *_: None, options={})
+    until(lambda: len(heard) == 2)
+    link.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,13 @@ def test_weights_that_cost_little_are_kept_as_they_are(tmp_path: Path) -> None:
     assert float(model.weight) == pytest.approx(0.03)
     assert run.best == pytest.approx(0.03)
     assert run.best_step == 1
+
+
+def test_a_pause_takes_nothing_of_the_budget(tmp_path: Path) -> None:
+    model: Any = OneWeight()
+    new: Any = New()
+    run = TuningRun(model, tmp_path, 5.0, new, listeners=[lambda _: time.sleep(0.2)])
+    run.begin()
+    for step in range(1, 4):
+        run.report(TrainingEvent("step", step))
+    assert run.elapsed < 0.5
