@@ -305,7 +305,7 @@ def _description(stack: FrameStack) -> dict[str, object]:
 
 def _require_same_stack(known: dict[str, object], stack: FrameStack) -> None:
     given = _description(stack)
-    differing = [name for name in ("frames", "height", "width") if known.get(name) != given[name]]
+    differing = [name for name in ("axis", "frames", "height", "width") if known.get(name) != given[name]]
     if differing:
         said = ", ".join(f"{name} {known.get(name)} then and {given[name]} now" for name in differing)
         raise InvalidInputError(f"This is another stack than the session's {known.get('name')!r}: {said}.")

@@ -24,6 +24,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileErr
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change, SessionObject
 from sam2_core.session.journal import Journal
+from sam2_core.volumes import open_volume
 from sam2_core.volumes.frames import open_frames
 
 FRAMES, HEIGHT, WIDTH = 4, 9, 11
@@ -519,6 +520,13 @@ def test_another_stack_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.M
         AnnotationSession.open(tmp_path / "session", stack(FRAMES + 1))
 
     assert closed == [tmp_path / "session" / "session.db"]
+
+
+def test_frames_along_another_axis_are_another_stack(tmp_path: Path) -> None:
+    cube = open_volume(np.zeros((12, 12, 12), np.uint8), axes="zyx")
+    AnnotationSession.create(cube.stack("z"), tmp_path / "session").close()
+    with pytest.raises(InvalidInputError, match="axis z then and y now"):
+        AnnotationSession.open(tmp_path / "session", cube.stack("y", plane="zx"))
 
 
 def test_points_and_boxes_replace_a_mask_prompt_and_taking_them_away_does_not(session: AnnotationSession) -> None:

@@ -78,14 +78,17 @@ def write_errors(subject: str, kept: Callable[[], str] = lambda: "") -> Iterator
 
 
 def replaced(source: Path, destination: Path) -> None:
-    """Give `source` the name `destination`, in place of the file or folder of that name."""
+    """Give `source` the name `destination`, in place of what has that name.
+
+    A file never takes the place of a folder with anything in it: that was no label image of its kind.
+    """
     aside = None
     if source.is_dir() and destination.exists():
         aside = destination.with_name(destination.name + ".old")
         removed(aside)
         _renamed(destination, aside)
     elif destination.is_dir():
-        removed(destination)
+        destination.rmdir()
     _renamed(source, destination)
     if aside is not None:
         removed(aside)

@@ -44,3 +44,18 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
     removed(tmp_path / "old")
     removed(tmp_path / "old")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_takes_the_place_of_no_folder_with_something_in_it(tmp_path):
+    folder, file = tmp_path / "results", tmp_path / "labels.part"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    file.write_text("labels")
+    with pytest.raises(OSError, match="results"):
+        replaced(file, folder)
+
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert file.read_text() == "labels"
+    (folder / "notes.txt").unlink()
+    replaced(file, folder)
+    assert folder.read_text() == "labels"
