@@ -1951,6 +1951,7 @@ class TrainingPanel {
     this.recipes = recipes;
     this.values = {};
     this.told = null;
+    this.latestPicture = 0;
     this.form = new OptionForm((values) => (this.values = values));
     this.choice = element("select", { onchange: () => this._chosen() },
       ...recipes.map((recipe) => element("option", { value: recipe.name, text: recipe.name, title: recipe.summary })));
@@ -1998,13 +1999,18 @@ class TrainingPanel {
   async show(told, buffers = []) {
     const isOther = told.job !== this.told?.job;
     this.told = told;
-    if (isOther) for (const part of [this.picture, this.legend]) part.hidden = true;
+    if (isOther) {
+      this.latestPicture = 0;
+      for (const part of [this.picture, this.legend]) part.hidden = true;
+    }
     this._showState();
     this._paint();
     if (!buffers.length) return;
     try {
       const bitmap = await createImageBitmap(new Blob([buffers[0]], { type: "image/jpeg" }));
-      if (told.job !== this.told.job) return;
+      // an earlier one may take longer to decode
+      if (told.job !== this.told.job || told.pictures < this.latestPicture) return;
+      this.latestPicture = told.pictures;
       this.picture.width = bitmap.width;
       this.picture.height = bitmap.height;
       this.picture.getContext("2d").drawImage(bitmap, 0, 0);

@@ -45,11 +45,11 @@ def test_a_target_is_a_string() -> None:
 
 
 def test_a_class_can_be_allowed() -> None:
-    allow_target("training.model.sam2.SAM2Train", "somewhere.training.SAM2Train")
-    allow_target("training.model.sam2.SAM2Train", "somewhere.training.SAM2Train")
+    allow_target("their_lab.model.Network", "somewhere.model.Network")
+    allow_target("their_lab.model.Network", "somewhere.model.Network")
     allow_target("my_lab.encoder.Encoder")
 
-    assert resolve_target("training.model.sam2.SAM2Train", where="x") == "somewhere.training.SAM2Train"
+    assert resolve_target("their_lab.model.Network", where="x") == "somewhere.model.Network"
     assert resolve_target("my_lab.encoder.Encoder", where="x") == "my_lab.encoder.Encoder"
 
 

@@ -106,7 +106,9 @@ def test_large_planes_go_through_tiles_by_themselves(capsys, tmp_path, untrained
 
     opened = []
     real = tiles.TiledTracker.init_state
-    monkeypatch.setattr(tiles.TiledTracker, "init_state", lambda *given: opened.append(1) or real(*given))
+    monkeypatch.setattr(
+        tiles.TiledTracker, "init_state", lambda *given, **named: opened.append(1) or real(*given, **named)
+    )
     pixels = np.random.default_rng(0).integers(0, 255, (2, 300, 80)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "stack.tif", pixels, imagej=True, metadata={"axes": "TYX"})
     model = ["-c", untrained, "-o", tmp_path / "result"]

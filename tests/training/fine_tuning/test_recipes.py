@@ -136,3 +136,12 @@ def test_what_a_recipe_changes(model: Any, tmp_path: Path, recipe: str, learns: 
 def test_frames_that_do_not_follow_each_other(model: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="3 labelled frames in a row"):
         train(model, [Square()], Run(tmp_path), "memory", steps=1)
+
+
+def test_the_built_in_ones_can_be_asked_for_by_name() -> None:
+    found = {recipe.name: recipe for recipe in recipes.sam2_recipes()}
+
+    assert list(found) == ["decoder", "memory", "lora", "all"]
+    for recipe in found.values():
+        recipe.check()
+        assert recipe.summary
