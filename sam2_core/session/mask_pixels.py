@@ -80,15 +80,18 @@ class MaskPixels:
 
     def iou(self, other: MaskPixels) -> float:
         """Intersection over union with another mask of the same frame; 0 if both are empty."""
-        x0, y0 = max(self.box[0], other.box[0]), max(self.box[1], other.box[1])
-        x1, y1 = min(self.box[2], other.box[2]), min(self.box[3], other.box[3])
-        if x0 >= x1 or y0 >= y1:
-            return 0.0
-        parts = [
-            one.inside[y0 - one.box[1] : y1 - one.box[1], x0 - one.box[0] : x1 - one.box[0]] for one in (self, other)
-        ]
-        both = int(np.count_nonzero(parts[0] & parts[1]))
-        return both / (self.area + other.area - both)
+        both = int(np.count_nonzero(self.inside & other.within(self.box)))
+        return both / (self.area + other.area - both) if both else 0.0
+
+    def within(self, box: Box) -> NDArray[np.bool_]:
+        """The part of the mask in a box (x0, y0, x1, y1) of the frame: (y1 - y0, x1 - x0), bool."""
+        part = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+        x0, y0 = max(self.box[0], box[0]), max(self.box[1], box[1])
+        x1, y1 = min(self.box[2], box[2]), min(self.box[3], box[3])
+        if x0 < x1 and y0 < y1:
+            own = self.inside[y0 - self.box[1] : y1 - self.box[1], x0 - self.box[0] : x1 - self.box[0]]
+            part[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] = own
+        return part
 
     def same_as(self, other: MaskPixels) -> bool:
         """Whether both are the same mask."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.session.items import MaskRecord, Source
+from sam2_core.session.items import MaskRecord, MaskReference, Source
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job import Job
+    from sam2_core.session.mask_pixels import MaskPixels
 
 #: Masks a person made or looked at need no review.
 TRUSTED: frozenset[Source] = frozenset({"paint", "prompt"})
@@ -121,12 +123,13 @@ class ReviewQueue:
         here, after = self.session.records_on(0), {}
         for frame in range(self.session.frame_count):
             after = self.session.records_on(frame + 1) if frame + 1 < self.session.frame_count else {}
+            read = cache(self.session.pixels)  # a mask is compared with each of its neighbours
             for object_id, record in here.items():
                 if record.locked or record.source in TRUSTED:
                     continue
                 beside = (before.get(object_id), after.get(object_id))
                 reasons = {**_score_reasons(record, *beside), **_shape_reasons(record, *beside, usual[object_id])}
-                overlap = self._overlap(object_id, record, here)
+                overlap = self._overlap(object_id, record, here, read)
                 if overlap > 0.02:
                     reasons["overlap"] = overlap
                 if reasons:
@@ -138,7 +141,13 @@ class ReviewQueue:
             np.median([record.area for record in self.session.records(object_id).values() if record.area] or [1])
         )
 
-    def _overlap(self, object_id: int, record: MaskRecord, on_frame: Mapping[int, MaskRecord]) -> float:
+    def _overlap(
+        self,
+        object_id: int,
+        record: MaskRecord,
+        on_frame: Mapping[int, MaskRecord],
+        read: Callable[[MaskReference], MaskPixels],
+    ) -> float:
         """Share of a mask that other objects cover too."""
         if not record.area:
             return 0.0
@@ -152,12 +161,10 @@ class ReviewQueue:
         ]
         if not others:
             return 0.0
-        mine = self.session.pixels(record.mask).paste(self.session.frame_size)
-        theirs = np.zeros_like(mine)
+        theirs = np.zeros((y1 - y0, x1 - x0), bool)
         for other in others:
-            pixels = self.session.pixels(other.mask)
-            theirs[pixels.window] |= pixels.inside
-        return float(np.count_nonzero(mine & theirs) / record.area)
+            theirs |= read(other.mask).within(record.mask.box)
+        return float(np.count_nonzero(read(record.mask).inside & theirs) / record.area)
 
 
 def _order(item: ReviewItem) -> tuple[float, int, int]:
