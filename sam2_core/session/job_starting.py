@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 WorkerKind: TypeAlias = Literal["thread", "process"]
 
 
-class JobStarting(SessionState):
+class JobStarting(SessionState, ABC):
     """The part of :class:`AnnotationSession` that starts jobs.
 
     With a worker in a thread or process of its own each ``start_…`` returns at once, and the work goes on in the
@@ -55,9 +56,9 @@ class JobStarting(SessionState):
     _current_frame = 0
 
     @property
+    @abstractmethod
     def can_segment(self) -> bool:
         """Whether there is a model, and the session may be changed."""
-        raise NotImplementedError
 
     def start_segment(self, object_id: int, frame: int) -> Job:
         """Answer what is said of an object on a frame; the mask belongs to the step in which it was said.
@@ -330,5 +331,5 @@ class JobStarting(SessionState):
             )
         return self._whole()
 
-    def _whole(self) -> AnnotationSession:
-        raise NotImplementedError
+    @abstractmethod
+    def _whole(self) -> AnnotationSession: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from sam2_core.session.mask_pixels import MaskPixels, checked_mask
 from sam2_core.session.session_state import OBJECT, PROMPT, Changes, SessionState, alone
 
 
-class PromptEditing(SessionState):
+class PromptEditing(SessionState, ABC):
     """The part of :class:`AnnotationSession` that takes prompts."""
 
     @alone
@@ -170,8 +171,8 @@ class PromptEditing(SessionState):
         box = before.box if added.box is None else self._checked_box(added.box)
         return SessionPrompt(before.points + points, before.labels + labels, box)
 
-    def _prompt_context(self, object_id: int | None, frame: int) -> PromptContext:
-        raise NotImplementedError
+    @abstractmethod
+    def _prompt_context(self, object_id: int | None, frame: int) -> PromptContext: ...
 
     def _say(self, label: str, object_id: int, frame: int, prompt: SessionPrompt) -> None:
         self._do(label, [(Key(PROMPT, object_id, frame), None if prompt.is_empty else prompt.document())])

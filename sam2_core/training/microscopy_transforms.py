@@ -7,6 +7,7 @@ normalisation. Random numbers come from Python's ``random`` and torch's global o
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -45,9 +46,9 @@ class MicroscopyTransform(VideoTransform):
                 )
         return self.draw_how(datapoint) if random.random() < self.p else None
 
+    @abstractmethod
     def draw_how(self, datapoint: VideoDatapoint) -> Any:
         """Draw what :meth:`apply` needs."""
-        raise NotImplementedError
 
 
 class Noise(MicroscopyTransform):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.volume import Volume
 
 
-class FrameStack(Closing, ABC):
+class FrameStack(Closing):
     """The frames of an image, a video, a time-lapse or a z-stack, read lazily.
 
     A picture is a stack of one frame. Frames are read when asked for and few of them are kept, so a stack may be far

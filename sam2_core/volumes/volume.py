@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ READ_BUDGET_BYTES = 120 * 2**20
 COLOURS = ("red", "green", "blue")
 
 
-class Volume(Closing, ABC):
+class Volume(Closing):
     """An image with named axes, which may be far larger than memory: only what is asked for is read.
 
     Parameters

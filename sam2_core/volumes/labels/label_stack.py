@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +15,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.labels.layout import LabelLayout
 
 
-class LabelStack(Closing, ABC):
+class LabelStack(Closing):
     """A label stack, read lazily; the counterpart of :class:`LabelWriter`.
 
     Parameters

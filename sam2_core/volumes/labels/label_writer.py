@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +18,7 @@ from sam2_core.volumes.labels.frame_ranges import ranges_text
 from sam2_core.volumes.labels.layout import LabelLayout
 
 
-class LabelWriter(Closing, ABC):
+class LabelWriter(Closing):
     """Writes a label stack: 0 background, object ids from 1.
 
     Every frame is on disk when :meth:`write` returns; nothing is held in memory but one byte a frame. Frames may come
