@@ -29,22 +29,11 @@ def time_lapse() -> list[tuple[Any, dict[str, Any], str]]:
 
 
 def _drawn(frames: int, kind: StackKind) -> tuple[Any, Any]:
-    from dataclasses import replace
-
     import numpy as np
 
-    from sam2_core.training.generator import draw_stack, random_population
+    from sam2_core.training.generator import draw_stack, medium_nuclei
 
     size = (224, 224)
-    population = replace(
-        random_population(np.random.default_rng(SEED), size),
-        radius=14.0,
-        spread=0.2,
-        elongation=1.5,
-        rods=0.0,
-        waviness=0.05,
-        gap=1.0,
-        count=36,
-    )
+    population = medium_nuclei(np.random.default_rng(SEED), size, radius=14.0)
     stack = draw_stack(SEED, frames=frames, size=size, kind=kind, population=population)
     return stack.image, stack.labels

@@ -86,7 +86,16 @@ class VOSRawDataset(ABC):
         """Return the number of videos."""
 
 
-class PNGRawDataset(VOSRawDataset):
+class _Folders(VOSRawDataset):
+    """Videos that are found by their names."""
+
+    video_names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.video_names)
+
+
+class PNGRawDataset(_Folders):
     """Folders of JPEG frames beside folders of PNG masks.
 
     Parameters
@@ -158,11 +167,8 @@ class PNGRawDataset(VOSRawDataset):
         frames = [VOSFrame(int(path.name.split(".")[0]), str(path)) for path in paths[:: self.sample_rate]]
         return VOSVideo(name, idx, frames), loader
 
-    def __len__(self) -> int:
-        return len(self.video_names)
 
-
-class SA1BRawDataset(VOSRawDataset):
+class SA1BRawDataset(_Folders):
     """SA-1B: images ``sa_N.jpg`` with masks in ``sa_N.json``; each is a video of equal frames.
 
     Parameters
@@ -208,11 +214,8 @@ class SA1BRawDataset(VOSRawDataset):
         identity = int(number) if number.isdigit() else idx
         return VOSVideo(number, identity, [VOSFrame(t, str(path)) for t in range(self.num_frames)]), loader
 
-    def __len__(self) -> int:
-        return len(self.video_names)
 
-
-class JSONRawDataset(VOSRawDataset):
+class JSONRawDataset(_Folders):
     """SA-V: folders of JPEG frames, masks in ``NAME_manual.json``.
 
     Parameters
@@ -268,9 +271,6 @@ class JSONRawDataset(VOSRawDataset):
             annotated = set(loader.annotated_frames())
             frames = [frame for frame in frames if frame.frame_idx in annotated]
         return VOSVideo(name, idx, frames), loader
-
-    def __len__(self) -> int:
-        return len(self.video_names)
 
 
 def existing_folder(path: str | Path | None, name: str) -> Path:

@@ -1,7 +1,7 @@
 """Procedurally drawn microscopy: images, z-stacks and time-lapses with known truth."""
 
 from sam2_core.training.generator.drawing import DrawnStack, draw_stack
-from sam2_core.training.generator.nuclei import random_nuclei
+from sam2_core.training.generator.nuclei import medium_nuclei, random_nuclei
 from sam2_core.training.generator.shapes import DrawnLabels, Outline, draw_labels
 from sam2_core.training.generator.stacks import Population, StackKind, random_population
 from sam2_core.training.generator.textures import Appearance, random_appearance
@@ -16,6 +16,7 @@ __all__ = [
     "StackKind",
     "draw_labels",
     "draw_stack",
+    "medium_nuclei",
     "random_appearance",
     "random_nuclei",
     "random_population",

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from sam2_core.training.generator.stacks import Population
+from sam2_core.training.generator.stacks import Population, random_population
 from sam2_core.training.generator.textures import Appearance
+
+
+def medium_nuclei(random: np.random.Generator, size: tuple[int, int], radius: float) -> Population:
+    """Nuclei of much the same size, some touching: what demonstrations show.
+
+    Parameters
+    ----------
+    random : numpy Generator
+    size : (int, int)
+        (height, width) of the frame in pixels.
+    radius : float
+        Of most, in pixels.
+    """
+    return replace(
+        random_population(random, size),
+        radius=radius,
+        spread=0.2,
+        elongation=1.5,
+        rods=0.0,
+        waviness=0.05,
+        gap=1.0,
+        count=36,
+    )
 
 
 def random_nuclei(random: np.random.Generator, size: tuple[int, int]) -> tuple[Population, Appearance]:
