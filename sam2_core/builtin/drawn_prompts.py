@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias, cast
 
-from sam2_core.builtin.drawn_shapes import Mask, Points, along, box_around, filled, innermost, inside_frame
+from sam2_core.builtin.drawn_shapes import Mask, Points, along, box_around, filled, inside_frame
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import Drawn, ObjectPrompt, PromptContext
+from sam2_core.inference.mask_depth import innermost
 
 Pixels: TypeAlias = Annotated[float, {"min": 0.0, "max": 1000.0}]
 
@@ -122,7 +123,8 @@ def lasso(
         return []
     if told_as == "mask":
         return _mask(within, drawn.positive, context, adds_to_mask=False)
-    middle = innermost(within)
+    x, y = innermost(within)
+    middle = (float(x), float(y))
     if not drawn.positive:
         return [ObjectPrompt(points=[middle], labels=[0])]
     around = box_around(loop, margin, context.frame_size)

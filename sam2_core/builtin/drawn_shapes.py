@@ -38,18 +38,6 @@ def filled(corners: Points, frame_size: tuple[int, int]) -> Mask:
     return mask
 
 
-def innermost(mask: Mask) -> tuple[float, float]:
-    """The pixel (x, y) of a mask that is farthest from its border; the frame's edge is a border too."""
-    from scipy.ndimage import distance_transform_edt
-
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    # only the part with the mask is measured: frames may be much larger than objects
-    part = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1)
-    row, column = np.unravel_index(int(distance_transform_edt(part).argmax()), part.shape)
-    return float(left + column - 1), float(top + row - 1)
-
-
 def along(path: Points, spacing: float, most: int) -> Points:
     """Points at equal distances along a line, its two ends among them.
 

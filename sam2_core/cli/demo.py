@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import tifffile
 import typer
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sam2_core.cli import options
 from sam2_core.cli.console import messages, output, with_progress
@@ -19,6 +17,7 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.cli.results import Results, prompts_on
 from sam2_core.cli.tracking import TrackRules, track_objects
+from sam2_core.inference.mask_depth import innermost
 from sam2_core.volumes.labels import open_label_writer
 from sam2_core.volumes.readers import open_volume
 
@@ -95,18 +94,9 @@ def demo(
 
 def draw_demo_stack(seed: int) -> DrawnStack:
     """Draw the stack: nuclei of a medium size, some touching, that begin and end within it."""
-    from sam2_core.training.generator import draw_stack, random_population
+    from sam2_core.training.generator import draw_stack, medium_nuclei
 
-    population = replace(
-        random_population(np.random.default_rng(seed), FRAME_SIZE),
-        radius=0.06 * min(FRAME_SIZE),
-        spread=0.2,
-        elongation=1.5,
-        rods=0.0,
-        waviness=0.05,
-        gap=1.0,
-        count=36,
-    )
+    population = medium_nuclei(np.random.default_rng(seed), FRAME_SIZE, radius=0.06 * min(FRAME_SIZE))
     return draw_stack(seed, frames=FRAME_COUNT, size=FRAME_SIZE, kind="z", population=population)
 
 
@@ -133,7 +123,7 @@ def clicks_in(truth: NDArray[Any], frame: int, count: int) -> list[ObjectPrompts
         mask = labels == object_id
         if object_id == 0 or object_id in border or mask.sum() < 50:
             continue
-        y, x = np.unravel_index(int(ndimage.distance_transform_edt(mask).argmax()), mask.shape)
+        x, y = innermost(mask)
         prompt = FramePrompt(points=[(float(x), float(y))], labels=[1])
         chosen.append(ObjectPrompts(int(object_id), {frame: prompt}))
         if len(chosen) == count:

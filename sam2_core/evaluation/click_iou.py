@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.evaluation.mask_scores import region_similarity
+from sam2_core.inference.mask_depth import depth_in
 
 
 class ClickedModel(Protocol):
@@ -77,16 +77,12 @@ def next_click(truth: NDArray[np.bool_], said: NDArray[np.bool_]) -> tuple[int, 
     (int, int, int)
         x, y, and 1 or 0: on the object or not. Where nothing is wrong, in the middle of the object.
     """
-    missed, extra = _depth(truth & ~said), _depth(said & ~truth)
+    missed, extra = depth_in(truth & ~said), depth_in(said & ~truth)
     if max(missed.max(), extra.max()) == 0:
-        missed = _depth(truth)
+        missed = depth_in(truth)
     label = int(missed.max() >= extra.max())
     y, x = np.unravel_index(int((missed if label else extra).argmax()), truth.shape)
     return int(x), int(y), label
-
-
-def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1])
 
 
 def _ious(model: ClickedModel, truth: NDArray[np.bool_], clicks: int) -> list[float]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
+from sam2_core.inference.mask_depth import innermost
 from sam2_core.inference.place_tracker import DEFAULT_BUDGET_BYTES
 from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_frames import WindowFrames
@@ -400,6 +400,5 @@ def _agreement(drawn: ObjectMask, part: ObjectMask) -> float:
 
 def _deepest_point(part: ObjectMask) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(1, 2) as (x, y): the pixel of a mask that is farthest from its border, in pixels of the plane."""
-    depth = ndimage.distance_transform_edt(np.pad(part.mask, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(np.argmax(depth)), part.mask.shape)
+    column, row = innermost(part.mask)
     return np.array([[part.window.left + column + 0.5, part.window.top + row + 0.5]], np.float32)

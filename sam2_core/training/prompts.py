@@ -4,44 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.mask_depth import innermost
 from sam2_core.model import PointPrompts
-
-
-def centre_click(mask: NDArray[np.bool_], random: np.random.Generator | None) -> tuple[int, int]:
-    """Choose a pixel of a mask (y, x) to click: its innermost, or with ``random`` any, inner ones more often.
-
-    Returns
-    -------
-    (int, int)
-        (x, y).
-
-    Raises
-    ------
-    InvalidInputError
-        If the mask is empty.
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
-        raise InvalidInputError("No pixel to click: the mask is empty.")
-    top, left = int(rows[0]), int(columns[0])
-    part = mask[top : rows[-1] + 1, left : columns[-1] + 1]
-    depth = ndimage.distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
-    if random is None:
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    else:
-        weight = np.cumsum(depth.ravel())
-        y, x = np.unravel_index(int(np.searchsorted(weight, random.random() * weight[-1])), depth.shape)
-    return left + int(x), top + int(y)
 
 
 def clicks(random: np.random.Generator, masks: Tensor, *, central: float = 0.5) -> PointPrompts:
     """One positive click in each mask (B, H, W); a ``central`` share of them in the middle."""
-    places = [centre_click(mask, None if random.random() < central else random) for mask in masks.numpy()]
+    places = [innermost(mask, None if random.random() < central else random) for mask in masks.numpy()]
     coords = torch.tensor(places, dtype=torch.float32)[:, None]
     return PointPrompts(coords, torch.ones(len(places), 1, dtype=torch.int32))
 
@@ -81,7 +53,7 @@ def corrections(random: np.random.Generator, truth: Tensor, predicted: Tensor) -
         missed, extra = true & ~said, said & ~true
         wrong = missed if missed.sum() >= extra.sum() else extra
         if wrong.any():
-            x, y = centre_click(wrong, random)
+            x, y = innermost(wrong, random)
         else:
             y, x = int(random.integers(true.shape[0])), int(random.integers(true.shape[1]))
         places.append((x, y))

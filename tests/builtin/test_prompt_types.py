@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sam2_core.builtin import drawn_shapes, prompt_types
+from sam2_core.builtin import prompt_types
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import ArrayContext, Drawn, Gesture, ObjectPrompt, Plugins, PromptType, Selection, prompts_of
+from sam2_core.inference.mask_depth import innermost
 
 SIZE = (40, 60)
 PLUGINS = Plugins(Selection(), strict=True)
@@ -159,4 +160,4 @@ def test_whatever_is_drawn_gives_prompts_inside_the_frame(
 def test_innermost_is_in_the_thickest_part() -> None:
     mask = area(slice(10, 21), slice(5, 16)) | area(slice(14, 16), slice(5, 40))
 
-    assert drawn_shapes.innermost(mask) == (10, 15)
+    assert innermost(mask) == (10, 15)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.mask_depth import innermost
 from sam2_core.training import prompts
 
 
@@ -20,9 +21,9 @@ def masks() -> torch.Tensor:
 
 
 def test_a_central_click_is_the_innermost_pixel() -> None:
-    assert prompts.centre_click(masks()[0].numpy(), None)[1] == 15
+    assert innermost(masks()[0].numpy())[1] == 15
     with pytest.raises(InvalidInputError, match="empty"):
-        prompts.centre_click(np.zeros((4, 4), dtype=bool), None)
+        innermost(np.zeros((4, 4), dtype=bool))
 
 
 @settings(max_examples=25, deadline=None)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import TrainingVideo
+from sam2_core.inference.mask_depth import innermost
 from sam2_core.model import ImageFeatures, PointPrompts, SAM2Base
 from sam2_core.training.fine_tuning.views import encoded, input_image
 from sam2_core.training.objectives import candidates, decode_prompts, repeated
-from sam2_core.training.prompts import centre_click
 
 #: Objects that are clicked on, at most.
 MOST_OBJECTS = 64
@@ -82,7 +82,7 @@ class ClickValidation:
             masks = list((video.masks(frame) or {}).values())
             chosen = [masks[number] for number in sorted({*np.linspace(0, len(masks) - 1, share).round().astype(int)})]
             if chosen:
-                clicks = np.array([centre_click(mask, None) for mask in chosen], np.float32)
+                clicks = np.array([innermost(mask) for mask in chosen], np.float32)
                 self._frames.append(ClickedFrame(video.image(frame), np.stack(chosen), clicks))
         if not self._frames:
             raise InvalidInputError(f"Frames {list(frames)} of {videos[0].name} show no object to validate on.")
