@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -76,7 +77,9 @@ def known_sessions(description: Mapping[str, Any]) -> list[KnownSession]:
         except (OSError, ValueError):
             continue
         if kept == dict(description):
-            found.append(KnownSession(path.parent, kept, _changed(path.parent)))
+            changed = _changed(path.parent)
+            if changed is not None:
+                found.append(KnownSession(path.parent, kept, changed))
     return sorted(found, key=lambda one: -one.changed)
 
 
@@ -85,6 +88,11 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _changed(folder: Path) -> float:
-    # changes are in the write-ahead log first
-    return max((path.stat().st_mtime for path in folder.glob("session.db*")), default=0.0)
+def _changed(folder: Path) -> float | None:
+    """When a session was changed last; None for one that is gone, or is being removed right now."""
+    times = []
+    # changes are in the write-ahead log first, which goes when the session is closed
+    for name in ("session.db", "session.db-wal"):
+        with suppress(OSError):
+            times.append((folder / name).stat().st_mtime)
+    return max(times, default=None)

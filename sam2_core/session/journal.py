@@ -319,12 +319,16 @@ class Journal:
         *,
         still: Callable[[Document | None], bool] | None = None,
     ) -> tuple[str, list[DocumentChange]]:
-        """Add changes to the last step, if it changed a document; else do them as a step of their own.
+        """Add changes to the last step that changed a document, or do them as a step of their own.
+
+        They become a step of their own where that step is not finished, or where a later one, undone or not, has
+        changed one of the same documents.
 
         Parameters
         ----------
         key : Key
-            The document: the mask that answers a prompt belongs to the step that gave the prompt.
+            The document: the mask that answers a prompt belongs to the step that gave the prompt, also when the person
+            went on before the mask was there.
         label : str
             Name of the step, if it becomes one.
         changes : iterable of (Key, dict or None)
@@ -340,16 +344,20 @@ class Journal:
         with self._transaction() as connection:
             if still is not None and not still(self._get(key)):
                 return label, []
-            last = self.next_undo()
-            query = "SELECT 1 FROM changes WHERE step = ? AND kind = ? AND a = ? AND b = ?"
+            wanted = list(changes)
+            row = connection.execute(
+                f"SELECT {_STEP} FROM steps JOIN changes ON step = id "
+                "WHERE undone = 0 AND kind = ? AND a = ? AND b = ? ORDER BY id DESC LIMIT 1",
+                (key.kind, key.a, key.b),
+            ).fetchone()
+            info = None if row is None else _step_info(row)
             if (
-                last is not None
-                and last.is_finished
-                and self.next_redo() is None
-                and connection.execute(query, (last.id, key.kind, key.a, key.b)).fetchone()
+                info is not None
+                and info.is_finished
+                and not any(self._was_changed_later(info.id, one) for one, _ in wanted)
             ):
-                return last.label, self._apply(last.id, changes)
-            return label, self._apply(self._new_step(label, finished=True), changes)
+                return info.label, self._apply(info.id, wanted)
+            return label, self._apply(self._new_step(label, finished=True), wanted)
 
     def finish(self, step: int) -> None:
         """End a step; one that changed nothing is forgotten."""

@@ -201,7 +201,7 @@ def test_propagation_shows_progress_and_is_cancelled(
     worker.gate.clear()
     view.press("Shift+s")
     view.root.locator(".sam2-job[data-state=running]").wait_for()
-    assert "left" in view.root.locator(".sam2-job").inner_text()
+    view.root.locator(".sam2-job", has_text="left").wait_for()
     worker.gate.set()
     shown.wait(lambda: len(session.masked_frames(1)) == FRAMES)
     view.settle(jobs=0)
@@ -288,7 +288,7 @@ def test_objects_are_renamed_hidden_accepted_and_reviewed(
     view.press("c")
     view.settle()
     assert session.locked_frames(1) == [0]
-    assert "locked" in view.root.locator("[data-object='1']").inner_text()
+    view.root.locator("[data-object='1']", has_text="locked").wait_for()
 
     view.press("Shift+s")
     view.settle(jobs=0)
@@ -302,7 +302,7 @@ def test_objects_are_renamed_hidden_accepted_and_reviewed(
     view.press("r")
     view.settle(frame=4, selected=1)
     view.root.locator("summary", has_text="Review").click()
-    assert "jumps" in view.root.locator(".sam2-review").inner_text()
+    view.root.locator(".sam2-review", has_text="jumps").wait_for()
     view.root.get_by_role("button", name="accept this mask").click()
     shown.wait(lambda: session.locked_frames(1) == [0, 4])
     view.settle()
@@ -337,7 +337,7 @@ def test_fine_tuning_shows_its_curves_and_the_new_model_is_used(
     view = shown.view
     view.root.locator("summary", has_text="Fine-tuning").click()
     panel = view.root.locator(".sam2-training")
-    assert "model in use: a fake" in panel.inner_text()
+    panel.get_by_text("model in use: a fake").first.wait_for()
     panel.get_by_role("button", name="fine-tune the model").click()
     view.root.locator(".sam2-message", has_text="no accepted masks").wait_for()
     accept_some(session)
@@ -351,7 +351,7 @@ def test_fine_tuning_shows_its_curves_and_the_new_model_is_used(
     view.press("Shift+T")
     curve = panel.locator("canvas.sam2-curve[data-ious='2']")
     curve.wait_for()
-    assert curve.get_attribute("aria-label") == "step 5, loss 0.200, validation IoU 0.750"
+    panel.locator("canvas[aria-label='step 5, loss 0.200, validation IoU 0.750']").wait_for()
     assert int(curve.get_attribute("data-losses") or 0) >= 5
     drawn = (
         "c => { const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return p.some((v) => v > 0); }"
@@ -361,16 +361,16 @@ def test_fine_tuning_shows_its_curves_and_the_new_model_is_used(
     green = panel.locator("canvas.sam2-preview").evaluate("c => [...c.getContext('2d').getImageData(5, 5, 1, 1).data]")
     assert green[1] > 150
     assert green[0] < 60
-    assert "5 of 30 s" in view.root.locator(".sam2-job").inner_text()
-    assert "learning, from a fake" in panel.inner_text()
+    view.root.locator(".sam2-job", has_text="5 of 30 s").wait_for()
+    panel.get_by_text("learning, from a fake").first.wait_for()
     second = shown.show("620px")  # one that comes later knows all of it
     second.root.locator("canvas.sam2-curve[data-ious='2']").wait_for(state="attached")
 
     panel.get_by_role("button", name="stop fine-tuning").click()
     panel.get_by_text("cells-memory is ready, and is used from now on").wait_for()
-    assert "one-click IoU 0.500 before, 0.750 now" in panel.inner_text()
+    panel.get_by_text("one-click IoU 0.500 before, 0.750 now").first.wait_for()
     for one in (view, second):
-        assert one.root.locator(".sam2-training").get_attribute("data-model") == "cells-memory"
+        one.root.locator(".sam2-training[data-model=cells-memory]").wait_for(state="attached")
         one.settle(jobs=0)
     assert view.stage.evaluate("e => document.activeElement === e")
     (options,) = training.options

@@ -164,6 +164,31 @@ def test_of_several_clicks_that_wait_only_the_last_is_answered(scene: Scene) -> 
     assert [job.state for job in jobs] == ["done"] * 3
 
 
+def test_an_answer_belongs_to_its_click_whatever_was_done_since(scene: Scene) -> None:
+    session = scene.session
+    scene.gate.close()
+    one = scene.clicked()
+    jobs = [session.start_segment(one, 0)]
+    scene.gate.wait_for_arrival()
+    two = scene.clicked(60, 40)
+    jobs.append(session.start_segment(two, 0))
+    before = [info.id for info in session.history]
+    session.undo()
+    scene.gate.open()
+    for job in jobs:
+        job.wait(PATIENCE)
+
+    assert [info.id for info in session.history] == before
+    assert session.record(one, 0) is not None
+    session.redo()
+    assert not session.prompt(two, 0).is_empty
+    session.start_segment(two, 0).wait(PATIENCE)
+    assert [info.id for info in session.history] == before
+    session.undo()
+    assert session.record(two, 0) is None
+    assert session.record(one, 0) is not None
+
+
 def test_an_object_deleted_meanwhile_stays_deleted(scene: Scene) -> None:
     session, one, two = scene.session, scene.clicked(), scene.clicked(60, 40)
     scene.gate.close()

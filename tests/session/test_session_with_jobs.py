@@ -276,11 +276,14 @@ class JobMachine(RuleBasedStateMachine):
             self.plain.extend(work.step, changes)
 
     def answer(self, one: int, frame: int, mask: Any) -> None:
-        last = self.plain.last
-        is_its_step = last is not None and last.finished and self.plain.undone is None
-        if not (is_its_step and last is not None and ("prompt", one, frame) in last.changes):
-            last = self.plain.new_step()
-        self.plain.extend(last, {("mask", one, frame): mask})
+        key = ("mask", one, frame)
+        asking = [step for step in self.plain.steps if not step.undone and ("prompt", one, frame) in step.changes]
+        step = asking[-1] if asking else None
+        if step is not None:
+            later = self.plain.steps[self.plain.steps.index(step) + 1 :]
+            if not step.finished or any(key in other.changes for other in later):
+                step = None
+        self.plain.extend(self.plain.new_step() if step is None else step, {key: mask})
 
     @precondition(lambda self: self.late)
     @rule(data=st.data())
