@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from sam2_core.compat.names import OFFICIAL_MODULES
-from sam2_core.compat.training_names import TRAINING_MODULES
 from sam2_core.errors import StateError
+from sam2_core.training.official_names import TRAINING_MODULES
 
 ROOT = "sam2"
 TRAINING = "training"
@@ -119,7 +119,7 @@ def install() -> None:
     """Let ``import sam2``, ``import training`` and the official modules below them resolve to this project.
 
     Only the names in :data:`~sam2_core.compat.names.OFFICIAL_MODULES` and
-    :data:`~sam2_core.compat.training_names.TRAINING_MODULES` are taken over, each loaded when it is first used. A
+    :data:`~sam2_core.training.official_names.TRAINING_MODULES` are taken over, each loaded when it is first used. A
     package ``training`` of the program itself stays. An installed official package is left alone and cannot be
     imported meanwhile. Doing it twice changes nothing.
 

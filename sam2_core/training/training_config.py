@@ -23,61 +23,32 @@ from sam2_core.checkpoints.config import load_config
 from sam2_core.checkpoints.overrides import apply_overrides
 from sam2_core.checkpoints.targets import resolve_target
 from sam2_core.errors import ConfigError
+from sam2_core.training.official_names import TRAINING_MODULES
 
 FOLDER = Path(__file__).parent / "configs"
 _HERE = "sam2_core.training"
 
 
-def _all_from(official: str, ours: str, *names: str) -> dict[str, str]:
-    return {f"{official}.{name}": f"{_HERE}.{ours}.{name}" for name in names}
-
-
+_SCHEDULERS = (
+    "CompositeParamScheduler",
+    "ConstantParamScheduler",
+    "CosineParamScheduler",
+    "ExponentialParamScheduler",
+    "LinearParamScheduler",
+    "MultiStepParamScheduler",
+    "PolynomialDecayParamScheduler",
+    "StepParamScheduler",
+    "StepWithFixedGammaParamScheduler",
+)
 _TARGETS: dict[str, str] = {
-    "training.trainer.Trainer": f"{_HERE}.run.TrainingRun",
-    **_all_from("training.loss_fns", "losses", "MultiStepMultiMasksAndIous"),
-    **_all_from("training.optimizer", "optimiser", "GradientClipper", "layer_decay_param_modifier"),
-    **_all_from("training.utils.data_utils", "batch", "collate_fn"),
-    **_all_from("training.utils.logger", "tensorboard", "make_tensorboard_logger"),
-    **_all_from(
-        "training.utils.checkpoint_utils",
-        "initial_weights",
-        "CkptExcludeKernel",
-        "CkptIncludeKernel",
-        "load_checkpoint",
-        "load_checkpoint_and_apply_kernels",
-        "load_state_dict_into_model",
-    ),
-    **_all_from("training.dataset.sam2_datasets", "mixed_dataset", "TorchTrainMixedDataset"),
-    **_all_from("training.dataset.utils", "video_dataset", "ConcatDataset", "RepeatFactorWrapper", "Subset"),
-    **_all_from("training.dataset.vos_dataset", "video_dataset", "VOSDataset"),
-    **_all_from("training.dataset.vos_raw_dataset", "raw_videos", "JSONRawDataset", "PNGRawDataset", "SA1BRawDataset"),
-    **_all_from("training.dataset.vos_sampler", "frame_samplers", "EvalSampler", "RandomUniformSampler"),
-    **_all_from(
-        "training.dataset.transforms",
-        "transforms",
-        "ColorJitter",
-        "ComposeAPI",
-        "NormalizeAPI",
-        "RandomAffine",
-        "RandomGrayscale",
-        "RandomHorizontalFlip",
-        "RandomMosaicVideoAPI",
-        "RandomResizeAPI",
-        "ToTensorAPI",
-    ),
-    **_all_from(
-        "fvcore.common.param_scheduler",
-        "schedules",
-        "CompositeParamScheduler",
-        "ConstantParamScheduler",
-        "CosineParamScheduler",
-        "ExponentialParamScheduler",
-        "LinearParamScheduler",
-        "MultiStepParamScheduler",
-        "PolynomialDecayParamScheduler",
-        "StepParamScheduler",
-        "StepWithFixedGammaParamScheduler",
-    ),
+    **{
+        f"{module}.{name}": home.replace(":", ".")
+        for module, names in TRAINING_MODULES.items()
+        for name, home in names.items()
+    },
+    # the official code speaks of it, and does not have it
+    "training.utils.checkpoint_utils.CkptIncludeKernel": f"{_HERE}.initial_weights.CkptIncludeKernel",
+    **{f"fvcore.common.param_scheduler.{name}": f"{_HERE}.schedules.{name}" for name in _SCHEDULERS},
 }
 _OURS = frozenset(_TARGETS.values()) | {
     f"{_HERE}.{name}"

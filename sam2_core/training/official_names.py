@@ -1,7 +1,8 @@
 """The official modules for training, and where each name in them lives here.
 
 Those are the names that configurations use, the records that data come in, and the loaders of masks. The machinery of
-the official trainer (its meters, its helpers for processes) has no counterpart.
+the official trainer (its meters, its helpers for processes) has no counterpart. The alias of :mod:`sam2_core.compat`
+and the targets of training configurations are both made from this list.
 """
 
 from __future__ import annotations
