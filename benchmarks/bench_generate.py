@@ -128,8 +128,10 @@ def main() -> None:
     if options.side:
         side(options)
         return
+    # a process of its own: the thousands of masks that it finds are not in the peak memory of what is compared
+    with two_sides.started(["ours fp32"], __file__, sys.argv[1:]) as scouts:
+        iou, overlap = thresholds(scouts["ours fp32"], options.masks)
     with two_sides.started(two_sides.side_names(options.all_sides), __file__, sys.argv[1:]) as sides:
-        iou, overlap = thresholds(sides["ours fp32"], options.masks)
         notes: dict[str, Any] = {
             "model": f"{options.config}, {options.image_size} px",
             "image": f"{options.height} x {options.width}",
