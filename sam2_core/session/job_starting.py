@@ -447,7 +447,10 @@ class JobStarting(SessionState, ABC):
         known = []
         for object_id in wanted:
             one = self.object(object_id)
-            if any(frame in frames for frame in self._fixed_frames(object_id)):
+            # prompts first: there are few of them, and a mask for every frame
+            if any(frame in frames for frame in self.prompted_frames(object_id)) or any(
+                frame in frames for frame in self._locked_frames(object_id)
+            ):
                 known.append(object_id)
             elif object_ids is not None:
                 where = (
@@ -462,8 +465,10 @@ class JobStarting(SessionState, ABC):
 
     def _fixed_frames(self, object_id: int) -> list[int]:
         """Frames that an object can be tracked from: with a prompt, or a locked mask that is not empty."""
-        locked = [frame for frame, record in self.records(object_id).items() if record.locked and record.area]
-        return [*self.prompted_frames(object_id), *locked]
+        return [*self.prompted_frames(object_id), *self._locked_frames(object_id)]
+
+    def _locked_frames(self, object_id: int) -> list[int]:
+        return [frame for frame, record in self.records(object_id).items() if record.locked and record.area]
 
     def _started(self, job: Job) -> Job:
         self.runner.finish_here(job)

@@ -111,6 +111,11 @@ class FrameStack(Closing):
     def _read_raw(self, index: int) -> NDArray[Any]:
         """Read frame `index` (known to exist): (y, x, channel), raw dtype."""
 
+    @property
+    def fixed(self) -> dict[str, int]:
+        """Where the frames lie on the axes of their volume that they are not counted along, such as ``{"t": 3}``."""
+        return {}
+
     def source_file(self, index: int) -> tuple[Path, str] | None:
         """Name the one local file that a frame's pixels depend on, where there is one.
 

@@ -93,14 +93,18 @@ class GridFrames(FrameStack):
         self._stacks.clear()
         self.volume.close()
 
+    @property
+    def fixed(self) -> dict[str, int]:
+        """See :attr:`FrameStack.fixed`."""
+        return {axis: position for axis, position in self._stack(0).fixed.items() if axis != self._outer}
+
     def source_file(self, index: int) -> tuple[Path, str] | None:
         """Name the file of a frame; see :meth:`FrameStack.source_file`."""
         first, second = self._places(index)
         return self._stack(first).source_file(second)
 
     def _sample(self) -> NDArray[Any]:
-        fixed = {axis: position for axis, position in self._stack(0).fixed.items() if axis != self._outer}
-        return sample_pixels(self.volume, fixed, self.channels)
+        return sample_pixels(self.volume, self.fixed, self.channels)
 
     def _read_raw(self, index: int) -> NDArray[Any]:
         first, second = self._places(index)

@@ -94,7 +94,7 @@ class VolumeFrames(FrameStack):
 
     @property
     def fixed(self) -> dict[str, int]:
-        """Positions on the axes that frames are not counted along."""
+        """See :attr:`FrameStack.fixed`."""
         return dict(self._fixed)
 
     def source_file(self, index: int) -> tuple[Path, str] | None:

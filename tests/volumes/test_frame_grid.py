@@ -39,7 +39,7 @@ def test_places_that_are_not_there(positions: dict[str, int]) -> None:
 
 
 def test_a_position_is_an_integer() -> None:
-    with pytest.raises(InvalidTypeError, match="1.5"):
+    with pytest.raises(InvalidTypeError, match=r"1\.5"):
         FrameGrid("tz", (3, 5)).frame({"t": 1.5, "z": 0})  # type: ignore[dict-item]
 
 

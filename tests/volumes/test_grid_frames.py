@@ -62,7 +62,9 @@ def test_another_plane() -> None:
     assert np.array_equal(stack.read_raw(15)[..., 0], PIXELS[1, 0, :, 3])
 
 
-@pytest.mark.parametrize(("along", "at"), [("tq", None), ("tt", None), ("tz", {"t": 0}), ("tz", {"z": 0}), ("tx", None)])
+@pytest.mark.parametrize(
+    ("along", "at"), [("tq", None), ("tt", None), ("tz", {"t": 0}), ("tz", {"z": 0}), ("tx", None)]
+)
 def test_axes_that_cannot_be(along: str, at: dict[str, int] | None) -> None:
     with pytest.raises(InvalidInputError):
         open_volume(PIXELS, axes="tczyx").stack(along, at, channels=[0])
