@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import pairwise
 
 from sam2_core.errors import StateError
 from sam2_core.hooks import FrameDone, Propagator, Tracking, hookimpl
+from sam2_core.hooks.frame_spans import shared_spans
 
 
 def forward(tracking: Tracking) -> Iterator[FrameDone]:
@@ -45,7 +46,7 @@ def between_corrections(tracking: Tracking) -> Iterator[FrameDone]:
             middle = (first + last) // 2 + 1
             ahead.append((*_within_reach(tracking, first + 1, middle), object_id))
             behind.append((*_within_reach(tracking, middle, last), object_id))
-    together = _shared(ahead), _shared(behind)
+    together = shared_spans(ahead), shared_spans(behind)
     if not any(together):
         raise StateError(
             "There is nothing between corrections: no object has prompted or locked frames on both sides of a frame "
@@ -70,16 +71,6 @@ def _within_reach(tracking: Tracking, start: int, stop: int) -> tuple[int, int]:
     if tracking.start is None or tracking.count is None:
         return start, stop
     return max(start, tracking.start - tracking.count + 1), min(stop, tracking.start + tracking.count)
-
-
-def _shared(spans: Sequence[tuple[int, int, Hashable]]) -> list[tuple[int, int, list[Hashable]]]:
-    """Cut spans of single objects into spans in which the same objects go together, so that frames are read once."""
-    borders = sorted({border for start, stop, _ in spans if start < stop for border in (start, stop)})
-    shared = [
-        (start, stop, [object_id for first, last, object_id in spans if first <= start and stop <= last])
-        for start, stop in pairwise(borders)
-    ]
-    return [span for span in shared if span[2]]
 
 
 @hookimpl

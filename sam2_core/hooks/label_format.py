@@ -85,6 +85,9 @@ class LabelFormat(Contribution):
         ``claims(name: str) -> bool`` says whether a destination of this name means this format.
     recognises : callable
         ``recognises(path: Path) -> bool`` says whether something that exists, and whose name says nothing, is of it.
+    has_time_and_depth : bool
+        Whether it heeds ``layout.grid``, for z-stacks over time, and reads one of them with ``axis="z"`` and
+        ``at={"t": …}``; others get one frame after the other.
     """
 
     destination: str
@@ -95,6 +98,7 @@ class LabelFormat(Contribution):
     dtypes: tuple[str, ...] = ("uint8", "uint16", "uint32")
     claims: Callable[[str], bool] = never
     recognises: Callable[[Path], bool] = never
+    has_time_and_depth: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be called, and a dtype that is not among those it holds."""

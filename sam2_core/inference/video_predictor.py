@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
+from sam2_core.inference.stack_line import LineFeatures, LineFrames
 from sam2_core.inference.video_correction import VideoCorrection
 from sam2_core.inference.video_frames import (
     DEFAULT_CACHED_FRAMES,
@@ -182,6 +183,40 @@ class SAM2VideoPredictor(VideoCorrection):
             offload_state_to_cpu=offload_state_to_cpu,
             records=records,
             records_quota_bytes=records_quota_bytes,
+        )
+
+    @torch.inference_mode()
+    def init_line(self, inference_state: VideoState, frames: Sequence[int], axis: str) -> VideoState:
+        """Open some frames of a stack that is open as a stack of their own, such as one z-stack of a time-lapse.
+
+        Objects and records are its own; image features are shared with the whole, and encoded once.
+
+        Parameters
+        ----------
+        inference_state : VideoState
+            The whole, from :meth:`init_state`; it has to stay open.
+        frames : sequence of int
+            Numbers of the frames, in the order in which they shall be tracked over.
+        axis : str
+            What they are counted along: along "z" an object that has ended does not come back.
+
+        Returns
+        -------
+        VideoState
+            Whose frame ``i`` is frame ``frames[i]`` of the whole.
+
+        Raises
+        ------
+        InvalidInputError
+            No frames, or one that does not exist.
+        """
+        images = LineFrames(inference_state.images, frames, axis)
+        return self._new_state(
+            images,
+            LineFeatures(self, images, inference_state.features, frames),
+            offload_state_to_cpu=inference_state.storage_device != self.device,
+            records=None,
+            records_quota_bytes=DEFAULT_QUOTA_BYTES,
         )
 
     @torch.inference_mode()

@@ -17,7 +17,7 @@ from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError
 from sam2_core.session.job_runner import JobRunner
 from sam2_core.session.job_starting import JobStarting, WorkerKind
-from sam2_core.session.journal import Journal
+from sam2_core.session.journal import FORMAT, GRID_FORMAT, Journal
 from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
 from sam2_core.session.prompt_context import SessionPromptContext
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sam2_core.errors import WorkerError
     from sam2_core.session.worker.inference_worker import InferenceWorker
     from sam2_core.session.worker.model_choice import ModelChoice
+    from sam2_core.volumes.frame_grid import FrameGrid
     from sam2_core.volumes.frame_stack import FrameStack
 
 JOURNAL_NAME: Final = "session.db"
@@ -132,7 +133,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         place.mkdir(parents=True, exist_ok=True)
         lock = _locked(place)
         try:
-            journal = Journal(place / JOURNAL_NAME)
+            journal = Journal(place / JOURNAL_NAME, file_format=FORMAT if stack.grid is None else GRID_FORMAT)
             journal.set_about("stack", json.dumps(_description(stack)))
         except BaseException:
             lock.release()
@@ -205,6 +206,30 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
             todo.callback(self._journal.close)
             todo.callback(self._news.close)
             todo.callback(self._runner.close)
+
+    @property
+    def grid(self) -> FrameGrid | None:
+        """How the frames of a stack along two axes are numbered; None for a stack along one."""
+        return self.stack.grid
+
+    def frame_at(self, **positions: int) -> int:
+        """The frame at a position, such as ``frame_at(t=3, z=10)``.
+
+        Raises
+        ------
+        InvalidInputError, InvalidTypeError
+            Other axes than the stack's, or a position outside it.
+        """
+        if self.stack.grid is not None:
+            return self.stack.grid.frame(positions)
+        if set(positions) != {self.stack.axis}:
+            raise InvalidInputError(f"A frame of this stack has a position on {self.stack.axis}; got {positions}.")
+        return self.checked_frame(positions[self.stack.axis])
+
+    def position(self, frame: int) -> dict[str, int]:
+        """Where a frame lies on the stack's axes, such as ``{"t": 3, "z": 10}``."""
+        frame = self.checked_frame(frame)
+        return {self.stack.axis: frame} if self.stack.grid is None else self.stack.grid.position(frame)
 
     @property
     def runner(self) -> JobRunner:
@@ -294,18 +319,22 @@ def _locked(folder: Path) -> FileLock:
 
 
 def _description(stack: FrameStack) -> dict[str, object]:
-    return {
+    described: dict[str, object] = {
         "name": stack.name,
         "axis": stack.axis,
         "frames": len(stack),
         "height": stack.frame_size[0],
         "width": stack.frame_size[1],
     }
+    if stack.grid is not None:
+        described["sizes"] = list(stack.grid.sizes)
+    return described
 
 
 def _require_same_stack(known: dict[str, object], stack: FrameStack) -> None:
     given = _description(stack)
-    differing = [name for name in ("axis", "frames", "height", "width") if known.get(name) != given[name]]
+    names = ("axis", "frames", "sizes", "height", "width")
+    differing = [name for name in names if known.get(name) != given.get(name)]
     if differing:
-        said = ", ".join(f"{name} {known.get(name)} then and {given[name]} now" for name in differing)
+        said = ", ".join(f"{name} {known.get(name)} then and {given.get(name)} now" for name in differing)
         raise InvalidInputError(f"This is another stack than the session's {known.get('name')!r}: {said}.")

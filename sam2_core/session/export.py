@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,12 @@ import numpy as np
 from sam2_core.hooks import FilterChain
 from sam2_core.session.session_state import Priority
 from sam2_core.volumes.labels import open_label_writer
+from sam2_core.volumes.labels.formats import format_named, format_of_destination
+from sam2_core.volumes.labels.ngff import LabelPlace, multiscale
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.volumes.frame_stack import FrameStack
 
 
 def export_labels(
@@ -27,6 +30,7 @@ def export_labels(
     priority: Priority | Sequence[int] = "surest",
     frames: Iterable[int] | None = None,
     filters: Iterable[str] = (),
+    at: Mapping[str, int] | None = None,
     overwrite: bool = False,
 ) -> Iterator[int]:
     """Write a session's objects as labels, frame by frame.
@@ -45,6 +49,9 @@ def export_labels(
     filters : iterable of str
         Names of mask filters, with options as in ``"remove-small:min_area=50"``; the session's own masks stay as they
         are.
+    at : mapping of str to int, optional
+        Where the frames belong on further axes of an image in whose OME-Zarr the labels go, or at which time of a Cell
+        Tracking Challenge folder; by default where the stack lies in its volume.
     overwrite : bool
         Replace what is there.
 
@@ -77,14 +84,27 @@ def export_labels(
         format=format,
         spacing=stack.spacing,
         unit=stack.spacing_unit,
+        at=_place(stack, destination, format) if at is None else at,
         overwrite=overwrite,
         metadata=metadata,
+        grid=stack.grid,
     )
     with writer:
         for frame in range(session.frame_count) if frames is None else frames:
             labels = session.labels(frame, priority=priority)
             writer.write(session.checked_frame(frame), chain.apply_to_labels(labels))
             yield frame
+
+
+def _place(stack: FrameStack, destination: Path | str, format: str | None) -> dict[str, int]:
+    """Where a stack lies on the other axes of the image in whose store its labels go; empty for other places."""
+    kind = format_of_destination(str(destination)) if format is None else format_named(format)
+    if not stack.fixed or kind.contribution.name != "ome-zarr":
+        return {}
+    place = LabelPlace.parsed(destination)
+    root = None if place.name is None else place.group("")
+    image = None if root is None else multiscale(root, place.store)
+    return {} if image is None else {axis: one for axis, one in stack.fixed.items() if axis in image.letters}
 
 
 @dataclass(frozen=True)
@@ -161,9 +181,17 @@ def measure(session: AnnotationSession, *, intensity: bool = True) -> Iterator[M
 
 
 def write_measurements(session: AnnotationSession, path: Path | str, *, intensity: bool = True) -> None:
-    """Write :func:`measure` as a CSV with a header; NaN is an empty cell."""
+    """Write :func:`measure` as a CSV with a header; NaN is an empty cell.
+
+    In a stack along two axes the position on each of them follows the frame, in columns of their names.
+    """
+    names = [field.name for field in fields(Measurement)]
+    place = names.index("frame") + 1
+    axes = "" if session.grid is None else session.grid.axes
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(Measurement)])
+        writer.writerow([*names[:place], *axes, *names[place:]])
         for one in measure(session, intensity=intensity):
-            writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(one)])
+            cells = ["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(one)]
+            cells[place:place] = [session.position(one.frame)[axis] for axis in axes]
+            writer.writerow(cells)

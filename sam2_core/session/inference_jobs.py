@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.hooks import Propagator, get_plugins
+from sam2_core.session.frame_lines import line_through
 from sam2_core.session.items import MaskRecord, SessionPrompt
 from sam2_core.session.job import JobKind
 from sam2_core.session.worker.messages import (
+    Carry,
     Describe,
     Encode,
     Everything,
@@ -18,6 +20,7 @@ from sam2_core.session.worker.messages import (
     FeaturesFound,
     FoundMask,
     FrameFound,
+    FrameLine,
     FrameStatement,
     MaskData,
     ObjectStatement,
@@ -52,20 +55,36 @@ class Statements:
         """The ids of all objects."""
         return tuple(one.id for one in self._session.objects)
 
-    def of(self, object_id: int) -> ObjectStatement:
-        """All that is said of an object."""
-        revision = next(self._numbers)
-        return ObjectStatement(object_id, self._generations.get(object_id, 0), revision, tuple(self._frames(object_id)))
+    def of(self, object_id: int, line: FrameLine | None = None) -> ObjectStatement:
+        """All that is said of an object, or what is said of it on a line."""
+        frames = tuple(self._frames(object_id, range(self._session.frame_count) if line is None else line.frames))
+        return self._statement(object_id, frames)
 
-    def _frames(self, object_id: int) -> Iterator[FrameStatement]:
+    def masks_of(self, object_id: int, lines: Sequence[FrameLine]) -> ObjectStatement:
+        """The masks that an object has on the first line, and those on the others that are not to be replaced."""
+        session = self._session
+        frames = [line.frames for line in lines]
+        said = tuple(
+            FrameStatement(frame, mask=MaskData.of(session.pixels(record.mask)), locked=record.stays)
+            for frame, record in session.records(object_id).items()
+            if frame in frames[0] or (record.stays and any(frame in line for line in frames))
+        )
+        return self._statement(object_id, said)
+
+    def _statement(self, object_id: int, frames: tuple[FrameStatement, ...]) -> ObjectStatement:
+        return ObjectStatement(object_id, self._generations.get(object_id, 0), next(self._numbers), frames)
+
+    def _frames(self, object_id: int, wanted: range) -> Iterator[FrameStatement]:
         session = self._session
         for frame in session.prompted_frames(object_id):
+            if frame not in wanted:
+                continue
             prompt = session.prompt(object_id, frame)
             mask = None if prompt.mask is None else MaskData.of(session.pixels(prompt.mask))
             yield FrameStatement(frame, prompt.points, prompt.labels, prompt.box, mask)
         for frame, record in session.records(object_id).items():
             # an empty mask says that the object is not there, which the network cannot be told
-            if record.locked and record.area:
+            if frame in wanted and record.locked and record.area:
                 yield FrameStatement(frame, mask=MaskData.of(session.pixels(record.mask)), locked=True)
 
 
@@ -120,12 +139,15 @@ class SegmentJob(InferenceJob):
         super().__init__(session)
         self.label = f"segment {session.object(object_id).name}"
         self._object_id, self._frame, self._prompt = object_id, frame, prompt
+        # of frames along two axes the second is the one that objects are looked at along
+        self._line = None if session.grid is None else line_through(session.grid, session.grid.axes[1], frame)
         self._result: MaskRecord | None = None
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
         existing = statements.existing()
-        return Segment(job_id, self._frame, statements.of(self._object_id), existing, self._before())
+        statement = statements.of(self._object_id, self._line)
+        return Segment(job_id, self._frame, statement, existing, self._before(), self._line)
 
     def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
@@ -147,8 +169,54 @@ class SegmentJob(InferenceJob):
         return MaskData.of(self.session.pixels(record.mask))
 
 
-class PropagateJob(InferenceJob):
-    """Carries objects through the stack; its result are the frames that have masks now, in the order they came."""
+class TrackingJob(InferenceJob):
+    """Takes masks of many frames as one step; its result are the frames that have masks now, in the order they came.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+    label : str
+    object_ids : sequence of int
+    """
+
+    def __init__(self, session: AnnotationSession, label: str, object_ids: Sequence[int]) -> None:
+        super().__init__(session)
+        self.label = label
+        self.object_ids = tuple(object_ids)
+        self._step: int | None = None
+        self.frames: list[int] = []
+        self._found_before: frozenset[int] = frozenset()
+
+    def begin(self) -> None:
+        """See :class:`InferenceJob`."""
+        self._step = self.session.begin_results(self.label)
+
+    def begin_again(self) -> None:
+        """See :class:`InferenceJob`."""
+        self._found_before = frozenset(self.frames)
+
+    def apply(self, found: FrameFound | FeaturesFound) -> None:
+        """See :class:`InferenceJob`."""
+        if self._step is not None:
+            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in self.wanted(found)}
+            self.session.add_results(self._step, found.frame, results, "track")
+            if found.frame not in self._found_before:
+                self.frames.append(found.frame)
+
+    def wanted(self, found: FrameFound | FeaturesFound) -> Sequence[FoundMask]:
+        """Which of the masks that were found are taken."""
+        return _masks(found)
+
+    def finish(self) -> list[int]:
+        """See :class:`InferenceJob`."""
+        if self._step is not None:
+            self.session.finish_results(self._step)
+            self._step = None
+        return self.frames
+
+
+class PropagateJob(TrackingJob):
+    """Carries objects through the stack, or along a line of its frames."""
 
     kind = "propagate"
 
@@ -161,33 +229,25 @@ class PropagateJob(InferenceJob):
         start: int | None,
         count: int | None,
         options: dict[str, Any],
+        line: FrameLine | None = None,
     ) -> None:
-        super().__init__(session)
-        self.label = f"track {len(object_ids)} objects" if len(object_ids) > 1 else "track an object"
-        self._object_ids = tuple(object_ids)
+        label = f"track {len(object_ids)} objects" if len(object_ids) > 1 else "track an object"
+        super().__init__(session, label, object_ids)
         self._propagator, self._start, self._count, self._options = propagator, start, count, options
-        self._step: int | None = None
-        self.frames: list[int] = []
-        self._found_before: frozenset[int] = frozenset()
-
-    def begin(self) -> None:
-        """See :class:`InferenceJob`."""
-        self._step = self.session.begin_results(self.label)
+        self._line = line
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
         existing = statements.existing()
-        objects = tuple(statements.of(one) for one in self._object_ids if one in existing)
-        return Propagate(job_id, objects, existing, self._propagator, self._start, self._count, self._options)
-
-    def begin_again(self) -> None:
-        """See :class:`InferenceJob`."""
-        self._found_before = frozenset(self.frames)
+        objects = tuple(statements.of(one, self._line) for one in self.object_ids if one in existing)
+        return Propagate(
+            job_id, objects, existing, self._propagator, self._start, self._count, self._options, self._line
+        )
 
     def units(self) -> int:
         """See :class:`InferenceJob`."""
-        frames = self.session.frame_count
-        return len(self._object_ids) * (frames if self._count is None else min(frames, 2 * self._count))
+        frames = self.session.frame_count if self._line is None else len(self._line.frames)
+        return len(self.object_ids) * (frames if self._count is None else min(frames, 2 * self._count))
 
     def by_whom(self) -> str:
         """See :class:`InferenceJob`."""
@@ -195,20 +255,38 @@ class PropagateJob(InferenceJob):
         owner = registered.plugin
         return f" with the propagator {self._propagator!r} of plugin {owner.name} {owner.version}".rstrip()
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
-        """See :class:`InferenceJob`."""
-        if self._step is not None:
-            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)}
-            self.session.add_results(self._step, found.frame, results, "track")
-            if found.frame not in self._found_before:
-                self.frames.append(found.frame)
 
-    def finish(self) -> list[int]:
+class CarryJob(TrackingJob):
+    """Carries objects' volumes from one time to others."""
+
+    kind = "carry"
+
+    def __init__(
+        self,
+        session: AnnotationSession,
+        object_ids: Sequence[int],
+        *,
+        lines: Sequence[FrameLine],
+        options: dict[str, Any],
+    ) -> None:
+        label = f"carry {len(object_ids)} objects over time" if len(object_ids) > 1 else "carry an object over time"
+        super().__init__(session, label, object_ids)
+        self._lines, self._options = tuple(lines), options
+
+    def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
-        if self._step is not None:
-            self.session.finish_results(self._step)
-            self._step = None
-        return self.frames
+        existing = statements.existing()
+        objects = tuple(statements.masks_of(one, self._lines) for one in self.object_ids if one in existing)
+        return Carry(job_id, objects, self._lines, self._options)
+
+    def units(self) -> int:
+        """See :class:`InferenceJob`."""
+        return len(self.object_ids) * len(self._lines[0].frames) * (len(self._lines) - 1)
+
+    def wanted(self, found: FrameFound | FeaturesFound) -> Sequence[FoundMask]:
+        """See :class:`TrackingJob`: an empty mask only where it takes the place of another one."""
+        there = self.session.records_on(found.frame)
+        return [one for one in _masks(found) if one.mask.bits or one.object in there]
 
 
 class EverythingJob(InferenceJob):

@@ -157,6 +157,11 @@ class MaskRecord:
                 f"The source of a mask is one of {', '.join(get_args(Source))}; got {self.source!r}."
             )
 
+    @property
+    def stays(self) -> bool:
+        """Whether tracking leaves it as it is: it is locked, painted, or the answer to a prompt."""
+        return self.locked or self.source in ("paint", "prompt")
+
     def document(self) -> Document:
         """As it is kept."""
         # by hand: there is one for every object and frame, and asdict takes ten times as long

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sam2_core.errors import StateError, WorkerError
-from sam2_core.session.inference_jobs import InferenceJob, PropagateJob, Statements
+from sam2_core.session.inference_jobs import InferenceJob, Statements, TrackingJob
 from sam2_core.session.items import Change
 from sam2_core.session.job import ENDED, Job, JobKind, JobList
 from sam2_core.session.local_jobs import LocalLane, Work
@@ -138,8 +138,8 @@ class JobRunner:
                 self._current_frame = frame
                 self._opened_link().send(LookAt(frame))
 
-    def frames_of(self, work: PropagateJob, should_stop: Callable[[], bool] | None = None) -> Iterator[int]:
-        """Start a propagation, and yield its frames, each once its masks are in the session.
+    def frames_of(self, work: TrackingJob, should_stop: Callable[[], bool] | None = None) -> Iterator[int]:
+        """Start tracking, and yield its frames, each once its masks are in the session.
 
         Leaving the loop cancels the job, and so does `should_stop`, which is asked before each frame.
         """

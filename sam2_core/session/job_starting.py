@@ -10,19 +10,30 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.hooks.options import checked_options
-from sam2_core.session.inference_jobs import EncodeJob, EverythingJob, FeaturesJob, PropagateJob, SegmentJob
+from sam2_core.session.frame_lines import line_through, only_line
+from sam2_core.session.inference_jobs import (
+    CarryJob,
+    EncodeJob,
+    EverythingJob,
+    FeaturesJob,
+    PropagateJob,
+    SegmentJob,
+)
 from sam2_core.session.items import MaskRecord
 from sam2_core.session.job import Job, JobList
 from sam2_core.session.session_state import SessionState
 from sam2_core.session.training_job import TrainingWork
 from sam2_core.session.training_labels import LearnedMasks
+from sam2_core.session.worker.volume_carrying import CarryingOptions
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job_runner import JobRunner
     from sam2_core.session.local_jobs import Progress
+    from sam2_core.volumes.frame_grid import FrameGrid
 
 WorkerKind: TypeAlias = Literal["thread", "process"]
+Direction: TypeAlias = Literal["forward", "backward"]
 
 
 class JobStarting(SessionState, ABC):
@@ -93,9 +104,10 @@ class JobStarting(SessionState, ABC):
         propagator: str = "both",
         start: int | None = None,
         count: int | None = None,
+        along: str | None = None,
         **options: Any,
     ) -> Job:
-        """Carry objects through the stack.
+        """Carry objects through the stack; in a stack along two axes, along one of them.
 
         One step of the history, whatever the number of frames; what came until it is cancelled stays. Locked masks and
         what a person does meanwhile are never overwritten.
@@ -108,6 +120,9 @@ class JobStarting(SessionState, ABC):
             A registered one's name: "both", "forward", "backward", "between-corrections", or a plugin's.
         start, count : int, optional
             First frame, the earliest prompt by default; and how many in each direction, all by default.
+        along : str, optional
+            In a stack along two axes, such as t and z: which one to track along, at the start's position on the other
+            one; by default the second, z.
         **options
             The propagator's own.
 
@@ -125,8 +140,52 @@ class JobStarting(SessionState, ABC):
         InvalidInputError, InvalidTypeError
             There is no such frame or option.
         """
-        work = self._propagation(object_ids, propagator, start, count, options)
+        work = self._propagation(object_ids, propagator, start, count, along, options)
         return self._started(self.runner.start(work))
+
+    def start_carry(
+        self,
+        object_ids: Sequence[int] | None = None,
+        *,
+        time: int | None = None,
+        direction: Direction = "forward",
+        count: int | None = None,
+        **options: Any,
+    ) -> Job:
+        """Carry objects' volumes from one time to the next ones, in a stack along t and z.
+
+        Each slice is tracked along t from the time before, and the slices of a time are reconciled along z: those on
+        which tracking along t and along z agree stay, and all others are tracked along z from those. Each time is
+        carried on from what was found at the one before. One step of the history, whatever the number of times; what
+        came until it is cancelled stays. Locked and painted masks and answers to prompts are kept, and gone by.
+
+        Parameters
+        ----------
+        object_ids : sequence of int, optional
+            All that have masks at that time by default.
+        time : int, optional
+            From which time; by default the only one at which there are masks.
+        direction : {"forward", "backward"}
+            Towards the last or the first time.
+        count : int, optional
+            To how many times; all that are left by default.
+        **options
+            Those of :class:`~sam2_core.session.worker.volume_carrying.CarryingOptions`: ``reconciles``, ``agreement``,
+            ``growth``, ``remembered``.
+
+        Returns
+        -------
+        Job
+            Its result are the frames, in the order in which they came.
+
+        Raises
+        ------
+        StateError
+            There is no such object, one has no masks at that time, or the session cannot segment.
+        InvalidInputError, InvalidTypeError
+            The stack is not along t and another axis; there is no such time, direction or option.
+        """
+        return self._started(self.runner.start(self._carrying(object_ids, time, direction, count, options)))
 
     def start_everything(self, frame: int, **options: Any) -> Job:
         """Find all objects on a frame and make objects of them, as one step; those that are there already are left out.
@@ -277,6 +336,7 @@ class JobStarting(SessionState, ABC):
         propagator: str = "both",
         start: int | None = None,
         count: int | None = None,
+        along: str | None = None,
         should_stop: Callable[[], bool] | None = None,
         **options: Any,
     ) -> Iterator[int]:
@@ -285,8 +345,29 @@ class JobStarting(SessionState, ABC):
         Parameters are those of :meth:`start_propagate`, and `should_stop`, which is asked before each frame; once it
         says True, or the loop is left, the propagation ends, and what came stays.
         """
-        work = self._propagation(object_ids, propagator, start, count, options)
+        work = self._propagation(object_ids, propagator, start, count, along, options)
         return self.runner.frames_of(work, should_stop)
+
+    def carry(
+        self,
+        object_ids: Sequence[int] | None = None,
+        *,
+        time: int | None = None,
+        direction: Direction = "forward",
+        count: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        **options: Any,
+    ) -> Iterator[int]:
+        """Carry objects' volumes over time, and yield each frame once its masks are in the session.
+
+        Parameters are those of :meth:`start_carry`, and `should_stop`, as for :meth:`propagate`.
+        """
+        return self.runner.frames_of(self._carrying(object_ids, time, direction, count, options), should_stop)
+
+    @property
+    @abstractmethod
+    def grid(self) -> FrameGrid | None:
+        """How the frames of a stack along two axes are numbered; None for a stack along one."""
 
     def _propagation(
         self,
@@ -294,29 +375,100 @@ class JobStarting(SessionState, ABC):
         propagator: str,
         start: int | None,
         count: int | None,
+        along: str | None,
         options: dict[str, Any],
     ) -> PropagateJob:
-        session = self._session()
+        session, grid = self._session(), self.grid
         # looked at here too, so that what is wrong is told before a step begins
         checked_options(get_plugins().find(Propagator, propagator).contribution.propagate, options)
-        chosen = self._trackable(object_ids)
         first = None if start is None else self.checked_frame(start)
-        return PropagateJob(session, chosen, propagator=propagator, start=first, count=count, options=options)
+        line = None
+        if grid is None:
+            if along not in (None, session.stack.axis):
+                raise InvalidInputError(
+                    f"The frames of this stack are along {session.stack.axis}; got along={along!r}."
+                )
+        elif first is not None:
+            line = line_through(grid, along or grid.axes[1], first)
+        else:
+            wanted = self._trackable(object_ids, range(self.frame_count))
+            line = only_line(
+                grid, along or grid.axes[1], [frame for one in wanted for frame in self._fixed_frames(one)]
+            )
+        chosen = self._trackable(object_ids, range(self.frame_count) if line is None else line.frames)
+        return PropagateJob(
+            session, chosen, propagator=propagator, start=first, count=count, options=options, line=line
+        )
 
-    def _trackable(self, object_ids: Sequence[int] | None) -> list[int]:
+    def _carrying(
+        self,
+        object_ids: Sequence[int] | None,
+        time: int | None,
+        direction: Direction,
+        count: int | None,
+        options: dict[str, Any],
+    ) -> CarryJob:
+        session, grid = self._session(), self.grid
+        if grid is None or "t" not in grid.axes:
+            raise InvalidInputError(
+                'Volumes are carried over time in a stack along t and z: open the session on volume.stack("tz").'
+            )
+        if direction not in ("forward", "backward"):
+            raise InvalidInputError(f'direction is "forward" or "backward"; got {direction!r}.')
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise InvalidInputError(f"count is a number of times, at least 1; got {count!r}.")
+        CarryingOptions(**checked_options(CarryingOptions, options))
+        wanted = [one.id for one in self.objects] if object_ids is None else list(dict.fromkeys(object_ids))
+        filled = {
+            one: [frame for frame, record in self.records(self.object(one).id).items() if record.area] for one in wanted
+        }
+        if time is None:
+            line = only_line(grid, grid.other("t"), [frame for frames in filled.values() for frame in frames])
+            first = grid.position(line.start)["t"]
+        else:
+            first = grid.checked("t", time)
+        step = 1 if direction == "forward" else -1
+        left = grid.size("t") - 1 - first if step > 0 else first
+        times = [first + step * number for number in range(1 + (left if count is None else min(count, left)))]
+        lines = [line_through(grid, grid.other("t"), grid.frame({"t": one, grid.other("t"): 0})) for one in times]
+        chosen = [one for one, frames in filled.items() if any(frame in lines[0].frames for frame in frames)]
+        missing = [] if object_ids is None else [one for one in wanted if one not in chosen]
+        if missing or not chosen:
+            name = self.object(missing[0]).name if missing else "No object"
+            raise StateError(f"{name} has {'no' if missing else 'a'} mask at t = {first} to be carried from there.")
+        if len(lines) < 2:
+            raise InvalidInputError(
+                f"t = {first} is the {'last' if step > 0 else 'first'} time; nothing comes after it."
+            )
+        return CarryJob(session, chosen, lines=lines, options=options)
+
+    def _trackable(self, object_ids: Sequence[int] | None, frames: range) -> list[int]:
         wanted = [one.id for one in self.objects] if object_ids is None else list(dict.fromkeys(object_ids))
         known = []
         for object_id in wanted:
             one = self.object(object_id)
-            if self.prompted_frames(object_id) or any(
-                record.locked and record.area for record in self.records(object_id).values()
+            # prompts first: there are few of them, and a mask for every frame
+            if any(frame in frames for frame in self.prompted_frames(object_id)) or any(
+                frame in frames for frame in self._locked_frames(object_id)
             ):
                 known.append(object_id)
             elif object_ids is not None:
-                raise StateError(f"{one.name} cannot be tracked: click on it on some frame first.")
+                where = (
+                    " on some frame"
+                    if len(frames) == self.frame_count
+                    else " on one of these frames, or lock a mask there,"
+                )
+                raise StateError(f"{one.name} cannot be tracked: click on it{where} first.")
         if not known:
             raise StateError("There is nothing to track: click on an object first.")
         return known
+
+    def _fixed_frames(self, object_id: int) -> list[int]:
+        """Frames that an object can be tracked from: with a prompt, or a locked mask that is not empty."""
+        return [*self.prompted_frames(object_id), *self._locked_frames(object_id)]
+
+    def _locked_frames(self, object_id: int) -> list[int]:
+        return [frame for frame, record in self.records(object_id).items() if record.locked and record.area]
 
     def _started(self, job: Job) -> Job:
         self.runner.finish_here(job)

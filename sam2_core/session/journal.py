@@ -25,7 +25,9 @@ from typing import Any, Final, Literal
 
 from sam2_core.errors import InvalidInputError, MissingFileError, StateError, WriteError
 
+#: What is written for a stack along one axis, and for one along two, whose frames are numbered over both.
 FORMAT: Final = 1
+GRID_FORMAT: Final = 2
 #: Changes of one step above which an undo does not look at each of them: one of a long propagation would take seconds.
 LARGE_STEP: Final = 2000
 
@@ -100,6 +102,8 @@ class Journal:
         The file; made if it does not exist, unless `read_only`.
     read_only : bool
         Whether nothing may be changed.
+    file_format : int
+        Of a new file: the lowest that has all there is in it, so that programs that know no higher one read it too.
 
     Attributes
     ----------
@@ -114,9 +118,10 @@ class Journal:
         The file is no journal, is damaged, or was written by a later version of this project.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, file_format: int = FORMAT) -> None:
         self.path = Path(path)
         self.read_only = read_only
+        self._new_format = file_format
         self.lock = threading.RLock()
         is_new = not self.path.exists()
         if is_new and read_only:
@@ -151,12 +156,12 @@ class Journal:
             with self._transaction():
                 for statement in _TABLES.split(";"):
                     self._connection.execute(statement)
-                self._connection.execute("INSERT INTO about VALUES ('format', ?)", (str(FORMAT),))
+                self._connection.execute("INSERT INTO about VALUES ('format', ?)", (str(self._new_format),))
         version = int(self.about("format") or 0)
-        if version > FORMAT:
+        if version > GRID_FORMAT:
             raise InvalidInputError(
-                f"{self.path} has format {version}; this version of sam2-lab knows formats up to {FORMAT}. Install a "
-                "newer one."
+                f"{self.path} has format {version}; this version of sam2-lab knows formats up to {GRID_FORMAT}. "
+                "Install a newer one."
             )
 
     def _is_empty(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError, MissingDependencyError
 from sam2_core.session.export import Measurement, measure
+from sam2_core.session.volume_measurements import measure_volumes
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
@@ -21,13 +22,21 @@ _ZARR_FILES = ("zarr.json", ".zgroup")
 
 
 @dataclass(frozen=True)
+class VolumeNode(Measurement):
+    """One object at one time: `frame` is the time, areas are volumes, `z` is its centroid in slices."""
+
+    z: float
+
+
+@dataclass(frozen=True)
 class Lineage:
     """Objects on frames, and how they follow each other.
 
     Attributes
     ----------
     nodes : dict of int to Measurement
-        Each object on each frame where it has pixels; numbers from 1, by frame and then by object.
+        Each object on each frame where it has pixels, or, of z-stacks over time, at each time where it has voxels;
+        numbers from 1, by frame or time and then by object.
     edges : list of (int, int)
         From a node to the one that follows it: the same object on its next frame, or a daughter's first one.
     """
@@ -42,7 +51,8 @@ class Lineage:
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         edges = []
-        for found in measure(session, intensity=intensity):
+        is_over_volumes = session.stack.axis == "tz"
+        for found in _volumes(session, intensity) if is_over_volumes else measure(session, intensity=intensity):
             if not found.area:
                 continue
             number = len(nodes) + 1
@@ -76,6 +86,26 @@ class Lineage:
         for node in self.nodes:
             groups.setdefault(root(node), []).append(node)
         yield from groups.values()
+
+
+def _volumes(session: AnnotationSession, intensity: bool) -> Iterator[Measurement]:
+    for one in measure_volumes(session, intensity=intensity):
+        yield VolumeNode(
+            object_id=one.object_id,
+            name=one.name,
+            category=one.category,
+            frame=one.t,
+            source="volume",
+            locked=one.locked_slices == one.slices,
+            area=one.voxels,
+            physical_area=one.physical_volume,
+            y=one.y,
+            x=one.x,
+            mean_intensity=one.mean_intensity,
+            predicted_iou=math.nan,
+            object_score=math.nan,
+            z=one.z,
+        )
 
 
 def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool = False) -> None:
@@ -112,11 +142,13 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
     step, row_step, column_step = stack.spacing
     graph: Any = networkx.DiGraph()
     along = stack.axis if stack.axis in ("t", "z") else "t"
+    depth = ["z"] if stack.axis == "tz" else []
     for number, one in lineage.nodes.items():
         graph.add_node(
             number,
             **{
                 along: float(one.frame * step) if along == "z" else one.frame,
+                **({"z": one.z * step} if isinstance(one, VolumeNode) else {}),
                 "y": one.y * row_step,
                 "x": one.x * column_step,
                 "object": one.object_id,
@@ -133,9 +165,9 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
     geff.write(
         graph,
         place,
-        axis_names=[along, "y", "x"],
-        axis_units=[unit if along == "z" else None, unit, unit],
-        axis_types=["space" if along == "z" else "time", "space", "space"],
+        axis_names=[along, *depth, "y", "x"],
+        axis_units=[unit if along == "z" else None, *(unit for _ in depth), unit, unit],
+        axis_types=["space" if along == "z" else "time", *("space" for _ in depth), "space", "space"],
         zarr_format=3,
     )
 
@@ -156,10 +188,11 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
     place = _checked_place(path, overwrite)
     lineage = _filled(session)
     step, row_step, column_step = stack.spacing
+    time_step = step if stack.grid is None else stack.grid.steps[0]
     names = {one.id: one.name for one in session.objects}
     top = ElementTree.Element("TrackMate", version="7.11.1")
     unit = stack.spacing_unit or "pixel"
-    model = ElementTree.SubElement(top, "Model", spatialunits=unit, timeunits="frame" if step == 1 else "unit")
+    model = ElementTree.SubElement(top, "Model", spatialunits=unit, timeunits="frame" if time_step == 1 else "unit")
     _declare_features(model)
     spots = ElementTree.SubElement(model, "AllSpots", nspots=str(len(lineage.nodes)))
     on_frame: dict[int, list[int]] = {}
@@ -173,11 +206,13 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
                 "ID": number,
                 "name": f"{names[one.object_id]}",
                 "FRAME": frame,
-                "POSITION_T": frame * step,
+                "POSITION_T": frame * time_step,
                 "POSITION_X": one.x * column_step,
                 "POSITION_Y": one.y * row_step,
-                "POSITION_Z": 0.0,
-                "RADIUS": math.sqrt(one.physical_area / math.pi),
+                "POSITION_Z": one.z * step if isinstance(one, VolumeNode) else 0.0,
+                "RADIUS": math.cbrt(one.physical_area * 3 / (4 * math.pi))
+                if isinstance(one, VolumeNode)
+                else math.sqrt(one.physical_area / math.pi),
                 "VISIBILITY": 1,
                 "QUALITY": 0.0 if math.isnan(one.predicted_iou) else one.predicted_iou,
                 "AREA": one.physical_area,

@@ -121,13 +121,16 @@ class ReviewQueue:
         # frame by frame, with the two beside it, so that memory does not grow with their number
         before: dict[int, MaskRecord] = {}
         here, after = self.session.records_on(0), {}
+        # of z-stacks over time the last slice of one is no neighbour of the first one of the next
+        length = self.session.frame_count if self.session.grid is None else self.session.grid.sizes[1]
         for frame in range(self.session.frame_count):
             after = self.session.records_on(frame + 1) if frame + 1 < self.session.frame_count else {}
+            is_first, is_last = frame % length == 0, (frame + 1) % length == 0
             read = cache(self.session.pixels)  # a mask is compared with each of its neighbours
             for object_id, record in here.items():
                 if record.locked or record.source in TRUSTED:
                     continue
-                beside = (before.get(object_id), after.get(object_id))
+                beside = (None if is_first else before.get(object_id), None if is_last else after.get(object_id))
                 reasons = {**_score_reasons(record, *beside), **_shape_reasons(record, *beside, usual[object_id])}
                 overlap = self._overlap(object_id, record, here, read)
                 if overlap > 0.02:

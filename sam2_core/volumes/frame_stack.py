@@ -17,6 +17,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes.contrast import Contrast, ContrastLimits
 
 if TYPE_CHECKING:
+    from sam2_core.volumes.frame_grid import FrameGrid
     from sam2_core.volumes.volume import Volume
 
 
@@ -40,7 +41,8 @@ class FrameStack(Closing):
     dtype : numpy.dtype
         Dtype of the raw intensities.
     axis : str
-        What the frames are counted along: "z", "t", "y", "x", or "frame" where the source does not say.
+        What the frames are counted along: "z", "t", "y", "x", or "frame" where the source does not say; two letters
+        with `grid`.
     colour : bool
         Whether three channels are the colours of one picture, which share their contrast limits, rather than stains.
     contrast : None, "auto", (float, float), sequence of such pairs, or ContrastLimits
@@ -55,6 +57,8 @@ class FrameStack(Closing):
         Path or URL of the source.
     volume : Volume, optional
         What the frames are planes of.
+    grid : FrameGrid, optional
+        How frames along two axes are numbered.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class FrameStack(Closing):
         spacing_unit: str | None = None,
         address: str | None = None,
         volume: Volume | None = None,
+        grid: FrameGrid | None = None,
     ) -> None:
         if length < 1 or min(frame_size) < 1:
             raise InvalidInputError(
@@ -98,12 +103,18 @@ class FrameStack(Closing):
         self.spacing_unit = spacing_unit
         self.address = address
         self.volume = volume
+        self.grid = grid
         self._length = length
         self._contrast = _checked_contrast(contrast, channel_count)
 
     @abstractmethod
     def _read_raw(self, index: int) -> NDArray[Any]:
         """Read frame `index` (known to exist): (y, x, channel), raw dtype."""
+
+    @property
+    def fixed(self) -> dict[str, int]:
+        """Where the frames lie on the axes of their volume that they are not counted along, such as ``{"t": 3}``."""
+        return {}
 
     def source_file(self, index: int) -> tuple[Path, str] | None:
         """Name the one local file that a frame's pixels depend on, where there is one.

@@ -219,7 +219,8 @@ class Volume(Closing):
         Parameters
         ----------
         along : str, optional
-            Axis along which frames are counted. Needed only where several are longer than one.
+            Axis along which frames are counted. Needed only where several are longer than one. Two axes, such as "tz",
+            make one stack of all their frames, the second axis running fastest; ``stack.grid`` says which is where.
         at : mapping of str to int, optional
             Position on each other axis that is longer than one, such as ``{"t": 3}``.
         plane : str, default "yx"
@@ -250,7 +251,15 @@ class Volume(Closing):
         (2.0, 1.0, 1.0)
         >>> volume.stack(along="y", at={"t": 1}, plane="zx").frame_size
         (30, 64)
+        >>> volume.stack(along="tz").grid.position(31)
+        {'t': 1, 'z': 1}
         """
+        if isinstance(along, str) and len(along) == 2:
+            from sam2_core.volumes.grid_frames import GridFrames
+
+            return GridFrames(
+                self, along=along, at=at, plane=plane, channels=channels, contrast=contrast, budget_bytes=budget_bytes
+            )
         return self._frames(along, at, plane, channels, contrast, budget_bytes)
 
     def _frames(

@@ -84,9 +84,18 @@ class VolumeFrames(FrameStack):
 
     def close(self) -> None:
         """Stop reading ahead, let go of what was read, and close the volume."""
+        self.let_go()
+        self.volume.close()
+
+    def let_go(self) -> None:
+        """Stop reading ahead and let go of what was read; the volume stays open."""
         self._slabs.close()
         self._windows.close()
-        self.volume.close()
+
+    @property
+    def fixed(self) -> dict[str, int]:
+        """See :attr:`FrameStack.fixed`."""
+        return dict(self._fixed)
 
     def source_file(self, index: int) -> tuple[Path, str] | None:
         """Name the file of a frame; see :meth:`FrameStack.source_file`."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.features_ahead import FeaturesAhead
+from sam2_core.session.worker.line_tracking import NetworkTracking, found_masks
 from sam2_core.session.worker.messages import (
     PROTOCOL,
     Cancel,
+    Carry,
     Describe,
     Encode,
     Everything,
@@ -43,7 +43,8 @@ from sam2_core.session.worker.messages import (
     ToWorker,
 )
 from sam2_core.session.worker.task_queue import Task, TaskQueue, Urgency
-from sam2_core.session.worker.told_objects import ToldObjects
+from sam2_core.session.worker.told_lines import ToldLines
+from sam2_core.session.worker.volume_carrying import CarryingOptions, VolumeCarrying
 from sam2_core.volumes.embedding_store_key import feature_bytes
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class InferenceWorker:
             is_stored=store is not None,
             works_ahead=self.options.encodes_ahead,
         )
-        self._told = ToldObjects(predictor, self._state)
+        self._lines = ToldLines(predictor, self._state)
         self._inbox: deque[ToWorker] = deque()
         self._has_mail = Event()
         self._tasks = TaskQueue()
@@ -162,7 +163,7 @@ class InferenceWorker:
 
     def close(self) -> None:
         """Let go of the network's memory of the objects; the stack stays open, it belongs to the session."""
-        self._told.close()
+        self._lines.close()
         self._state.close(keep_frames_open=True)
 
     def _take_in(self) -> None:
@@ -193,13 +194,18 @@ class InferenceWorker:
 
     def _accept(self, request: Request) -> None:
         if isinstance(request, Segment):
-            self._told.hear([request.object])
+            self._lines.of(request.line).hear([request.object])
             asks = (request.object.id, request.frame)
-            self._tasks.add(Task(request.job, Urgency.CLICK, self._segment(request), asks, request.existing))
+            pieces = self._segment(request)
+            self._tasks.add(Task(request.job, Urgency.CLICK, pieces, asks, request.existing, request.line))
         elif isinstance(request, Propagate):
-            self._told.hear(request.objects)
-            task = Task(request.job, Urgency.PROPAGATION, iter(()))
+            self._lines.of(request.line).hear(request.objects)
+            task = Task(request.job, Urgency.PROPAGATION, iter(()), line=request.line)
             task.pieces = self._propagate(request, task)
+            self._tasks.add(task)
+        elif isinstance(request, Carry):
+            task = Task(request.job, Urgency.PROPAGATION, iter(()))
+            task.pieces = self._carry(request, task)
             self._tasks.add(task)
         elif isinstance(request, Everything):
             task = Task(request.job, Urgency.PROPAGATION, iter(()))
@@ -236,17 +242,18 @@ class InferenceWorker:
     def _should_stop(self, task: Task) -> bool:
         """Between two groups of objects: let what is more urgent go first, and say whether the task was cancelled."""
         self._take_in()
-        while (urgent := self._tasks.most_urgent(task.urgency)) is not None and self._can_interrupt(urgent):
+        while (urgent := self._tasks.most_urgent(task.urgency)) is not None and self._can_interrupt(urgent, task):
             self._advance(urgent)
         if self._features.wants_current:
             self._work_ahead()
         return task.is_cancelled or self.is_stopped
 
-    def _can_interrupt(self, urgent: Task) -> bool:
+    def _can_interrupt(self, urgent: Task, task: Task) -> bool:
         # an object that is forgotten in the middle of a frame would be tracked on from memories that are gone
-        if urgent.asks is None:
+        if urgent.asks is None or urgent.line != task.line:
             return True
-        return not self._told.must_forget(urgent.asks[0]) and self._told.are_all_in(urgent.existing)
+        told = self._lines.of(urgent.line).told
+        return not told.must_forget(urgent.asks[0]) and told.are_all_in(urgent.existing)
 
     def _work_ahead(self) -> bool:
         self.last_seen = time.monotonic()
@@ -260,46 +267,82 @@ class InferenceWorker:
     # Requests
 
     def _segment(self, request: Segment) -> Iterator[None]:
-        self._told.keep_only(request.existing)
-        if request.object.id not in request.existing:
-            return
-        self._send(Started(request.job, 1))
-        result = self._told.answer(request.object.id, request.frame, request.before)
-        if result is not None:
-            self._send(FrameFound(request.job, request.frame, _found(result)))
-        self._features.expect_work_round(request.frame)
-        yield
+        line = self._lines.of(request.line)
+        with self._lines.used(line):
+            # it may have been closed since the request came
+            line.hear([request.object])
+            line.told.keep_only(request.existing)
+            if request.object.id not in request.existing:
+                return
+            self._send(Started(request.job, 1))
+            result = line.told.answer(request.object.id, line.frames.index(request.frame), request.before)
+            if result is not None:
+                self._lines.outdate_others(line, [request.object.id])
+                self._send(FrameFound(request.job, request.frame, _found(result)))
+            self._features.expect_work_round(request.frame)
+            yield
 
     def _propagate(self, request: Propagate, task: Task) -> Iterator[None]:
-        self._told.keep_only(request.existing)
-        chosen = [one.id for one in request.objects if one.id in request.existing]
-        for object_id in chosen:
-            self._told.bring_up_to_date([object_id])
+        line = self._lines.of(request.line)
+        with self._lines.used(line):
+            # it may have been closed since the request came
+            line.hear(request.objects)
+            line.told.keep_only(request.existing)
+            chosen = [one.id for one in request.objects if one.id in request.existing]
+            for object_id in chosen:
+                line.told.bring_up_to_date([object_id])
+                yield
+            chosen = [one for one in chosen if line.told.knows(one)]
+            if not chosen:
+                return
+            total = self._frames_ahead(request, chosen, line.frames)
+            self._send(Started(request.job, total, self._expected_seconds(total, len(chosen))))
             yield
-        chosen = [one for one in chosen if self._told.knows(one)]
-        if not chosen:
-            return
-        total = self._frames_ahead(request, chosen)
-        self._send(Started(request.job, total, self._expected_seconds(total, len(chosen))))
-        yield
-        steps = self._predictor.propagate(
-            self._state,
-            request.start,
-            request.count,
-            propagator=request.propagator,
-            objects=chosen,
-            should_stop=lambda: self._should_stop(task),
-            **request.options,
+            steps = self._predictor.propagate(
+                line.state,
+                None if request.start is None else line.frames.index(request.start),
+                request.count,
+                propagator=request.propagator,
+                objects=chosen,
+                should_stop=lambda: self._should_stop(task),
+                **request.options,
+            )
+            began, count = time.perf_counter(), 0
+            for done, result in enumerate(steps, start=1):
+                self._lines.outdate_others(line, chosen)
+                self._send(FrameFound(request.job, line.frames[result.frame_index], _found(result)))
+                # a propagator may go over frames more than once
+                self._send(Progress(request.job, done, max(done, total)))
+                yield
+                count = done
+            if count >= MEASURED_FROM:
+                self._note_seconds((time.perf_counter() - began) / count, len(chosen))
+
+    def _carry(self, request: Carry, task: Task) -> Iterator[None]:
+        objects = {
+            one.id: {said.frame: said.mask.mask() for said in one.frames if said.mask is not None}
+            for one in request.objects
+        }
+        carrying = VolumeCarrying(
+            NetworkTracking(self._predictor, self._state, lambda: self._should_stop(task)),
+            [line.frames for line in request.lines],
+            objects,
+            CarryingOptions(**request.options),
         )
-        began, count = time.perf_counter(), 0
-        for done, result in enumerate(steps, start=1):
-            self._send(FrameFound(request.job, result.frame_index, _found(result)))
-            # a propagator may go over frames more than once
-            self._send(Progress(request.job, done, max(done, total)))
+        self._send(Started(request.job, carrying.unit_count))
+        for done, found in carrying.run():
+            if task.is_cancelled or self.is_stopped:
+                return
+            if found:
+                self._lines.outdate_others(None, objects.keys())
+            for frame, masks in found.items():
+                each = tuple(
+                    FoundMask(one, MaskData.of(mask.mask), mask.predicted_iou, mask.object_score)
+                    for one, mask in masks.items()
+                )
+                self._send(FrameFound(request.job, frame, each))
+            self._send(Progress(request.job, done, carrying.unit_count))
             yield
-            count = done
-        if count >= MEASURED_FROM:
-            self._note_seconds((time.perf_counter() - began) / count, len(chosen))
 
     def _everything(self, request: Everything, task: Task) -> Iterator[None]:
         from sam2_core.inference.mask_generator import GenerationCancelledError, SAM2AutomaticMaskGenerator
@@ -340,14 +383,14 @@ class InferenceWorker:
 
     # What it takes
 
-    def _frames_ahead(self, request: Propagate, chosen: list[int]) -> int:
+    def _frames_ahead(self, request: Propagate, chosen: list[int], line: range) -> int:
         from sam2_core.inference.propagation import passes_over
 
         start = request.start
         if start is None:
             start = min(frame for one in request.objects if one.id in chosen for frame in one.frame_numbers())
         direction: Any = request.propagator if request.propagator in ("forward", "backward") else "both"
-        return sum(len(frames) for frames, _ in passes_over(start, request.count, len(self._stack), direction))
+        return sum(len(frames) for frames, _ in passes_over(line.index(start), request.count, len(line), direction))
 
     def _expected_seconds(self, frames: int, objects: int) -> float | None:
         if self._step_seconds is None and self.options.measures and frames >= MEASURED_FROM:
@@ -368,7 +411,7 @@ class InferenceWorker:
         if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
             import torch
 
-            self._state.forget_memories()
+            self._lines.forget_memories()
             self._features.forget()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -381,20 +424,10 @@ def failure_of(job: int | None, error: BaseException) -> Failed:
 
 def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
     """The masks of a frame, packed."""
-    found = []
-    for row, object_id in enumerate(result.object_ids):
-        iou, score = float(result.predicted_ious[row]), float(result.object_scores[row])
-        window, logits = result.part(row)
-        pixels = MaskPixels.cut((logits > 0).cpu().numpy(), (window.top, window.left))
-        found.append(
-            FoundMask(
-                int(str(object_id)),
-                MaskData.of(pixels),
-                None if np.isnan(iou) else iou,
-                None if np.isnan(score) else score,
-            )
-        )
-    return tuple(found)
+    return tuple(
+        FoundMask(object_id, MaskData.of(one.mask), one.predicted_iou, one.object_score)
+        for object_id, one in found_masks(result).items()
+    )
 
 
 def _opened_store(folder: str | None) -> EmbeddingStore | None:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from sam2_core.session.mask_pixels import Box, MaskPixels
 
 #: Grows with every change of these classes; both sides must have the same.
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,34 @@ class ObjectStatement:
 
 
 @dataclass(frozen=True)
+class FrameLine:
+    """Frames that are tracked over as a stack of their own: of frames along two axes those along one of them.
+
+    Attributes
+    ----------
+    axis : str
+        "z" or "t".
+    start, stop, step : int
+        As of a range; frames in messages keep their numbers in the whole stack.
+    """
+
+    axis: str
+    start: int
+    stop: int
+    step: int
+
+    @property
+    def frames(self) -> range:
+        """Their numbers, in order."""
+        return range(self.start, self.stop, self.step)
+
+
+@dataclass(frozen=True)
 class Segment:
     """Answer what is said of an object on a frame, by :class:`FrameFound`, unless a later request asks the same.
 
-    `before` is the mask there that the prompts correct, for a worker that has not found it itself.
+    `before` is the mask there that the prompts correct, for a worker that has not found it itself. With a `line` all is
+    about its frames only, the statement too.
     """
 
     job: int
@@ -86,11 +110,15 @@ class Segment:
     object: ObjectStatement
     existing: tuple[int, ...]
     before: MaskData | None = None
+    line: FrameLine | None = None
 
 
 @dataclass(frozen=True)
 class Propagate:
-    """Carry objects through the stack with a propagator of this name. `existing`: the ids of all objects there are."""
+    """Carry objects through the stack with a propagator of this name. `existing`: the ids of all objects there are.
+
+    With a `line` all is about its frames only, the statements too.
+    """
 
     job: int
     objects: tuple[ObjectStatement, ...]
@@ -98,6 +126,28 @@ class Propagate:
     propagator: str
     start: int | None = None
     count: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    line: FrameLine | None = None
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Carry objects' volumes from one line of frames to others; see :mod:`sam2_core.session.worker.volume_carrying`.
+
+    Attributes
+    ----------
+    job : int
+    objects : tuple of ObjectStatement
+        Masks only: those of the first line, and those on the others that stay as they are, empty ones too.
+    lines : tuple of FrameLine
+        Of one axis and length, in the order in which they are gone over; the first one has the volumes.
+    options : dict
+        Those of :class:`~sam2_core.session.worker.volume_carrying.CarryingOptions`.
+    """
+
+    job: int
+    objects: tuple[ObjectStatement, ...]
+    lines: tuple[FrameLine, ...]
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -126,7 +176,7 @@ class Describe:
     frame: int
 
 
-Request: TypeAlias = Segment | Propagate | Everything | Encode | Describe
+Request: TypeAlias = Segment | Propagate | Carry | Everything | Encode | Describe
 
 
 @dataclass(frozen=True)

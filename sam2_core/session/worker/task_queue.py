@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sam2_core.session.worker.messages import FrameLine
+
 
 class Urgency(IntEnum):
     """Who goes first."""
@@ -29,6 +31,8 @@ class Task:
         Does one piece of the work each time it is asked for the next.
     asks : (int, int), optional
         Object and frame that it answers; a later task of the same makes it superfluous.
+    line : FrameLine, optional
+        The frames that it is about, where it is not about all.
     existing : tuple of int
         For such a task, the objects there are: others will be forgotten.
     is_paused, is_cancelled : bool
@@ -39,6 +43,7 @@ class Task:
     pieces: Iterator[None]
     asks: tuple[int, int] | None = None
     existing: tuple[int, ...] = ()
+    line: FrameLine | None = None
     is_paused: bool = False
     is_cancelled: bool = False
 

@@ -41,6 +41,12 @@ class ToldObjects:
             if known is None or known.revision < one.revision:
                 self._latest[one.id] = one
 
+    def outdate(self, object_ids: Iterable[int]) -> None:
+        """Note that what the network found of objects does not hold any more; they are told anew when asked for."""
+        for object_id in object_ids:
+            if object_id in self._generations:
+                self._generations[object_id] = -1
+
     def keep_only(self, existing: Collection[int]) -> None:
         """Forget objects that are gone."""
         for gone in [one for one in self._latest if one not in existing]:

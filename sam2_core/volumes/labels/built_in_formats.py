@@ -49,9 +49,13 @@ def _read_tiff(source: str, reading: LabelReading) -> LabelStack:
 
 def _write_ctc(destination: str, layout: LabelLayout, writing: LabelWriting) -> LabelWriter:
     from sam2_core.volumes.labels.ctc import CtcLabelWriter, CtcVolumeWriter
+    from sam2_core.volumes.labels.ctc_volumes import CtcVolumesWriter
 
     rest = {axis: position for axis, position in writing.at.items() if axis != "t"}
     _require_no_positions(rest, "ctc")
+    if layout.grid is not None:
+        _require_no_positions(writing.at, "ctc")
+        return CtcVolumesWriter(Path(destination), layout, **_given(writing))
     if layout.axis == "z" or "t" in writing.at:
         return CtcVolumeWriter(Path(destination), layout, time_point=writing.at.get("t", 0), **_given(writing))
     return CtcLabelWriter(Path(destination), layout, **_given(writing))
@@ -164,6 +168,7 @@ FORMATS: Final[Mapping[str, LabelFormat]] = {
             open_labels=_read_ome_zarr,
             claims=_is_zarr_name,
             recognises=_is_zarr_folder,
+            has_time_and_depth=True,
         ),
         LabelFormat(
             "tiff",
@@ -173,6 +178,7 @@ FORMATS: Final[Mapping[str, LabelFormat]] = {
             open_writer=_write_tiff,
             open_labels=_read_tiff,
             claims=lambda name: name.lower().endswith(TIFF_SUFFIXES),
+            has_time_and_depth=True,
         ),
         LabelFormat(
             "coco",
@@ -205,6 +211,7 @@ FORMATS: Final[Mapping[str, LabelFormat]] = {
             dtypes=("uint16",),
             claims=_is_ctc_name,
             recognises=_is_ctc_folder,
+            has_time_and_depth=True,
         ),
         LabelFormat(
             "png",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
+from sam2_core.volumes.frame_grid import FrameGrid
 from sam2_core.volumes.units import unit_name
 
 LABEL_DTYPES = ("uint8", "uint16", "uint32")
@@ -35,6 +36,9 @@ class LabelLayout:
     unit : str, optional
         Unit of the spacing, such as "micrometer"; along t only y and x have it. Any common spelling is taken, and kept
         as OME-NGFF spells it.
+    grid : FrameGrid, optional
+        How the frames of z-stacks over time are numbered; `axis` is "tz" then, and the distance of frames that of
+        slices. Only formats that say so are asked to write one.
     """
 
     length: int
@@ -43,6 +47,7 @@ class LabelLayout:
     dtype: np.dtype[Any]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     unit: str | None = None
+    grid: FrameGrid | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit", unit_name(self.unit))
@@ -58,7 +63,9 @@ class LabelLayout:
 
     def as_json(self) -> dict[str, Any]:
         """Return what :meth:`from_json` reads."""
+        grid = {} if self.grid is None else {"grid": [*self.grid.sizes, self.grid.steps[0]]}
         return {
+            **grid,
             "length": self.length,
             "frame_size": list(self.frame_size),
             "axis": self.axis,
@@ -72,6 +79,7 @@ class LabelLayout:
         """Make a layout from what :meth:`as_json` returned; KeyError, TypeError or ValueError for anything else."""
         height, width = (int(side) for side in content["frame_size"])
         frame, y, x = (float(step) for step in content.get("spacing") or (1.0, 1.0, 1.0))
+        given = content.get("grid")
         return cls(
             length=int(content["length"]),
             frame_size=(height, width),
@@ -79,6 +87,7 @@ class LabelLayout:
             dtype=np.dtype(content["dtype"]),
             spacing=(frame, y, x),
             unit=content.get("unit"),
+            grid=None if given is None else FrameGrid("tz", (int(given[0]), int(given[1])), (float(given[2]), frame)),
         )
 
     def require_continues(self, existing: LabelLayout, name: str, *, check_dtype: bool) -> None:
@@ -100,6 +109,8 @@ class LabelLayout:
         # a stack whose frames are just "frames" is stored along z where a format has to name an axis
         axis = "t" if self.axis == "t" or self.length == 1 else "z"
         along = f" along {axis}" if self.length > 1 else ""
+        if self.grid is not None:
+            along = f" along t ({self.grid.sizes[0]}) and z ({self.grid.sizes[1]})"
         kind = f", {self.dtype}" if with_dtype else ""
         return f"{self.length} frames{along} of {self.frame_size[0]} x {self.frame_size[1]} (height x width){kind}"
 
@@ -111,6 +122,7 @@ def checked_layout(
     dtype: object,
     spacing: Sequence[float] | None,
     unit: str | None,
+    grid: FrameGrid | None = None,
 ) -> LabelLayout:
     """Make a layout from what a caller gave.
 
@@ -128,7 +140,12 @@ def checked_layout(
             f"A label stack needs at least one frame of (height, width) of at least one pixel; got {frame_count} "
             f"frames of {sides}."
         )
-    if axis not in ("z", "t", "frame"):
+    if grid is not None and (len(grid) != frame_count or (axis, grid.axes) != ("tz", "tz")):
+        raise InvalidInputError(
+            f'A grid is of as many frames as there are, and of the axes "tz"; got one of {len(grid)} frames along '
+            f"{grid.axes!r} for {frame_count} along {axis!r}."
+        )
+    if grid is None and axis not in ("z", "t", "frame"):
         raise InvalidInputError(f'axis must be "z", "t" or "frame"; got {axis!r}.')
     try:
         label_dtype = np.dtype(dtype)  # type: ignore[call-overload]
@@ -149,4 +166,5 @@ def checked_layout(
         label_dtype.newbyteorder("="),
         (steps[0], steps[1], steps[2]),
         unit,
+        grid,
     )

@@ -166,7 +166,7 @@ class LabelPlan:
     axes : tuple of dict
     levels : tuple of LevelPlan
     frame_axis : str
-        Axis letter, "" for a single plane.
+        Axis letter, "" for a single plane, "tz" for z-stacks over time.
     fixed : dict
         Positions on the other axes.
     in_image : bool
@@ -191,7 +191,7 @@ class LabelPlan:
     @property
     def position(self) -> str:
         """The fixed positions as text: the key of this stack among others in the same label image."""
-        return ",".join(f"{axis}={number}" for axis, number in sorted(self.fixed.items()))
+        return position_key(self.fixed)
 
     def create_level(self, group: zarr.Group, level: LevelPlan, dtype: Any) -> None:
         """Create the array of one level: no two frames share a shard (0.5) or a chunk (0.4)."""
@@ -242,20 +242,28 @@ class LabelPlan:
         }
 
 
+def position_key(fixed: Mapping[str, int]) -> str:
+    """Write positions on axes as text: what a stack is called among others in one label image."""
+    return ",".join(f"{axis}={number}" for axis, number in sorted(fixed.items()))
+
+
 def plan_alone(layout: LabelLayout) -> LabelPlan:
-    """Plan a label image with no image: (z or t, y, x), halved along y and x until small."""
-    frame_axis = "t" if layout.axis == "t" else "z"
-    axes: list[dict[str, Any]] = [{"name": frame_axis, "type": "time" if frame_axis == "t" else "space"}]
-    axes += [{"name": letter, "type": "space"} for letter in "yx"]
+    """Plan a label image with no image: (z or t, y, x), or (t, z, y, x), halved along y and x until small."""
+    frame_axis = "tz" if layout.grid is not None else "t" if layout.axis == "t" else "z"
+    outer = (layout.length,) if layout.grid is None else layout.grid.sizes
+    steps = layout.spacing[:1] if layout.grid is None else layout.grid.steps
+    axes: list[dict[str, Any]] = [
+        {"name": letter, "type": "time" if letter == "t" else "space"} for letter in f"{frame_axis}yx"
+    ]
     for axis in axes:
         if layout.unit and axis["type"] == "space":
             axis["unit"] = layout.unit
     height, width = layout.frame_size
     levels: list[LevelPlan] = []
-    while not levels or max(levels[-1].shape[1:]) > _SMALLEST:
-        shape = (layout.length, -(-height // 2 ** len(levels)), -(-width // 2 ** len(levels)))
-        frame_step, y_step, x_step = layout.spacing
-        scale = [frame_step, y_step * height / shape[1], x_step * width / shape[2]]
+    while not levels or max(levels[-1].shape[-2:]) > _SMALLEST:
+        shape = (*outer, -(-height // 2 ** len(levels)), -(-width // 2 ** len(levels)))
+        _, y_step, x_step = layout.spacing
+        scale = [*steps, y_step * height / shape[-2], x_step * width / shape[-1]]
         levels.append(LevelPlan(str(len(levels)), shape, [{"type": "scale", "scale": scale}]))
     return LabelPlan("0.5", tuple(axes), tuple(levels), frame_axis, {}, in_image=False)
 
@@ -289,11 +297,11 @@ def plan_in_image(
     unknown = set(at) - set(outer)
     if unknown:
         raise InvalidInputError(f"{name}: the image has axes {scales.letters}; there is no axis {min(unknown)!r}.")
-    frame_axis = layout.axis if layout.axis in outer and layout.axis not in at else ""
-    if not frame_axis:
+    frame_axis = layout.axis if all(letter in outer and letter not in at for letter in layout.axis) else ""
+    if not frame_axis and layout.grid is None:
         free = [letter for letter in outer if letter not in at and (sizes[letter] > 1 or layout.length > 1)]
         frame_axis = free[0] if len(free) == 1 else ""
-    fixed = {letter: int(at.get(letter, 0)) for letter in outer if letter != frame_axis}
+    fixed = {letter: int(at.get(letter, 0)) for letter in outer if letter not in frame_axis}
     undecided = [letter for letter in fixed if letter not in at and sizes[letter] > 1]
     if undecided:
         raise InvalidInputError(
@@ -305,11 +313,13 @@ def plan_in_image(
             raise InvalidInputError(
                 f"{name}: axis {letter} of the image has positions 0 to {sizes[letter] - 1}; got {position}."
             )
-    expected = (sizes[frame_axis] if frame_axis else 1, sizes["y"], sizes["x"])
-    if expected != (layout.length, *layout.frame_size):
+    outer_sizes = tuple(sizes[letter] for letter in frame_axis) or (1,)
+    expected = (*outer_sizes, sizes["y"], sizes["x"])
+    given = (*((layout.length,) if layout.grid is None else layout.grid.sizes), *layout.frame_size)
+    if expected != given:
         raise InvalidInputError(
             f"{name}: the image has (frames, height, width) {expected}, the labels "
-            f"{(layout.length, *layout.frame_size)}. Labels in an image's own store must match it; write them to a "
+            f"{given}. Labels in an image's own store must match it; write them to a "
             "store of their own."
         )
     common = _kept_transforms(scales.transforms, kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -25,6 +25,7 @@ from sam2_core.volumes.labels.ngff import (
     ngff_attributes,
     plan_alone,
     plan_in_image,
+    position_key,
     quiet_zarr,
     valid_name,
 )
@@ -172,13 +173,15 @@ class OmeZarrLabelWriter(LabelWriter):
 
     def _read_state(self, group: zarr.Group) -> None:
         self._state: dict[str, Any] = copy.deepcopy(cast(dict[str, Any], group.attrs.asdict()[_STATE]))
-        self._written[:] = parsed_ranges(self._state["written"].get(self._plan.position, ""), len(self))
-        self._pending[:] = parsed_ranges(self._state["pending"].get(self._plan.position, ""), len(self))
+        for position, _, part in self._parts():
+            count = part.stop - part.start
+            self._written[part] = parsed_ranges(self._state["written"].get(position, ""), count)
+            self._pending[part] = parsed_ranges(self._state["pending"].get(position, ""), count)
 
     def _save_state(self, finished: bool = False) -> None:
-        position = self._plan.position
-        self._state["written"][position] = ranges_text(self._written)
-        self._state["pending"][position] = ranges_text(self._pending)
+        for position, _, part in self._parts():
+            self._state["written"][position] = ranges_text(self._written[part])
+            self._state["pending"][position] = ranges_text(self._pending[part])
         self._state["finished"] = finished
         self._group.attrs[_STATE] = self._state
 
@@ -227,9 +230,22 @@ class OmeZarrLabelWriter(LabelWriter):
             content["metadata"] = self._metadata
         return content
 
+    def _parts(self) -> Iterator[tuple[str, dict[str, int], slice]]:
+        """The stacks along one axis that this is made of: what each is called, where it lies, and its frames."""
+        grid = self.layout.grid
+        if grid is None:
+            yield self._plan.position, self._plan.fixed, slice(0, len(self))
+            return
+        for time in range(grid.sizes[0]):
+            fixed = {**self._plan.fixed, "t": time}
+            yield position_key(fixed), fixed, slice(time * grid.sizes[1], (time + 1) * grid.sizes[1])
+
     def _index(self, index: int, rows: slice, columns: slice) -> tuple[int | slice, ...]:
         place: dict[str, int | slice] = {"y": rows, "x": columns, **self._plan.fixed}
-        if self._plan.frame_axis:
+        grid = self.layout.grid
+        if grid is not None:
+            place.update(grid.position(index))
+        elif self._plan.frame_axis:
             place[self._plan.frame_axis] = index
         return tuple(place[letter] for letter in self._plan.letters)
 
@@ -256,8 +272,9 @@ class OmeZarrLabelWriter(LabelWriter):
     def _finish(self) -> None:
         if self._pending.any() or not self._state["finished"]:
             seen: set[int] = set(self._known_colours())
-            pyramid = Pyramid(self._levels, self._plan.letters, self._plan.frame_axis, self._plan.fixed)
-            pyramid.build(self._pending, lambda pixels: seen.update(np.unique(pixels).tolist()))
+            for _, fixed, part in self._parts():
+                pyramid = Pyramid(self._levels, self._plan.letters, self._plan.frame_axis[-1:], fixed)
+                pyramid.build(self._pending[part], lambda pixels: seen.update(np.unique(pixels).tolist()))
             ids = sorted(seen - {0})
             attributes = self._plan.attributes(
                 self._place.name or _stem(self._place.store),

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.hooks import LabelReading, LabelWriting, get_plugins
+from sam2_core.volumes.frame_grid import FrameGrid
 from sam2_core.volumes.labels.formats import (
     format_named,
     format_of_destination,
@@ -37,6 +38,7 @@ def open_label_writer(
     overwrite: bool = False,
     resume: bool = False,
     metadata: Mapping[str, Any] | None = None,
+    grid: FrameGrid | None = None,
 ) -> LabelWriter:
     """Open a destination for labels that are written frame by frame.
 
@@ -50,7 +52,7 @@ def open_label_writer(
     frame_size : (int, int)
         (height, width).
     axis : {"z", "t", "frame"}
-        What the frames are counted along.
+        What the frames are counted along; "tz" with `grid`.
     format : str, optional
         "tiff", "ome-zarr", "png", "ctc", "coco", "imagej-roi" or a plugin's; by the destination's name by default.
     dtype : dtype, optional
@@ -71,6 +73,9 @@ def open_label_writer(
     metadata : mapping, optional
         Model and provenance, as JSON holds it; kept with the labels. ``properties`` ({id: {…}}) and ``parents`` ({id:
         id of the object it divided from}) are put where formats have a place for them.
+    grid : FrameGrid, optional
+        How the frames of z-stacks over time are numbered, as ``stack.grid`` says; OME-Zarr, TIFF and Cell Tracking
+        Challenge folders have axes t and z then, other formats one frame after the other.
 
     Returns
     -------
@@ -100,7 +105,9 @@ def open_label_writer(
     name = os.fspath(destination)
     chosen = format_named(format) if format is not None else format_of_destination(name)
     kind = chosen.contribution
-    layout = checked_layout(length, frame_size, axis, dtype or kind.dtype, spacing, unit)
+    if grid is not None and (grid.axes != "tz" or not kind.has_time_and_depth):
+        grid, axis = None, "frame"
+    layout = checked_layout(length, frame_size, axis, dtype or kind.dtype, spacing, unit, grid)
     if layout.dtype.name not in kind.dtypes:
         raise InvalidInputError(
             f"The format {kind.name} holds {', '.join(kind.dtypes)}; got dtype {layout.dtype}. For larger ids choose "

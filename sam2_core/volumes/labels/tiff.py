@@ -151,7 +151,11 @@ class TiffLabels(LabelStack):
                 described.spacing,
                 described.unit,
             )
-            written = ~parsed_ranges(described.unwritten, length) if described.unwritten else None
+            # of z-stacks over time the note numbers the frames of all of them
+            is_whole = self._frames.volume is None or length * self._frames.frame_size[0] * self._frames.frame_size[
+                1
+            ] == (np.prod(self._frames.volume.shape))
+            written = ~parsed_ranges(described.unwritten, length) if described.unwritten and is_whole else None
             super().__init__(str(source), layout, written=written, metadata=described.metadata)
         except BaseException:
             self._frames.close()

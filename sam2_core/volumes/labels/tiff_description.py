@@ -101,8 +101,11 @@ def empty_tiff(path: Path, name: str, layout: LabelLayout, metadata: dict[str, A
     numpy.memmap
         Of all pixels.
     """
-    shape = layout.frame_size if layout.length == 1 else (layout.length, *layout.frame_size)
+    shape: tuple[int, ...] = layout.frame_size if layout.length == 1 else (layout.length, *layout.frame_size)
     axes = "YX" if layout.length == 1 else ("TYX" if layout.axis == "t" else "ZYX")
+    time_step = layout.spacing[0]
+    if layout.grid is not None:
+        shape, axes, time_step = (*layout.grid.sizes, *layout.frame_size), "TZYX", layout.grid.steps[0]
     size = int(np.prod(shape, dtype=np.int64)) * layout.dtype.itemsize
     wants_ome = name.lower().endswith((".ome.tif", ".ome.tiff"))
     # in ImageJ's kind tifffile takes the last axis of frames one pixel wide for colours
@@ -116,10 +119,10 @@ def empty_tiff(path: Path, name: str, layout: LabelLayout, metadata: dict[str, A
     common |= {"photometric": "minisblack", "software": "sam2-lab"}
     if is_imagej:
         described: dict[str, Any] = {"axes": axes, "unit": layout.unit or "pixel"}
-        if axes == "ZYX":
+        if "Z" in axes:
             described["spacing"] = frame_step
-        elif axes == "TYX":
-            described["finterval"] = frame_step
+        if "T" in axes:
+            described["finterval"] = time_step
         if provenance:
             described["Info"] = provenance
         return tifffile.memmap(path, imagej=True, resolution=(1 / x_step, 1 / y_step), metadata=described, **common)
@@ -131,10 +134,10 @@ def empty_tiff(path: Path, name: str, layout: LabelLayout, metadata: dict[str, A
         "PhysicalSizeY": y_step,
         "PhysicalSizeYUnit": unit,
     }
-    if axes == "ZYX":
+    if "Z" in axes:
         described |= {"PhysicalSizeZ": frame_step, "PhysicalSizeZUnit": unit}
-    elif axes == "TYX":
-        described["TimeIncrement"] = frame_step
+    if "T" in axes:
+        described["TimeIncrement"] = time_step
     if provenance:
         described["Description"] = provenance
     return tifffile.memmap(path, ome=True, bigtiff=size >= _CLASSIC_BYTES, metadata=described, **common)
