@@ -79,6 +79,8 @@ class InferenceJob(ABC):
 
     kind: JobKind
     label: str
+    #: Number of the step that is open as long as it goes on.
+    step: int | None = None
 
     def __init__(self, session: AnnotationSession) -> None:
         self.session = session
@@ -166,13 +168,12 @@ class PropagateJob(InferenceJob):
         self.label = f"track {len(object_ids)} objects" if len(object_ids) > 1 else "track an object"
         self._object_ids = tuple(object_ids)
         self._propagator, self._start, self._count, self._options = propagator, start, count, options
-        self._step: int | None = None
         self.frames: list[int] = []
         self._found_before: frozenset[int] = frozenset()
 
     def begin(self) -> None:
         """See :class:`InferenceJob`."""
-        self._step = self.session.begin_results(self.label)
+        self.step = self.session.begin_results(self.label)
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
@@ -197,17 +198,17 @@ class PropagateJob(InferenceJob):
 
     def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
-        if self._step is not None:
+        if self.step is not None:
             results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)}
-            self.session.add_results(self._step, found.frame, results, "track")
+            self.session.add_results(self.step, found.frame, results, "track")
             if found.frame not in self._found_before:
                 self.frames.append(found.frame)
 
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
-        if self._step is not None:
-            self.session.finish_results(self._step)
-            self._step = None
+        if self.step is not None:
+            self.session.finish_results(self.step)
+            self.step = None
         return self.frames
 
 

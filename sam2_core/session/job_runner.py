@@ -110,6 +110,20 @@ class JobRunner:
             self._lanes[kind].start(job, work)
         return job
 
+    @contextmanager
+    def holding_results(self) -> Iterator[None]:
+        """Let nothing come in meanwhile from other threads."""
+        with self._lock:
+            yield
+
+    def cancel_step(self, step: int) -> bool:
+        """Cancel the job whose step that is; returns whether there is one."""
+        with self._lock:
+            job = next((job for job, work in self._work.values() if work.step == step), None)
+            if job is not None:
+                job.cancel()
+        return job is not None
+
     def replace_worker(self) -> None:
         """End the worker, if there is one, and have a new one go on with what it was to do.
 

@@ -60,6 +60,26 @@ class JobStarting(SessionState, ABC):
     def can_segment(self) -> bool:
         """Whether there is a model, and the session may be changed."""
 
+    def undo(self) -> str:
+        """Take back what was done last; returns what it was.
+
+        A propagation that is going on is cancelled, and what it has found so far taken back.
+
+        Raises
+        ------
+        StateError
+            There is nothing to undo, or it is still going on and no job that could be cancelled.
+        """
+        # in the order in which results come in: the runner's lock first, and then the journal's
+        with self._telling_afterwards(), self.runner.holding_results():
+            last = self._journal.next_undo()
+            if last is not None and self.runner.cancel_step(last.id):
+                left = self._journal.next_undo()
+                if left is None or left.id < last.id:
+                    # nothing had been found yet, so the step is gone
+                    return last.label
+            return super().undo()
+
     def start_segment(self, object_id: int, frame: int) -> Job:
         """Answer what is said of an object on a frame; the mask belongs to the step in which it was said.
 

@@ -200,7 +200,7 @@ class SessionState:
         Raises
         ------
         StateError
-            There is nothing to undo, or it is still going on.
+            There is nothing to undo, or it is still going on and no job that could be cancelled.
         """
         info, changes = self._journal.undo()
         self._announce(info.label, changes)
@@ -252,14 +252,19 @@ class SessionState:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other threads from changing anything meanwhile; events wait until they may again."""
+        with self._telling_afterwards(), self._journal.lock:
+            yield
+
+    @contextmanager
+    def _telling_afterwards(self) -> Iterator[None]:
+        """Keep this thread's events until the end, when it holds no lock that a listener may wait for."""
         if getattr(self._waiting, "events", None) is not None:
             yield
             return
         events: list[Change] = []
         self._waiting.events = events
         try:
-            with self._journal.lock:
-                yield
+            yield
         finally:
             self._waiting.events = None
             for event in events:

@@ -113,6 +113,93 @@ def test_what_is_there_when_a_job_is_cancelled_stays(scene: Scene) -> None:
     assert session.masked_frames(one) == []
 
 
+@pytest.mark.parametrize("state", ["waiting", "running", "paused"])
+def test_undo_cancels_what_is_going_on_and_takes_it_back(scene: Scene, state: str) -> None:
+    session, one = scene.session, scene.clicked()
+    before = [step.label for step in session.history]
+    if state == "waiting":
+        scene.gate.close()
+        job = session.start_propagate([one])
+        scene.gate.wait_for_arrival()
+    else:
+        stood = threading.Event()
+        job = session.start_propagate([one])
+
+        def stand(job: Job) -> None:
+            if job.done == 2 and job.state == "running":
+                scene.gate.close()
+                if state == "paused":
+                    job.pause()
+                stood.set()
+
+        job.changed.connect(stand)
+        assert stood.wait(PATIENCE)
+    heard: list[Change] = []
+    session.changed.connect(heard.append)
+
+    assert session.undo() == "track an object"  # does not wait for the network, which is held up
+
+    assert job.state == "cancelled"
+    assert session.masked_frames(one) == []
+    assert [step.label for step in session.history if not step.is_undone] == before
+    assert bool(heard) == (state != "waiting")
+    scene.gate.open()
+    session.start_segment(one, 0).wait(PATIENCE)
+    assert session.masked_frames(one) == [0]
+
+
+def test_undone_while_it_went_on_and_done_again(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    job = session.start_propagate([one])
+    undone: list[str] = []
+
+    def undo(job: Job) -> None:
+        if job.done == 3 and job.is_active:
+            undone.append(session.undo())
+
+    job.changed.connect(undo)  # in the thread that works
+    until(lambda: bool(undone))
+    assert not job.is_active
+    assert session.masked_frames(one) == []
+
+    assert session.redo() == "track an object"
+    assert session.masked_frames(one) == [0, 1, 2]
+    assert all(step.is_finished and not step.is_undone for step in session.history)
+
+
+def test_what_was_done_meanwhile_is_undone_first(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    scene.gate.close()
+    job = session.start_propagate([one])
+    scene.gate.wait_for_arrival()
+    session.add_object("new")
+
+    assert session.undo() == "new new"
+    assert job.is_active
+    assert session.undo() == "track an object"
+    assert job.state == "cancelled"
+
+
+def test_undo_within_a_loop_over_frames_ends_it() -> None:
+    with new_session() as session:
+        one = session.add_object()
+        session.add_points(one.id, 0, (30, 20))
+        seen = []
+        for frame in session.propagate([one.id]):
+            seen.append(frame)
+            if len(seen) == 2:
+                session.undo()
+        assert seen == [0, 1]
+        assert session.masked_frames(one.id) == []
+
+
+def test_what_no_job_does_cannot_be_undone_while_it_goes_on(scene: Scene) -> None:
+    step = scene.session.begin_results("by hand")
+    with pytest.raises(StateError, match="'by hand' is still going on"):
+        scene.session.undo()
+    scene.session.finish_results(step)
+
+
 def test_pause_and_resume(scene: Scene) -> None:
     session, one = scene.session, scene.clicked()
     job = session.start_propagate([one])

@@ -201,14 +201,18 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         last = self.plain.last
-        if last is None or not last.finished:
+        if last is None:
             with pytest.raises(StateError):
                 self.session.undo()
             return
+        going_on = next((work for work in self.work.values() if work.step is last), None)
         self.session.undo()
-        for key, (before, _) in last.changes.items():
-            self.plain.put(key, before)
-        last.undone = True
+        if going_on is not None:
+            self.ended(going_on, "cancelled")
+        if last.changes:
+            for key, (before, _) in last.changes.items():
+                self.plain.put(key, before)
+            last.undone = True
 
     @rule()
     def redo(self) -> None:
