@@ -408,8 +408,14 @@ class Journal:
             connection.execute("UPDATE steps SET undone = 1 WHERE id = ?", (info.id,))
         return info, changed
 
-    def redo(self) -> tuple[StepInfo, list[DocumentChange]]:
+    def redo(self, also: Iterable[Key] = ()) -> tuple[StepInfo, list[DocumentChange]]:
         """Do again what was undone last.
+
+        Parameters
+        ----------
+        also : iterable of Key
+            Documents that the step deletes too from now on, where it does not change them anyway: they came while it
+            was undone, and go with what it deletes.
 
         Raises
         ------
@@ -420,10 +426,21 @@ class Journal:
             info = self.next_redo()
             if info is None:
                 raise StateError("There is nothing to redo.")
+            connection.executemany(
+                "INSERT OR IGNORE INTO changes SELECT ?, kind, a, b, value, NULL FROM documents "
+                "WHERE kind = ? AND a = ? AND b = ?",
+                ((info.id, key.kind, key.a, key.b) for key in also),
+            )
             changed = [_change(key, before, after) for key, before, after in self._changes(info.id)]
             self._put_all(info.id, "after")
             connection.execute("UPDATE steps SET undone = 0 WHERE id = ?", (info.id,))
         return info, changed
+
+    def deleted(self, step: int, kind: str) -> list[int]:
+        """List the `a` of the documents of a kind that a step deletes."""
+        query = "SELECT a FROM changes WHERE step = ? AND kind = ? AND after IS NULL"
+        with self.lock:
+            return [row[0] for row in self._connection.execute(query, (step, kind)).fetchall()]
 
     def _edge(self, condition: str) -> StepInfo | None:
         with self.lock:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import StateError, UnknownModelError, WaitTimeoutError, WorkerError
+from sam2_core.session.export import measure
 from sam2_core.session.items import Change
 from sam2_core.session.job import Job
 from tests.inference.video_scene import small_predictor
@@ -274,6 +275,33 @@ def test_an_answer_belongs_to_its_click_whatever_was_done_since(scene: Scene) ->
     session.undo()
     assert session.record(two, 0) is None
     assert session.record(one, 0) is not None
+
+
+@pytest.mark.parametrize("how", ["delete", "merge"])
+def test_an_object_deleted_again_takes_along_what_was_found_meanwhile(scene: Scene, how: str) -> None:
+    session, one, two = scene.session, scene.clicked(), scene.clicked(60, 40)
+    scene.gate.close()
+    job = session.start_propagate()
+    scene.gate.wait_for_arrival()
+    if how == "delete":
+        session.delete_objects([two])
+    else:
+        session.merge_objects([one, two])
+    session.undo()
+    scene.gate.open()
+    job.wait(PATIENCE)
+    found = session.masked_frames(two)
+    assert len(found) == FRAMES
+
+    session.redo()
+
+    assert [each.id for each in session.objects] == [one]
+    assert {each for frame in range(FRAMES) for each in session.records_on(frame)} == {one}
+    assert len(list(measure(session, intensity=False))) == FRAMES
+    session.undo()
+    assert session.masked_frames(two) == found
+    session.undo()
+    assert session.masked_frames(two) == []
 
 
 def test_an_object_deleted_meanwhile_stays_deleted(scene: Scene) -> None:

@@ -222,6 +222,11 @@ class JobMachine(RuleBasedStateMachine):
                 self.session.redo()
             return
         self.session.redo()
+        # an object that is deleted again takes along what it got meanwhile
+        gone = {key[1] for key, (_, after) in step.changes.items() if key[0] == "object" and after is ABSENT}
+        for key, value in self.plain.now.items():
+            if key[0] in ("prompt", "mask") and key[1] in gone:
+                step.changes.setdefault(key, (value, ABSENT))
         for key, (_, after) in step.changes.items():
             self.plain.put(key, after)
         step.undone = False
@@ -362,6 +367,9 @@ class JobMachine(RuleBasedStateMachine):
             }
             for frame, mask in masks.items():
                 assert np.array_equal(self.session.mask(one, frame), self.mask_at(mask[0]))
+        there = {(one, frame) for frame in range(FRAMES) for one in self.session.records_on(frame)}
+        assert there == plain.of("mask").keys()
+        assert {one for one, _ in there} <= {one for one, _ in plain.of("object")}, "masks without an object"
         assert [(step.is_finished, step.is_undone) for step in self.session.history] == [
             (step.finished, step.undone) for step in plain.steps
         ]
