@@ -195,7 +195,12 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         return cls(stack, journal, folder=place, lock=lock, model=model, worker=worker)
 
     def close(self) -> None:
-        """Cancel all jobs and let go of the session; everything is written already."""
+        """Cancel all jobs and let go of the session; everything is written already.
+
+        All calls but this one raise a StateError from then on.
+        """
+        if self._runner.is_closed:
+            return
         # from the last to the first, each whatever becomes of the others
         with ExitStack() as todo:
             if self._is_temporary:
@@ -236,7 +241,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         UnknownModelError, MissingFileError, CheckpointError, ConfigError
             There is no such model, or it is damaged.
         StateError
-            The session is open for reading only, or this is called by what listens to its events.
+            The session is open for reading only or closed, or this is called by what listens to its events.
         """
         if self.read_only:
             raise StateError("The session is open for reading only; nothing is segmented here.")
@@ -278,7 +283,8 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         return InferenceWorker(opened_predictor(self._model), self.stack, hear, options)
 
     def __repr__(self) -> str:
-        return f"<AnnotationSession of {self.stack.name!r}, {len(self.objects)} objects, in {self.folder}>"
+        state = "closed" if self._runner.is_closed else f"{len(self.objects)} objects"
+        return f"<AnnotationSession of {self.stack.name!r}, {state}, in {self.folder}>"
 
 
 def _locked(folder: Path) -> FileLock:

@@ -200,6 +200,7 @@ class JobStarting(SessionState, ABC):
         """
         from sam2_core.session.export import export_labels
 
+        self.runner.require_open()
         if options.get("frames") is not None:
             # once, since an iterator can be gone through only once
             options["frames"] = [self.checked_frame(frame) for frame in options["frames"]]
@@ -282,7 +283,7 @@ class JobStarting(SessionState, ABC):
             options=options,
         )
         label = f"fine-tune, recipe {recipe}"
-        job = self.runner.start_local("train", label, work, stop=work.stop, training=work.record)
+        job = self.runner.start_local("train", label, work, stop=work.stop, discard=work.discard, training=work.record)
         return self._started(job)
 
     def segment(self, object_id: int, frame: int) -> MaskRecord | None:
@@ -344,6 +345,7 @@ class JobStarting(SessionState, ABC):
 
     def _session(self) -> AnnotationSession:
         """The whole session, if it can segment."""
+        self.runner.require_open()
         if not self.can_segment:
             raise StateError(
                 "This session cannot segment: "
