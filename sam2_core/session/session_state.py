@@ -218,7 +218,9 @@ class SessionState:
         step = self._journal.next_redo()
         # objects that are deleted again take along what the model found for them while they were back
         gone = [] if step is None else self._journal.deleted(step.id, OBJECT)
-        also = [Key(kind, one, b) for one in gone for kind in (PROMPT, MASK) for _, b in self._journal.keys(kind, a=one)]
+        also = [
+            Key(kind, one, b) for one in gone for kind in (PROMPT, MASK) for _, b in self._journal.keys(kind, a=one)
+        ]
         info, changes = self._journal.redo(also)
         self._announce(info.label, changes)
         return info.label
