@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.session.mask_pixels import MaskPixels
@@ -86,8 +87,8 @@ class TrackGraph:
                 )
             if not (-0.5 <= node.x < width - 0.5 and -0.5 <= node.y < height - 0.5):
                 raise InvalidInputError(
-                    f"Node {number} is at x={node.x:g}, y={node.y:g} pixels, outside the frames, which are {width} wide "
-                    f"and {height} high. Open the stack with the scale that the tracks were made with."
+                    f"Node {number} is at x={node.x:g}, y={node.y:g} pixels, outside the frames, which are {width} "
+                    f"wide and {height} high. Open the stack with the scale that the tracks were made with."
                 )
         for source, target in self.edges:
             missing = [end for end in (source, target) if end not in self.nodes]
@@ -127,7 +128,7 @@ class TrackGraph:
         ends: set[tuple[int, int]] = set()
         for group in groups.values():
             group.sort(key=lambda number: self.nodes[number].frame)
-            steps = set(zip(group, group[1:], strict=False))
+            steps = set(pairwise(group))
             if not steps <= edges:
                 return None
             edges -= steps

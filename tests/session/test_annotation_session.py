@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, StateError
-from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.hooks import Drawn
+from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.items import Change, MaskReference, SessionObject, SessionPrompt
 from sam2_core.session.journal import Journal
 from sam2_core.session.mask_pixels import MaskPixels
