@@ -52,10 +52,14 @@ class Statements:
         """The ids of all objects."""
         return tuple(one.id for one in self._session.objects)
 
-    def of(self, object_id: int) -> ObjectStatement:
-        """All that is said of an object."""
+    def of(self, object_id: int, *, is_trial: bool = False) -> ObjectStatement:
+        """All that is said of an object.
+
+        What a worker finds in a trial holds for nothing else, and nothing that it has found for the trial.
+        """
         revision = next(self._numbers)
-        return ObjectStatement(object_id, self._generations.get(object_id, 0), revision, tuple(self._frames(object_id)))
+        generation = revision if is_trial else self._generations.get(object_id, 0)
+        return ObjectStatement(object_id, generation, revision, tuple(self._frames(object_id)))
 
     def _frames(self, object_id: int) -> Iterator[FrameStatement]:
         session = self._session
@@ -152,7 +156,9 @@ class SegmentJob(InferenceJob):
 class PropagateJob(InferenceJob):
     """Carries objects through the stack; its result are the frames that have masks now, in the order they came."""
 
-    kind = "propagate"
+    kind: JobKind = "propagate"
+    #: Whether what it finds is no part of what the worker knows afterwards.
+    is_trial = False
 
     def __init__(
         self,
@@ -165,8 +171,9 @@ class PropagateJob(InferenceJob):
         options: dict[str, Any],
     ) -> None:
         super().__init__(session)
-        self.label = f"track {len(object_ids)} objects" if len(object_ids) > 1 else "track an object"
-        self._object_ids = tuple(object_ids)
+        verb = "compare" if self.is_trial else "track"
+        self.label = f"{verb} {len(object_ids)} objects" if len(object_ids) > 1 else f"{verb} an object"
+        self.object_ids = tuple(object_ids)
         self._propagator, self._start, self._count, self._options = propagator, start, count, options
         self.frames: list[int] = []
         self._found_before: frozenset[int] = frozenset()
@@ -178,7 +185,7 @@ class PropagateJob(InferenceJob):
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
         existing = statements.existing()
-        objects = tuple(statements.of(one) for one in self._object_ids if one in existing)
+        objects = tuple(statements.of(one, is_trial=self.is_trial) for one in self.object_ids if one in existing)
         return Propagate(job_id, objects, existing, self._propagator, self._start, self._count, self._options)
 
     def begin_again(self) -> None:
@@ -188,7 +195,7 @@ class PropagateJob(InferenceJob):
     def units(self) -> int:
         """See :class:`InferenceJob`."""
         frames = self.session.frame_count
-        return len(self._object_ids) * (frames if self._count is None else min(frames, 2 * self._count))
+        return len(self.object_ids) * (frames if self._count is None else min(frames, 2 * self._count))
 
     def by_whom(self) -> str:
         """See :class:`InferenceJob`."""
@@ -199,10 +206,14 @@ class PropagateJob(InferenceJob):
     def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
         if self.step is not None:
-            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)}
-            self.session.add_results(self.step, found.frame, results, "track")
+            self.take(self.step, found)
             if found.frame not in self._found_before:
                 self.frames.append(found.frame)
+
+    def take(self, step: int, found: FrameFound | FeaturesFound) -> None:
+        """Take the masks of a frame into the session."""
+        results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)}
+        self.session.add_results(step, found.frame, results, "track")
 
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
@@ -210,6 +221,17 @@ class PropagateJob(InferenceJob):
             self.session.finish_results(self.step)
             self.step = None
         return self.frames
+
+
+class CompareJob(PropagateJob):
+    """Carries objects through the stack to see where that differs from their masks; its result are the frames."""
+
+    kind = "compare"
+    is_trial = True
+
+    def take(self, step: int, found: FrameFound | FeaturesFound) -> None:
+        """Note how far a frame's masks are from those that are there."""
+        self.session.add_disagreements(step, found.frame, {one.object: one.mask.mask() for one in _masks(found)})
 
 
 class EverythingJob(InferenceJob):

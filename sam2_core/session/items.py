@@ -157,6 +157,11 @@ class MaskRecord:
                 f"The source of a mask is one of {', '.join(get_args(Source))}; got {self.source!r}."
             )
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether a person has made it, or looked at it."""
+        return self.locked or self.source in ("paint", "prompt")
+
     def document(self) -> Document:
         """As it is kept."""
         # by hand: there is one for every object and frame, and asdict takes ten times as long
@@ -183,10 +188,10 @@ class Change:
 
     Attributes
     ----------
-    what : frozenset of {"object", "prompt", "mask"}
+    what : frozenset of {"object", "prompt", "mask", "disagreement"}
     objects : frozenset of int
     frames : frozenset of int
-        Frames on which prompts or masks changed.
+        Frames on which prompts, masks or what is said of masks changed.
     boxes : dict of int to (x0, y0, x1, y1)
         For each frame the smallest box around all pixels that may have changed.
     step : str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.hooks.options import checked_options
-from sam2_core.session.inference_jobs import EncodeJob, EverythingJob, FeaturesJob, PropagateJob, SegmentJob
+from sam2_core.session.inference_jobs import CompareJob, EncodeJob, EverythingJob, FeaturesJob, PropagateJob, SegmentJob
 from sam2_core.session.items import MaskRecord
 from sam2_core.session.job import Job, JobList
 from sam2_core.session.session_state import SessionState
@@ -146,6 +146,42 @@ class JobStarting(SessionState, ABC):
             There is no such frame or option.
         """
         work = self._propagation(object_ids, propagator, start, count, options)
+        return self._started(self.runner.start(work))
+
+    def start_compare(
+        self,
+        object_ids: Sequence[int] | None = None,
+        *,
+        propagator: str = "inward",
+        start: int | None = None,
+        count: int | None = None,
+        **options: Any,
+    ) -> Job:
+        """Carry objects through the stack a second time, and note where that differs from the masks they have.
+
+        No mask is changed. The :class:`~sam2_core.session.review.ReviewQueue` ranks by what was noted as long as the
+        mask is the one that was compared; see :meth:`disagreements`. One step of the history.
+
+        Parameters
+        ----------
+        object_ids, start, count, **options
+            As for :meth:`start_propagate`.
+        propagator : str
+            The second opinion: another one than the masks come from. "inward" comes from both ends of the stack.
+
+        Returns
+        -------
+        Job
+            Its result are the frames, in the order in which they came.
+
+        Raises
+        ------
+        StateError, PluginError, InvalidInputError, InvalidTypeError
+            As for :meth:`start_propagate`; or there is no mask to compare with.
+        """
+        work = self._propagation(object_ids, propagator, start, count, options, CompareJob)
+        if not any(self.masked_frames(one) for one in work.object_ids):
+            raise StateError("There is nothing to compare with: track the objects first.")
         return self._started(self.runner.start(work))
 
     def start_everything(self, frame: int, **options: Any) -> Job:
@@ -316,13 +352,14 @@ class JobStarting(SessionState, ABC):
         start: int | None,
         count: int | None,
         options: dict[str, Any],
+        kind: type[PropagateJob] = PropagateJob,
     ) -> PropagateJob:
         session = self._session()
         # looked at here too, so that what is wrong is told before a step begins
         checked_options(get_plugins().find(Propagator, propagator).contribution.propagate, options)
         chosen = self._trackable(object_ids)
         first = None if start is None else self.checked_frame(start)
-        return PropagateJob(session, chosen, propagator=propagator, start=first, count=count, options=options)
+        return kind(session, chosen, propagator=propagator, start=first, count=count, options=options)
 
     def _trackable(self, object_ids: Sequence[int] | None) -> list[int]:
         wanted = [one.id for one in self.objects] if object_ids is None else list(dict.fromkeys(object_ids))

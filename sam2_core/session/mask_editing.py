@@ -223,9 +223,7 @@ class MaskEditing(SessionState):
         kept = self.records_on(frame)
         there = {a for a, _ in self._journal.keys(OBJECT)}
         wanted = {
-            one: found
-            for one, found in results.items()
-            if one in there and not (one in kept and (kept[one].locked or kept[one].source in ("paint", "prompt")))
+            one: found for one, found in results.items() if one in there and not (one in kept and kept[one].is_trusted)
         }
         references = self._keep_pixels([mask for mask, _, _ in wanted.values()])
         changes: Changes = [

@@ -145,7 +145,7 @@ def _trackmate_node(path: Path, spot: ElementTree.Element, steps: dict[str, floa
     if spot.get("ROI_N_POINTS") and (spot.text or "").strip():
         corners = np.array((spot.text or "").split(), float).reshape(-1, 2) / [steps["x"], steps["y"]] + [x, y]
         inside = np.zeros(stack.frame_size, bool)
-        inside[polygon(corners[:, 1], corners[:, 0], stack.frame_size)] = True
+        inside[polygon(corners[:, 1], corners[:, 0], stack.frame_size)] = True  # type: ignore[no-untyped-call]
         pixels = MaskPixels.cut(inside)
     known = spot.get("OBJECT_ID")
     number = None if known is None else _whole(path, float(known))
