@@ -28,6 +28,12 @@ def both(tracking: Tracking) -> Iterator[FrameDone]:
         yield from tracking.sweep(frames)
 
 
+def inward(tracking: Tracking) -> Iterator[FrameDone]:
+    """Track from both ends towards the start: what is remembered on a frame is not what it was on the way there."""
+    for frames in tracking.passes("both"):
+        yield from tracking.sweep(frames[::-1])
+
+
 def between_corrections(tracking: Tracking) -> Iterator[FrameDone]:
     """Track only between prompted or locked frames, each frame from the nearer one.
 
@@ -85,4 +91,5 @@ def sam2_propagators() -> Iterable[Propagator]:
             "only between prompted or locked frames, each frame from the nearer one",
             propagate=between_corrections,
         ),
+        Propagator("inward", "from both ends towards the start, as a second opinion", propagate=inward),
     ]

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,17 @@ def save_own_model(name: str, state: Mapping[str, Tensor], config: DictConfig, c
             f"The model could not be written to {folder} ({error}). Make room there and try again."
         ) from error
     return folder
+
+
+def remove_own_model(name: str) -> None:
+    """Take a model out of the catalogue, and delete its folder; one that is not there is no error."""
+    folder = own_models_folder() / name
+    gone = folder.with_name(f".{name}.{os.getpid()}.gone")
+    # at once, so that nobody finds half a model
+    with suppress(OSError):
+        folder.rename(gone)
+    for place in (gone, folder):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def require_free(name: str) -> None:

@@ -21,7 +21,7 @@ class SessionEvent:
         Of the session.
     step : str
         What was done, as menus name it; for a job, what it does.
-    what : frozenset of {"object", "prompt", "mask"}
+    what : frozenset of {"object", "prompt", "mask", "disagreement"}
         What changed.
     objects : frozenset of int
         Of which objects.

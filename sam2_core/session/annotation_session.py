@@ -18,6 +18,7 @@ from sam2_core.errors import InvalidInputError, MissingFileError, StateError
 from sam2_core.session.job_runner import JobRunner
 from sam2_core.session.job_starting import JobStarting, WorkerKind
 from sam2_core.session.journal import FORMAT, GRID_FORMAT, Journal
+from sam2_core.session.mask_comparing import MaskComparing
 from sam2_core.session.mask_editing import MaskEditing
 from sam2_core.session.object_editing import ObjectEditing
 from sam2_core.session.prompt_context import SessionPromptContext
@@ -38,7 +39,7 @@ JOURNAL_NAME: Final = "session.db"
 LOCK_NAME: Final = "session.lock"
 
 
-class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, Closing):
+class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, MaskComparing, JobStarting, Closing):
     """Objects in a stack, as a person, a script or a front-end works on them.
 
     Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,
@@ -196,7 +197,12 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         return cls(stack, journal, folder=place, lock=lock, model=model, worker=worker)
 
     def close(self) -> None:
-        """Cancel all jobs and let go of the session; everything is written already."""
+        """Cancel all jobs and let go of the session; everything is written already.
+
+        All calls but this one raise a StateError from then on.
+        """
+        if self._runner.is_closed:
+            return
         # from the last to the first, each whatever becomes of the others
         with ExitStack() as todo:
             if self._is_temporary:
@@ -261,7 +267,7 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         UnknownModelError, MissingFileError, CheckpointError, ConfigError
             There is no such model, or it is damaged.
         StateError
-            The session is open for reading only, or this is called by what listens to its events.
+            The session is open for reading only or closed, or this is called by what listens to its events.
         """
         if self.read_only:
             raise StateError("The session is open for reading only; nothing is segmented here.")
@@ -303,7 +309,8 @@ class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, JobStarting, 
         return InferenceWorker(opened_predictor(self._model), self.stack, hear, options)
 
     def __repr__(self) -> str:
-        return f"<AnnotationSession of {self.stack.name!r}, {len(self.objects)} objects, in {self.folder}>"
+        state = "closed" if self._runner.is_closed else f"{len(self.objects)} objects"
+        return f"<AnnotationSession of {self.stack.name!r}, {state}, in {self.folder}>"
 
 
 def _locked(folder: Path) -> FileLock:

@@ -55,24 +55,31 @@ class Statements:
         """The ids of all objects."""
         return tuple(one.id for one in self._session.objects)
 
-    def of(self, object_id: int, line: FrameLine | None = None) -> ObjectStatement:
-        """All that is said of an object, or what is said of it on a line."""
+    def of(self, object_id: int, line: FrameLine | None = None, *, is_trial: bool = False) -> ObjectStatement:
+        """All that is said of an object, or what is said of it on a line.
+
+        What a worker finds in a trial holds for nothing else, and nothing that it has found for the trial.
+        """
         frames = tuple(self._frames(object_id, range(self._session.frame_count) if line is None else line.frames))
-        return self._statement(object_id, frames)
+        return self._statement(object_id, frames, is_trial=is_trial)
 
     def masks_of(self, object_id: int, lines: Sequence[FrameLine]) -> ObjectStatement:
         """The masks that an object has on the first line, and those on the others that are not to be replaced."""
         session = self._session
         frames = [line.frames for line in lines]
         said = tuple(
-            FrameStatement(frame, mask=MaskData.of(session.pixels(record.mask)), locked=record.stays)
+            FrameStatement(frame, mask=MaskData.of(session.pixels(record.mask)), locked=record.is_trusted)
             for frame, record in session.records(object_id).items()
-            if frame in frames[0] or (record.stays and any(frame in line for line in frames))
+            if frame in frames[0] or (record.is_trusted and any(frame in line for line in frames))
         )
         return self._statement(object_id, said)
 
-    def _statement(self, object_id: int, frames: tuple[FrameStatement, ...]) -> ObjectStatement:
-        return ObjectStatement(object_id, self._generations.get(object_id, 0), next(self._numbers), frames)
+    def _statement(
+        self, object_id: int, frames: tuple[FrameStatement, ...], *, is_trial: bool = False
+    ) -> ObjectStatement:
+        revision = next(self._numbers)
+        generation = revision if is_trial else self._generations.get(object_id, 0)
+        return ObjectStatement(object_id, generation, revision, frames)
 
     def _frames(self, object_id: int, wanted: range) -> Iterator[FrameStatement]:
         session = self._session
@@ -98,6 +105,8 @@ class InferenceJob(ABC):
 
     kind: JobKind
     label: str
+    #: Number of the step that is open as long as it goes on.
+    step: int | None = None
 
     def __init__(self, session: AnnotationSession) -> None:
         self.session = session
@@ -183,13 +192,13 @@ class TrackingJob(InferenceJob):
         super().__init__(session)
         self.label = label
         self.object_ids = tuple(object_ids)
-        self._step: int | None = None
+        self.step: int | None = None
         self.frames: list[int] = []
         self._found_before: frozenset[int] = frozenset()
 
     def begin(self) -> None:
         """See :class:`InferenceJob`."""
-        self._step = self.session.begin_results(self.label)
+        self.step = self.session.begin_results(self.label)
 
     def begin_again(self) -> None:
         """See :class:`InferenceJob`."""
@@ -197,11 +206,15 @@ class TrackingJob(InferenceJob):
 
     def apply(self, found: FrameFound | FeaturesFound) -> None:
         """See :class:`InferenceJob`."""
-        if self._step is not None:
-            results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in self.wanted(found)}
-            self.session.add_results(self._step, found.frame, results, "track")
+        if self.step is not None:
+            self.take(self.step, found)
             if found.frame not in self._found_before:
                 self.frames.append(found.frame)
+
+    def take(self, step: int, found: FrameFound | FeaturesFound) -> None:
+        """Take the masks of a frame into the session."""
+        results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in self.wanted(found)}
+        self.session.add_results(step, found.frame, results, "track")
 
     def wanted(self, found: FrameFound | FeaturesFound) -> Sequence[FoundMask]:
         """Which of the masks that were found are taken."""
@@ -209,16 +222,18 @@ class TrackingJob(InferenceJob):
 
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
-        if self._step is not None:
-            self.session.finish_results(self._step)
-            self._step = None
+        if self.step is not None:
+            self.session.finish_results(self.step)
+            self.step = None
         return self.frames
 
 
 class PropagateJob(TrackingJob):
     """Carries objects through the stack, or along a line of its frames."""
 
-    kind = "propagate"
+    kind: JobKind = "propagate"
+    #: Whether what it finds is no part of what the worker knows afterwards.
+    is_trial = False
 
     def __init__(
         self,
@@ -231,15 +246,19 @@ class PropagateJob(TrackingJob):
         options: dict[str, Any],
         line: FrameLine | None = None,
     ) -> None:
-        label = f"track {len(object_ids)} objects" if len(object_ids) > 1 else "track an object"
-        super().__init__(session, label, object_ids)
+        verb = "compare" if self.is_trial else "track"
+        super().__init__(
+            session, f"{verb} {len(object_ids)} objects" if len(object_ids) > 1 else f"{verb} an object", object_ids
+        )
         self._propagator, self._start, self._count, self._options = propagator, start, count, options
         self._line = line
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
         existing = statements.existing()
-        objects = tuple(statements.of(one, self._line) for one in self.object_ids if one in existing)
+        objects = tuple(
+            statements.of(one, self._line, is_trial=self.is_trial) for one in self.object_ids if one in existing
+        )
         return Propagate(
             job_id, objects, existing, self._propagator, self._start, self._count, self._options, self._line
         )
@@ -287,6 +306,17 @@ class CarryJob(TrackingJob):
         """See :class:`TrackingJob`: an empty mask only where it takes the place of another one."""
         there = self.session.records_on(found.frame)
         return [one for one in _masks(found) if one.mask.bits or one.object in there]
+
+
+class CompareJob(PropagateJob):
+    """Carries objects through the stack to see where that differs from their masks; its result are the frames."""
+
+    kind = "compare"
+    is_trial = True
+
+    def take(self, step: int, found: FrameFound | FeaturesFound) -> None:
+        """Note how far a frame's masks are from those that are there."""
+        self.session.add_disagreements(step, found.frame, {one.object: one.mask.mask() for one in _masks(found)})
 
 
 class EverythingJob(InferenceJob):

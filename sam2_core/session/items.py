@@ -158,8 +158,8 @@ class MaskRecord:
             )
 
     @property
-    def stays(self) -> bool:
-        """Whether tracking leaves it as it is: it is locked, painted, or the answer to a prompt."""
+    def is_trusted(self) -> bool:
+        """Whether a person has made it, or looked at it."""
         return self.locked or self.source in ("paint", "prompt")
 
     def document(self) -> Document:
@@ -188,10 +188,10 @@ class Change:
 
     Attributes
     ----------
-    what : frozenset of {"object", "prompt", "mask"}
+    what : frozenset of {"object", "prompt", "mask", "disagreement"}
     objects : frozenset of int
     frames : frozenset of int
-        Frames on which prompts or masks changed.
+        Frames on which prompts, masks or what is said of masks changed.
     boxes : dict of int to (x0, y0, x1, y1)
         For each frame the smallest box around all pixels that may have changed.
     step : str

@@ -78,6 +78,22 @@ class JobRunner:
         self._applying = threading.local()
         session.changed.connect(self._note)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no job is started any more."""
+        return self._is_closed
+
+    def require_open(self) -> None:
+        """Refuse what comes after the end.
+
+        Raises
+        ------
+        StateError
+            The session is closed.
+        """
+        if self._is_closed:
+            raise StateError("The session is closed; open it again.")
+
     def start(self, work: InferenceJob) -> Job:
         """Start a job of the inference worker."""
         with self._lock:
@@ -102,13 +118,32 @@ class JobRunner:
         work: Work,
         *,
         stop: Callable[[], None] | None = None,
+        discard: Callable[[], None] | None = None,
         training: TrainingRecord | None = None,
     ) -> Job:
-        """Start a job that needs no inference worker; those of a kind are done one after another."""
+        """Start a job that needs no inference worker; those of a kind are done one after another.
+
+        `discard` takes back what the work has left, where it was cancelled at its very end.
+        """
         with self._lock:
+            self.require_open()
             job = self._new_job(kind, label, stop, training)
-            self._lanes[kind].start(job, work)
+            self._lanes[kind].start(job, work, discard)
         return job
+
+    @contextmanager
+    def holding_results(self) -> Iterator[None]:
+        """Let nothing come in meanwhile from other threads."""
+        with self._lock:
+            yield
+
+    def cancel_step(self, step: int) -> bool:
+        """Cancel the job whose step that is; returns whether there is one."""
+        with self._lock:
+            job = next((job for job, work in self._work.values() if work.step == step), None)
+            if job is not None:
+                job.cancel()
+        return job is not None
 
     def replace_worker(self) -> None:
         """End the worker, if there is one, and have a new one go on with what it was to do.
@@ -116,8 +151,9 @@ class JobRunner:
         Raises
         ------
         StateError
-            Called by what listens to the session's events, which the old worker may wait for.
+            Called by what listens to the session's events, which the old worker may wait for; or the session is closed.
         """
+        self.require_open()
         if self._is_applying:
             raise StateError(
                 "The model cannot be replaced by what listens to this session's events: the worker waits for the "
@@ -223,17 +259,19 @@ class JobRunner:
             elif isinstance(report, Failed):
                 self._end(job, work, error_from(report))
 
-    def _hear_local(self, job: Job, progress: tuple[int, int] | None, result: Any, error: Exception | None) -> None:
+    def _hear_local(self, job: Job, progress: tuple[int, int] | None, result: Any, error: Exception | None) -> bool:
+        """Returns whether the job had not been cancelled before."""
         with self._lock, self._taking_in():
             if not job.is_active:
-                return
+                return False
             if progress is not None:
                 if job.state == "waiting":
                     job._begin(progress[1], None)
                 job._advance(*progress)
-                return
+                return True
             job.result = result
             job._set_state("failed" if error is not None else "done", error)
+            return True
 
     def _end(self, job: Job, work: InferenceJob, error: Exception | None) -> None:
         del self._work[job.id]
@@ -342,8 +380,7 @@ class JobRunner:
         return (link is not None and link.pump()) or any(lane.pump() for lane in self._lanes.values())
 
     def _opened_link(self) -> Link:
-        if self._is_closed:
-            raise StateError("The session is closed; open it again.")
+        self.require_open()
         if self._link is None:
             self._link_number += 1
             self._link = self._make_link(partial(self.hear, self._link_number), partial(self.lose, self._link_number))

@@ -13,6 +13,7 @@ from sam2_core.hooks.options import checked_options
 from sam2_core.session.frame_lines import line_through, only_line
 from sam2_core.session.inference_jobs import (
     CarryJob,
+    CompareJob,
     EncodeJob,
     EverythingJob,
     FeaturesJob,
@@ -70,6 +71,26 @@ class JobStarting(SessionState, ABC):
     @abstractmethod
     def can_segment(self) -> bool:
         """Whether there is a model, and the session may be changed."""
+
+    def undo(self) -> str:
+        """Take back what was done last; returns what it was.
+
+        A propagation that is going on is cancelled, and what it has found so far taken back.
+
+        Raises
+        ------
+        StateError
+            There is nothing to undo, or it is still going on and no job that could be cancelled.
+        """
+        # in the order in which results come in: the runner's lock first, and then the journal's
+        with self._telling_afterwards(), self.runner.holding_results():
+            last = self._journal.next_undo()
+            if last is not None and self.runner.cancel_step(last.id):
+                left = self._journal.next_undo()
+                if left is None or left.id < last.id:
+                    # nothing had been found yet, so the step is gone
+                    return last.label
+            return super().undo()
 
     def start_segment(self, object_id: int, frame: int) -> Job:
         """Answer what is said of an object on a frame; the mask belongs to the step in which it was said.
@@ -187,6 +208,43 @@ class JobStarting(SessionState, ABC):
         """
         return self._started(self.runner.start(self._carrying(object_ids, time, direction, count, options)))
 
+    def start_compare(
+        self,
+        object_ids: Sequence[int] | None = None,
+        *,
+        propagator: str = "inward",
+        start: int | None = None,
+        count: int | None = None,
+        along: str | None = None,
+        **options: Any,
+    ) -> Job:
+        """Carry objects through the stack a second time, and note where that differs from the masks they have.
+
+        No mask is changed. The :class:`~sam2_core.session.review.ReviewQueue` ranks by what was noted as long as the
+        mask is the one that was compared; see :meth:`disagreements`. One step of the history.
+
+        Parameters
+        ----------
+        object_ids, start, count, along, **options
+            As for :meth:`start_propagate`.
+        propagator : str
+            The second opinion: another one than the masks come from. "inward" comes from both ends of the stack.
+
+        Returns
+        -------
+        Job
+            Its result are the frames, in the order in which they came.
+
+        Raises
+        ------
+        StateError, PluginError, InvalidInputError, InvalidTypeError
+            As for :meth:`start_propagate`; or there is no mask to compare with.
+        """
+        work = self._propagation(object_ids, propagator, start, count, along, options, CompareJob)
+        if not any(self.masked_frames(one) for one in work.object_ids):
+            raise StateError("There is nothing to compare with: track the objects first.")
+        return self._started(self.runner.start(work))
+
     def start_everything(self, frame: int, **options: Any) -> Job:
         """Find all objects on a frame and make objects of them, as one step; those that are there already are left out.
 
@@ -239,6 +297,7 @@ class JobStarting(SessionState, ABC):
         """
         from sam2_core.session.export import export_labels
 
+        self.runner.require_open()
         if options.get("frames") is not None:
             # once, since an iterator can be gone through only once
             options["frames"] = [self.checked_frame(frame) for frame in options["frames"]]
@@ -321,7 +380,7 @@ class JobStarting(SessionState, ABC):
             options=options,
         )
         label = f"fine-tune, recipe {recipe}"
-        job = self.runner.start_local("train", label, work, stop=work.stop, training=work.record)
+        job = self.runner.start_local("train", label, work, stop=work.stop, discard=work.discard, training=work.record)
         return self._started(job)
 
     def segment(self, object_id: int, frame: int) -> MaskRecord | None:
@@ -377,6 +436,7 @@ class JobStarting(SessionState, ABC):
         count: int | None,
         along: str | None,
         options: dict[str, Any],
+        kind: type[PropagateJob] = PropagateJob,
     ) -> PropagateJob:
         session, grid = self._session(), self.grid
         # looked at here too, so that what is wrong is told before a step begins
@@ -396,9 +456,7 @@ class JobStarting(SessionState, ABC):
                 grid, along or grid.axes[1], [frame for one in wanted for frame in self._fixed_frames(one)]
             )
         chosen = self._trackable(object_ids, range(self.frame_count) if line is None else line.frames)
-        return PropagateJob(
-            session, chosen, propagator=propagator, start=first, count=count, options=options, line=line
-        )
+        return kind(session, chosen, propagator=propagator, start=first, count=count, options=options, line=line)
 
     def _carrying(
         self,
@@ -476,6 +534,7 @@ class JobStarting(SessionState, ABC):
 
     def _session(self) -> AnnotationSession:
         """The whole session, if it can segment."""
+        self.runner.require_open()
         if not self.can_segment:
             raise StateError(
                 "This session cannot segment: "

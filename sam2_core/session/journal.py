@@ -129,19 +129,20 @@ class Journal:
         # one connection for all threads, behind a lock; transactions are begun by hand
         if read_only:
             address = f"{self.path.absolute().as_uri()}?mode=ro"
-            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+            opened = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
         else:
-            self._connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            opened = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+        self._opened: sqlite3.Connection | None = opened
         try:
             self._open(is_new)
         except sqlite3.DatabaseError as error:
-            self._connection.close()
+            self.close()
             raise InvalidInputError(
                 f"{self.path} is no session file, or a damaged one ({error}). Expected the session.db of a session's "
                 "folder."
             ) from error
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def _open(self, is_new: bool) -> None:
@@ -169,23 +170,32 @@ class Journal:
         return not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
     def close(self) -> None:
-        """Close the file; everything is written already."""
+        """Close the file; everything is written already. Other calls raise a StateError from then on."""
         with self.lock:
-            self._connection.close()
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.close()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            raise StateError("The session is closed; open it again.")
+        return self._opened
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self.lock:
             if self.read_only:
                 raise StateError(f"{self.path} is open for reading only; nothing can be changed.")
+            connection = self._connection
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
             except BaseException as error:
                 # a full disk ends a transaction by itself
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError):
                     raise WriteError(
                         f"{self.path} could not be written ({error}); what was there before is kept. Make room on the "
@@ -413,8 +423,14 @@ class Journal:
             connection.execute("UPDATE steps SET undone = 1 WHERE id = ?", (info.id,))
         return info, changed
 
-    def redo(self) -> tuple[StepInfo, list[DocumentChange]]:
+    def redo(self, also: Iterable[Key] = ()) -> tuple[StepInfo, list[DocumentChange]]:
         """Do again what was undone last.
+
+        Parameters
+        ----------
+        also : iterable of Key
+            Documents that the step deletes too from now on, where it does not change them anyway: they came while it
+            was undone, and go with what it deletes.
 
         Raises
         ------
@@ -425,10 +441,21 @@ class Journal:
             info = self.next_redo()
             if info is None:
                 raise StateError("There is nothing to redo.")
+            connection.executemany(
+                "INSERT OR IGNORE INTO changes SELECT ?, kind, a, b, value, NULL FROM documents "
+                "WHERE kind = ? AND a = ? AND b = ?",
+                ((info.id, key.kind, key.a, key.b) for key in also),
+            )
             changed = [_change(key, before, after) for key, before, after in self._changes(info.id)]
             self._put_all(info.id, "after")
             connection.execute("UPDATE steps SET undone = 0 WHERE id = ?", (info.id,))
         return info, changed
+
+    def deleted(self, step: int, kind: str) -> list[int]:
+        """List the `a` of the documents of a kind that a step deletes."""
+        query = "SELECT a FROM changes WHERE step = ? AND kind = ? AND after IS NULL"
+        with self.lock:
+            return [row[0] for row in self._connection.execute(query, (step, kind)).fetchall()]
 
     def _edge(self, condition: str) -> StepInfo | None:
         with self.lock:

@@ -214,6 +214,7 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
                 if isinstance(one, VolumeNode)
                 else math.sqrt(one.physical_area / math.pi),
                 "VISIBILITY": 1,
+                "OBJECT_ID": one.object_id,
                 "QUALITY": 0.0 if math.isnan(one.predicted_iou) else one.predicted_iou,
                 "AREA": one.physical_area,
                 "MEAN_INTENSITY_CH1": 0.0 if math.isnan(one.mean_intensity) else one.mean_intensity,
@@ -256,6 +257,7 @@ def _declare_features(model: ElementTree.Element) -> None:
             "FRAME": ("NONE", "true"),
             "RADIUS": ("LENGTH", "false"),
             "VISIBILITY": ("NONE", "true"),
+            "OBJECT_ID": ("NONE", "true"),
             "AREA": ("AREA", "false"),
             "MEAN_INTENSITY_CH1": ("INTENSITY", "false"),
         },

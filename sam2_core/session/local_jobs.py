@@ -26,6 +26,7 @@ class LocalTask:
 
     job: Job
     work: Work
+    discard: Callable[[], None] | None = None
     may_go_on: threading.Event = field(default_factory=threading.Event)
     is_cancelled: bool = False
 
@@ -36,13 +37,14 @@ class LocalLane:
     Parameters
     ----------
     report : callable
-        Told the job and (done, total); or, once it is over, None with the result or the error.
+        Told the job and (done, total); or, once it is over, None with the result or the error. Returns whether the job
+        had not been cancelled before.
     is_inline : bool
         Whether the work is done by :meth:`pump` rather than in a thread.
     """
 
     def __init__(
-        self, report: Callable[[Job, tuple[int, int] | None, Any, Exception | None], None], is_inline: bool
+        self, report: Callable[[Job, tuple[int, int] | None, Any, Exception | None], bool], is_inline: bool
     ) -> None:
         self._report = report
         self._is_inline = is_inline
@@ -50,9 +52,9 @@ class LocalLane:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def start(self, job: Job, work: Work) -> None:
-        """Put work in."""
-        task = LocalTask(job, work)
+    def start(self, job: Job, work: Work, discard: Callable[[], None] | None = None) -> None:
+        """Put work in; `discard` takes back what it has left, where it was cancelled at its very end."""
+        task = LocalTask(job, work, discard)
         task.may_go_on.set()
         with self._lock:
             self._tasks.append(task)
@@ -102,14 +104,15 @@ class LocalLane:
             if task.is_cancelled:
                 raise GivenUpError
 
+        result, error, is_given_up = None, None, False
         try:
             task.may_go_on.wait()
             result = None if task.is_cancelled else task.work(progress)
         except GivenUpError:
-            self._tasks.remove(task)
-        except Exception as error:  # delivered with the job
-            self._tasks.remove(task)
-            self._report(task.job, None, None, error)
-        else:
-            self._tasks.remove(task)
-            self._report(task.job, None, result, None)
+            is_given_up = True
+        except Exception as raised:  # delivered with the job
+            error = raised
+        self._tasks.remove(task)
+        is_kept = not is_given_up and self._report(task.job, None, result, error)
+        if not is_kept and task.discard is not None:
+            task.discard()

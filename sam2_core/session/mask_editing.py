@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt, Source
-from sam2_core.session.journal import Key
+from sam2_core.session.journal import Document, DocumentChange, Key
 from sam2_core.session.mask_pixels import MaskPixels, checked_mask
 from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState, alone
 
@@ -222,7 +223,7 @@ class MaskEditing(SessionState):
         kept = self.records_on(frame)
         there = {a for a, _ in self._journal.keys(OBJECT)}
         wanted = {
-            one: found for one, found in results.items() if one in there and not (one in kept and kept[one].stays)
+            one: found for one, found in results.items() if one in there and not (one in kept and kept[one].is_trusted)
         }
         references = self._keep_pixels([mask for mask, _, _ in wanted.values()])
         changes: Changes = [
@@ -268,16 +269,62 @@ class MaskEditing(SessionState):
         InvalidInputError, InvalidTypeError
             Labels that are no integers, negative, or of another size than the frame. Nothing is imported then.
         """
-        step = self._journal.begin("import labels")
         ids: dict[int, int] = {}
-        done = []
-        try:
+        with self._importing("import labels") as add:
             for frame, image in labels.items() if isinstance(labels, Mapping) else labels:
                 with self._journal.lock:
-                    done += self._journal.extend(
-                        step, self._imported(self.checked_frame(frame), np.asarray(image), ids, names or {})
-                    )
-            done += self._journal.extend(step, self._with_parents(ids, parents or {}))
+                    add(self._imported(self.checked_frame(frame), np.asarray(image), ids, names or {}))
+            add(self._with_parents(ids, parents or {}))
+        return ids
+
+    def import_tracks(
+        self,
+        tracks: Mapping[int, Sequence[int]],
+        frames: Iterable[tuple[int, Mapping[int, MaskPixels | tuple[float, float]]]],
+        *,
+        names: Mapping[int, str | None] | None = None,
+    ) -> dict[int, int]:
+        """Take objects that are known by their tracks, as one step.
+
+        Parameters
+        ----------
+        tracks : mapping of int to sequence of int
+            For each track, by any number, those that it came from.
+        frames : iterable of (frame, mapping)
+            Where the tracks are on a frame: the mask, or (x, y) in pixels, which becomes a click.
+        names : mapping of int to str, optional
+            By track.
+
+        Returns
+        -------
+        dict of int to int
+            The new object's id for each track.
+
+        Raises
+        ------
+        InvalidInputError, InvalidTypeError
+            There is no such frame. Nothing is imported then.
+        """
+        ids: dict[int, int] = {}
+        with self._importing("import tracks") as add:
+            with self._journal.lock:
+                ids.update(zip(tracks, self._free_ids(len(tracks)), strict=True))
+                add(self._reserve(ids.values()) if ids else [])
+                add(
+                    (Key(OBJECT, ids[one]), self._tracked(ids, one, parents, (names or {}).get(one)).document())
+                    for one, parents in tracks.items()
+                )
+            for frame, places in frames:
+                add(self._placed(self.checked_frame(frame), {ids[one]: place for one, place in places.items()}))
+        return ids
+
+    @contextmanager
+    def _importing(self, label: str) -> Iterator[Callable[[Iterable[tuple[Key, Document | None]]], None]]:
+        """A step that is made piece by piece by what is yielded, or not at all; it is told of as a whole."""
+        step = self._journal.begin(label)
+        done: list[DocumentChange] = []
+        try:
+            yield lambda changes: done.extend(self._journal.extend(step, changes))
         except BaseException:
             self._journal.finish(step)
             last = self._journal.next_undo()
@@ -286,8 +333,23 @@ class MaskEditing(SessionState):
                 self._journal.undo()
             raise
         self._journal.finish(step)
-        self._announce("import labels", done)
-        return ids
+        self._announce(label, done)
+
+    @staticmethod
+    def _tracked(ids: Mapping[int, int], track: int, parents: Sequence[int], name: str | None) -> SessionObject:
+        return SessionObject.new(ids[track], name=name, parents=tuple(sorted(ids[parent] for parent in parents)))
+
+    def _placed(self, frame: int, places: Mapping[int, MaskPixels | tuple[float, float]]) -> Changes:
+        masks = {one: place for one, place in places.items() if isinstance(place, MaskPixels)}
+        references = self._keep_pixels(list(masks.values()))
+        changes: Changes = [
+            (Key(MASK, one, frame), MaskRecord(reference, "import", mask.area).document())
+            for (one, mask), reference in zip(masks.items(), references, strict=True)
+        ]
+        for one, place in places.items():
+            if not isinstance(place, MaskPixels):
+                changes.append((Key(PROMPT, one, frame), SessionPrompt(points=(place,), labels=(1,)).document()))
+        return changes
 
     def _with_parents(self, ids: Mapping[int, int], parents: Mapping[int, int]) -> Changes:
         changes: Changes = []

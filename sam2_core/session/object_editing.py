@@ -12,7 +12,7 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.session.items import MaskRecord, SessionObject
 from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels
-from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState, alone
+from sam2_core.session.session_state import MASK, OBJECT, ON_FRAMES, PROMPT, Changes, SessionState, alone
 
 
 class ObjectEditing(SessionState):
@@ -206,7 +206,7 @@ class ObjectEditing(SessionState):
     def _without(self, object_id: int) -> Changes:
         """What takes an object away, and its name from those that came from it."""
         changes: Changes = [(Key(OBJECT, object_id), None)]
-        for kind in (PROMPT, MASK):
+        for kind in ON_FRAMES:
             changes += [(Key(kind, *numbers), None) for numbers in self._journal.keys(kind, a=object_id)]
         for one in self.objects:
             if object_id in one.parents:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.session.items import MaskRecord, MaskReference, Source
+from sam2_core.session.items import MaskRecord, MaskReference
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job import Job
     from sam2_core.session.mask_pixels import MaskPixels
-
-#: Masks a person made or looked at need no review.
-TRUSTED: frozenset[Source] = frozenset({"paint", "prompt"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,8 @@ class ReviewItem:
     reasons : dict of str to float
         Why, each 0 to about 1: ``"score drops"`` (predicted IoU or presence below that of the frames before),
         ``"area jumps"``, ``"place jumps"``, ``"overlap"`` (share of the mask that another object covers too),
-        ``"vanishes"`` (empty between frames on which the object is).
+        ``"vanishes"`` (empty between frames on which the object is), ``"propagators disagree"`` (1 - IoU with what
+        another one has found, see :meth:`AnnotationSession.start_compare`).
     """
 
     object_id: int
@@ -126,15 +124,18 @@ class ReviewQueue:
         for frame in range(self.session.frame_count):
             after = self.session.records_on(frame + 1) if frame + 1 < self.session.frame_count else {}
             is_first, is_last = frame % length == 0, (frame + 1) % length == 0
+            disagreements = self.session.disagreements_on(frame)
             read = cache(self.session.pixels)  # a mask is compared with each of its neighbours
             for object_id, record in here.items():
-                if record.locked or record.source in TRUSTED:
+                if record.is_trusted:
                     continue
                 beside = (None if is_first else before.get(object_id), None if is_last else after.get(object_id))
                 reasons = {**_score_reasons(record, *beside), **_shape_reasons(record, *beside, usual[object_id])}
                 overlap = self._overlap(object_id, record, here, read)
                 if overlap > 0.02:
                     reasons["overlap"] = overlap
+                if disagreements.get(object_id, 0.0) > 0.1:
+                    reasons["propagators disagree"] = disagreements[object_id]
                 if reasons:
                     yield ReviewItem(object_id, frame, sum(reasons.values()), reasons)
             before, here = here, after

@@ -17,7 +17,9 @@ from sam2_core.session.items import Change, MaskRecord, MaskReference, SessionOb
 from sam2_core.session.journal import Document, DocumentChange, Journal, Key, StepInfo
 from sam2_core.session.mask_pixels import EMPTY, Box, MaskPixels, union_box
 
-OBJECT, PROMPT, MASK, RESERVED = "object", "prompt", "mask", "reserved"
+OBJECT, PROMPT, MASK, DISAGREEMENT, RESERVED = "object", "prompt", "mask", "disagreement", "reserved"
+#: Documents that an object has on frames, and takes along when it is deleted.
+ON_FRAMES = (PROMPT, MASK, DISAGREEMENT)
 Changes: TypeAlias = list[tuple[Key, Document | None]]
 Priority: TypeAlias = Literal["surest", "lower id", "higher id"]
 Given = ParamSpec("Given")
@@ -200,7 +202,7 @@ class SessionState:
         Raises
         ------
         StateError
-            There is nothing to undo, or it is still going on.
+            There is nothing to undo, or it is still going on and no job that could be cancelled.
         """
         info, changes = self._journal.undo()
         self._announce(info.label, changes)
@@ -215,7 +217,11 @@ class SessionState:
         StateError
             There is nothing to redo.
         """
-        info, changes = self._journal.redo()
+        step = self._journal.next_redo()
+        # objects that are deleted again take along what the model found for them while they were back
+        gone = [] if step is None else self._journal.deleted(step.id, OBJECT)
+        also = [Key(kind, one, b) for one in gone for kind in ON_FRAMES for _, b in self._journal.keys(kind, a=one)]
+        info, changes = self._journal.redo(also)
         self._announce(info.label, changes)
         return info.label
 
@@ -238,7 +244,7 @@ class SessionState:
         event = Change(
             what=what,
             objects=frozenset(change.key.a for change in changes if change.key.kind != RESERVED),
-            frames=frozenset(change.key.b for change in changes if change.key.kind in (PROMPT, MASK)),
+            frames=frozenset(change.key.b for change in changes if change.key.kind in ON_FRAMES),
             boxes=boxes,
             step=label,
             found=found,
@@ -252,14 +258,19 @@ class SessionState:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other threads from changing anything meanwhile; events wait until they may again."""
+        with self._telling_afterwards(), self._journal.lock:
+            yield
+
+    @contextmanager
+    def _telling_afterwards(self) -> Iterator[None]:
+        """Keep this thread's events until the end, when it holds no lock that a listener may wait for."""
         if getattr(self._waiting, "events", None) is not None:
             yield
             return
         events: list[Change] = []
         self._waiting.events = events
         try:
-            with self._journal.lock:
-                yield
+            yield
         finally:
             self._waiting.events = None
             for event in events:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from sam2_core.checkpoints.own_models import remove_own_model
 from sam2_core.errors import InvalidTypeError, StateError
 from sam2_core.hooks import Recipe, TrainingEvent, get_plugins
 from sam2_core.hooks.options import checked_options
@@ -17,6 +19,7 @@ from sam2_core.session.training_record import TrainingRecord
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.session.worker.model_choice import ModelChoice
     from sam2_core.training.fine_tuning.fine_tune import FineTuned
 
 
@@ -71,12 +74,25 @@ class TrainingWork:
         self._split, _ = look_at_data(session.stack, self._labels, chosen, self._frames, held)
         self.record = TrainingRecord(recipe, str(self._base))
         self._stopped = Event()
+        self._before: ModelChoice | None = None
+        self._saved: str | None = None
 
     def stop(self) -> None:
         """End after the step that is being done, and keep the best so far."""
         self._stopped.set()
         self.record.is_stopping = True
         self.record.changed.emit(self.record)
+
+    def discard(self) -> None:
+        """Take the new model out of the catalogue, and give the session back the one it had."""
+        if self.record.is_used and self._before is not None and self._session.model == self._saved:
+            # a session that was closed meanwhile uses none
+            with suppress(StateError):
+                self._session.use_model(self._before)
+        self.record.is_used = False
+        self.record.model = None
+        if self._saved is not None:
+            remove_own_model(self._saved)
 
     def __call__(self, progress: Progress) -> FineTuned:
         """Train; in whichever thread."""
@@ -86,6 +102,8 @@ class TrainingWork:
 
         def hear(event: TrainingEvent) -> None:
             self.record.note(event)
+            if event.kind == "end" and event.path is not None:
+                self._saved = event.path.name
             progress(min(total, int(event.seconds)), total)
 
         progress(0, total)
@@ -105,6 +123,7 @@ class TrainingWork:
         )
         self.record.model = result.name
         if self._use:
+            self._before = self._session.model
             self._session.use_model(result.name)
             self.record.is_used = True
         self.record.changed.emit(self.record)

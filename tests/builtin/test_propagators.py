@@ -45,7 +45,7 @@ def test_registered_through_the_hook(plugins: Plugins) -> None:
     # sam2_propagators is the hook
     found = plugins.contributions(Propagator)
 
-    assert list(found) == ["both", "forward", "backward", "between-corrections"]
+    assert list(found) == ["both", "forward", "backward", "between-corrections", "inward"]
     assert all(one.contribution.summary for one in found.values())
 
 

@@ -21,9 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, StateError
+from sam2_core.hooks import Drawn
 from sam2_core.session.annotation_session import AnnotationSession
-from sam2_core.session.items import Change, SessionObject
+from sam2_core.session.items import Change, MaskReference, SessionObject, SessionPrompt
 from sam2_core.session.journal import Journal
+from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.volumes import open_volume
 from sam2_core.volumes.frames import open_frames
 
@@ -476,6 +478,62 @@ def test_a_temporary_session_goes_when_it_is_closed() -> None:
     session.close()
 
     assert not session.folder.exists()
+
+
+#: What each call of a session is given; calls that are not here take nothing.
+GIVEN: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("object", "has_object", "prompted_frames", "records", "masked_frames", "locked_frames"), (1,)),
+    **dict.fromkeys(("prompt", "record", "mask", "clear_prompt", "lock", "start_segment", "segment"), (1, 0)),
+    **dict.fromkeys(("prompts_on", "records_on", "labels", "start_everything", "start_features"), (0,)),
+    **dict.fromkeys(("change_object", "split_object", "mark_division", "ancestors", "delete_masks"), (1,)),
+    **dict.fromkeys(("paint", "set_mask_prompt"), (1, 0, rectangle(1, 3, 1, 3))),
+    **dict.fromkeys(("delete_objects", "merge_objects"), ([1, 2],)),
+    "pixels": (MaskReference((0, 0, 1, 1), 1),),
+    "add_points": (1, 0, (1, 1)),
+    "set_points": (1, 0, [(1, 1)], [1]),
+    "set_box": (1, 0, (1, 1, 3, 3)),
+    "add_drawn": ("point", Drawn("point", 0, points=np.array([[1.0, 1.0]], np.float32)), 1),
+    "interpolate": (1, 0, 1),
+    "answer": (1, 0, SessionPrompt(points=((1.0, 1.0),), labels=(1,)), MaskPixels.empty(), None, None),
+    "add_found_objects": (0, [(MaskPixels.cut(rectangle(1, 3, 1, 3)), None)]),
+    "begin_results": ("results",),
+    "add_results": (1, 0, {}, "track"),
+    "finish_results": (1,),
+    "import_labels": ({},),
+    "import_tracks": ({}, []),
+    "start_export": ("labels.tif",),
+    "use_model": (object(),),
+}
+#: What says the same whether the session is open or not.
+ALWAYS = {"close", "create", "open", "checked_frame"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name
+        for name in dir(AnnotationSession)
+        if not name.startswith("_") and name not in ALWAYS and callable(getattr(AnnotationSession, name))
+    ),
+)
+def test_a_closed_session_says_so(session: AnnotationSession, name: str) -> None:
+    session.use_model(object())  # type: ignore[arg-type]
+    for number in range(2):
+        session.add_object()
+        session.paint(number + 1, 0, rectangle(1, 3, 1, 3))
+    session.close()
+    options = {"label": "found"} if name == "add_found_objects" else {}
+
+    with pytest.raises(StateError, match="session is closed"):
+        getattr(session, name)(*GIVEN.get(name, ()), **options)
+
+    with pytest.raises(StateError, match="session is closed"):
+        _ = session.objects
+    with pytest.raises(StateError, match="session is closed"):
+        _ = session.history
+    assert "closed" in repr(session)
+    assert list(session.jobs) == []
+    session.close()
 
 
 def test_another_thread_may_close_what_one_opened(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import StateError, UnknownModelError, WaitTimeoutError, WorkerError
+from sam2_core.session.export import measure
 from sam2_core.session.items import Change
 from sam2_core.session.job import Job
 from tests.inference.video_scene import small_predictor
@@ -113,6 +114,93 @@ def test_what_is_there_when_a_job_is_cancelled_stays(scene: Scene) -> None:
     assert session.masked_frames(one) == []
 
 
+@pytest.mark.parametrize("state", ["waiting", "running", "paused"])
+def test_undo_cancels_what_is_going_on_and_takes_it_back(scene: Scene, state: str) -> None:
+    session, one = scene.session, scene.clicked()
+    before = [step.label for step in session.history]
+    if state == "waiting":
+        scene.gate.close()
+        job = session.start_propagate([one])
+        scene.gate.wait_for_arrival()
+    else:
+        stood = threading.Event()
+        job = session.start_propagate([one])
+
+        def stand(job: Job) -> None:
+            if job.done == 2 and job.state == "running":
+                scene.gate.close()
+                if state == "paused":
+                    job.pause()
+                stood.set()
+
+        job.changed.connect(stand)
+        assert stood.wait(PATIENCE)
+    heard: list[Change] = []
+    session.changed.connect(heard.append)
+
+    assert session.undo() == "track an object"  # does not wait for the network, which is held up
+
+    assert job.state == "cancelled"
+    assert session.masked_frames(one) == []
+    assert [step.label for step in session.history if not step.is_undone] == before
+    assert bool(heard) == (state != "waiting")
+    scene.gate.open()
+    session.start_segment(one, 0).wait(PATIENCE)
+    assert session.masked_frames(one) == [0]
+
+
+def test_undone_while_it_went_on_and_done_again(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    job = session.start_propagate([one])
+    undone: list[str] = []
+
+    def undo(job: Job) -> None:
+        if job.done == 3 and job.is_active:
+            undone.append(session.undo())
+
+    job.changed.connect(undo)  # in the thread that works
+    until(lambda: bool(undone))
+    assert not job.is_active
+    assert session.masked_frames(one) == []
+
+    assert session.redo() == "track an object"
+    assert session.masked_frames(one) == [0, 1, 2]
+    assert all(step.is_finished and not step.is_undone for step in session.history)
+
+
+def test_what_was_done_meanwhile_is_undone_first(scene: Scene) -> None:
+    session, one = scene.session, scene.clicked()
+    scene.gate.close()
+    job = session.start_propagate([one])
+    scene.gate.wait_for_arrival()
+    session.add_object("new")
+
+    assert session.undo() == "new new"
+    assert job.is_active
+    assert session.undo() == "track an object"
+    assert job.state == "cancelled"
+
+
+def test_undo_within_a_loop_over_frames_ends_it() -> None:
+    with new_session() as session:
+        one = session.add_object()
+        session.add_points(one.id, 0, (30, 20))
+        seen = []
+        for frame in session.propagate([one.id]):
+            seen.append(frame)
+            if len(seen) == 2:
+                session.undo()
+        assert seen == [0, 1]
+        assert session.masked_frames(one.id) == []
+
+
+def test_what_no_job_does_cannot_be_undone_while_it_goes_on(scene: Scene) -> None:
+    step = scene.session.begin_results("by hand")
+    with pytest.raises(StateError, match="'by hand' is still going on"):
+        scene.session.undo()
+    scene.session.finish_results(step)
+
+
 def test_pause_and_resume(scene: Scene) -> None:
     session, one = scene.session, scene.clicked()
     job = session.start_propagate([one])
@@ -187,6 +275,33 @@ def test_an_answer_belongs_to_its_click_whatever_was_done_since(scene: Scene) ->
     session.undo()
     assert session.record(two, 0) is None
     assert session.record(one, 0) is not None
+
+
+@pytest.mark.parametrize("how", ["delete", "merge"])
+def test_an_object_deleted_again_takes_along_what_was_found_meanwhile(scene: Scene, how: str) -> None:
+    session, one, two = scene.session, scene.clicked(), scene.clicked(60, 40)
+    scene.gate.close()
+    job = session.start_propagate()
+    scene.gate.wait_for_arrival()
+    if how == "delete":
+        session.delete_objects([two])
+    else:
+        session.merge_objects([one, two])
+    session.undo()
+    scene.gate.open()
+    job.wait(PATIENCE)
+    found = session.masked_frames(two)
+    assert len(found) == FRAMES
+
+    session.redo()
+
+    assert [each.id for each in session.objects] == [one]
+    assert {each for frame in range(FRAMES) for each in session.records_on(frame)} == {one}
+    assert len(list(measure(session, intensity=False))) == FRAMES
+    session.undo()
+    assert session.masked_frames(two) == found
+    session.undo()
+    assert session.masked_frames(two) == []
 
 
 def test_an_object_deleted_meanwhile_stays_deleted(scene: Scene) -> None:

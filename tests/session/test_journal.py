@@ -43,6 +43,24 @@ def test_what_was_done_is_undone_and_done_again(journal: Journal) -> None:
     assert (journal.get(A), journal.get(B)) == ({"v": 2}, {"v": 3})
 
 
+def test_done_again_with_what_came_meanwhile(journal: Journal) -> None:
+    """A deletion deletes, the second time, also what came while it was undone; an undo brings back all of it."""
+    late = journal.begin("found")
+    journal.do("first", [(A, {"v": 1})])
+    journal.do("delete", [(A, None)])
+    journal.undo()
+    journal.extend(late, [(B, {"v": 2})])
+    assert journal.deleted(journal.steps()[-1].id, "mask") == [A.a]
+    _, changes = journal.redo([A, B, Key("mask", 9)])
+
+    assert {change.key: change.before for change in changes} == {A: {"v": 1}, B: {"v": 2}}
+    assert (journal.get(A), journal.get(B)) == (None, None)
+    journal.undo()
+    assert (journal.get(A), journal.get(B)) == ({"v": 1}, {"v": 2})
+    journal.redo()
+    assert journal.extend(late, [(B, {"v": 3})]) == []
+
+
 def test_nothing_to_undo_or_redo(journal: Journal) -> None:
     with pytest.raises(StateError, match="nothing to undo"):
         journal.undo()

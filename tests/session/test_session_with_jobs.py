@@ -201,14 +201,18 @@ class JobMachine(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         last = self.plain.last
-        if last is None or not last.finished:
+        if last is None:
             with pytest.raises(StateError):
                 self.session.undo()
             return
+        going_on = next((work for work in self.work.values() if work.step is last), None)
         self.session.undo()
-        for key, (before, _) in last.changes.items():
-            self.plain.put(key, before)
-        last.undone = True
+        if going_on is not None:
+            self.ended(going_on, "cancelled")
+        if last.changes:
+            for key, (before, _) in last.changes.items():
+                self.plain.put(key, before)
+            last.undone = True
 
     @rule()
     def redo(self) -> None:
@@ -218,6 +222,11 @@ class JobMachine(RuleBasedStateMachine):
                 self.session.redo()
             return
         self.session.redo()
+        # an object that is deleted again takes along what it got meanwhile
+        gone = {key[1] for key, (_, after) in step.changes.items() if key[0] == "object" and after is ABSENT}
+        for key, value in self.plain.now.items():
+            if key[0] in ("prompt", "mask") and key[1] in gone:
+                step.changes.setdefault(key, (value, ABSENT))
         for key, (_, after) in step.changes.items():
             self.plain.put(key, after)
         step.undone = False
@@ -358,6 +367,9 @@ class JobMachine(RuleBasedStateMachine):
             }
             for frame, mask in masks.items():
                 assert np.array_equal(self.session.mask(one, frame), self.mask_at(mask[0]))
+        there = {(one, frame) for frame in range(FRAMES) for one in self.session.records_on(frame)}
+        assert there == plain.of("mask").keys()
+        assert {one for one, _ in there} <= {one for one, _ in plain.of("object")}, "masks without an object"
         assert [(step.is_finished, step.is_undone) for step in self.session.history] == [
             (step.finished, step.undone) for step in plain.steps
         ]

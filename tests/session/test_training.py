@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from sam2_core.checkpoints.catalogue import known_models
+from sam2_core.checkpoints.own_models import own_models_folder
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, PluginError, StateError
 from sam2_core.hooks import TrainingEvent
 from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.job import Job
 from sam2_core.session.training_record import MOST_POINTS, TrainingRecord
+from sam2_core.training.fine_tuning import fine_tune as fine_tune_module
 from sam2_core.volumes.frames import open_frames
 from tests.session.job_scene import PATIENCE, predictor
 
@@ -95,6 +98,38 @@ def test_stopping_keeps_the_best_and_cancelling_keeps_nothing() -> None:
         assert job.state == "cancelled"
         session.start_train(budget="10 min", **FEW | {"steps": 1}).wait(PATIENCE)  # the lane is free again
         assert len(known_models()) == len(before) + 1
+
+
+@pytest.mark.parametrize("when", ["saved", "told", "used"])
+def test_cancelled_at_its_very_end_it_leaves_nothing(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the model is written, when it has been, and when the session has begun to work with it."""
+    with scene() as session:
+        real = fine_tune_module.save_own_model
+
+        def save(*args: Any) -> Path:
+            folder = real(*args)
+            if when == "saved":
+                session.jobs[-1].cancel()
+            return folder
+
+        def listen(job: Job) -> None:
+            if job.training is not None and when == "told":
+                job.training.changed.connect(lambda told: job.cancel() if told.model is not None else None)
+
+        monkeypatch.setattr(fine_tune_module, "save_own_model", save)
+        session.jobs.changed.connect(listen)
+        if when == "used":
+            session.model_changed.connect(lambda model: session.jobs[-1].cancel() if model != MODEL else None)
+        before = set(known_models())
+
+        job = session.start_train(budget="10 min", **FEW | {"steps": 1})
+
+        assert (job.state, job.result) == ("cancelled", None)
+        assert set(known_models()) == before
+        assert not any(own_models_folder().iterdir())
+        assert session.model == MODEL
+        assert job.training is not None
+        assert (job.training.model, job.training.is_used) == (None, False)
 
 
 def test_what_is_learned_from(session: AnnotationSession) -> None:
