@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job_runner import JobRunner
     from sam2_core.session.local_jobs import Progress
+    from sam2_core.volumes.labels.opening import LabelSource
 
 WorkerKind: TypeAlias = Literal["thread", "process"]
 
@@ -201,6 +202,7 @@ class JobStarting(SessionState, ABC):
         budget: str | float = "5 min",
         *,
         masks: LearnedMasks = "accepted",
+        labels: LabelSource | None = None,
         labelled_frames: Iterable[int] | None = None,
         validation_frames: Iterable[int] | None = None,
         name: str | None = None,
@@ -208,7 +210,7 @@ class JobStarting(SessionState, ABC):
         use: bool = True,
         **options: Any,
     ) -> Job:
-        """Let the model learn from the session's masks; see :func:`~sam2_core.fine_tune`.
+        """Let the model learn from the session's masks, or from other labels; see :func:`~sam2_core.fine_tune`.
 
         The masks are taken as they are now. :meth:`Job.stop <sam2_core.session.job.Job.stop>` ends it early and keeps
         the best so far, ``cancel()`` keeps nothing. It goes on in a thread beside the session's worker, if that has a
@@ -222,6 +224,9 @@ class JobStarting(SessionState, ABC):
             How long it may take: "5 min", "90 s", or a number of seconds.
         masks : {"accepted", "all"}
             Learn from the masks that are locked, or from all.
+        labels : path, array or LabelStack, optional
+            Learn from these rather than from the session's masks: what :func:`~sam2_core.volumes.open_labels` opens, of
+            the session's frames.
         labelled_frames : iterable of int, optional
             Learn from these frames only.
         validation_frames : iterable of int, optional
@@ -254,6 +259,7 @@ class JobStarting(SessionState, ABC):
             recipe,
             budget,
             masks=masks,
+            labels=labels,
             frames=labelled_frames,
             validation_frames=validation_frames,
             name=name,

@@ -17,7 +17,7 @@ from PIL import Image
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
-from tests.jupyter.fake_training import accept_some, fake_training
+from tests.fake_training import accept_some, fake_training
 from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, pictures, until, worker_of
 from tests.test_docs import blocks
 
