@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 def everything_options(
     *,
     points_per_side: Annotated[int, {"min": 4, "max": 128}] = 32,
-    pred_iou_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.02}] = 0.8,
-    stability_score_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.02}] = 0.9,
+    pred_iou_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.8,
+    stability_score_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.95,
     min_mask_region_area: Annotated[int, {"min": 0, "max": 1_000_000}] = 0,
 ) -> None:
     """The options of :class:`~sam2_core.SAM2AutomaticMaskGenerator` that people change, for a form."""
@@ -40,6 +41,8 @@ class EverythingPanel(QWidget):
         super().__init__(parent)
         self._annotation = annotation
         self.form = OptionForm(everything_options)
+        for name, value in everything_thresholds(annotation.session.model).items():
+            self.form.widgets[name].value = value
         self.find = button(
             "Segment everything on this frame",
             lambda: annotation.segment_everything(**self.form.values),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.hooks.options import checked_options
@@ -136,14 +137,18 @@ class JobStarting(SessionState, ABC):
         ----------
         frame : int
         **options
-            Those of :class:`~sam2_core.SAM2AutomaticMaskGenerator`, such as ``points_per_side``.
+            Those of :class:`~sam2_core.SAM2AutomaticMaskGenerator`, such as ``points_per_side``. Thresholds that are
+            not given are those that suit the session's model, see :func:`everything_thresholds
+            <sam2_core.checkpoints.catalogue.everything_thresholds>`.
 
         Returns
         -------
         Job
             Its result are the new objects' ids. Each has its mask as prompt, so that it can be propagated.
         """
-        return self._started(self.runner.start(EverythingJob(self._session(), self.checked_frame(frame), options)))
+        session = self._session()
+        asked = {**everything_thresholds(session.model), **options}
+        return self._started(self.runner.start(EverythingJob(session, self.checked_frame(frame), asked)))
 
     def start_encode(self, frames: Sequence[int] | None = None) -> Job:
         """Encode frames ahead, so that clicks on them are answered at once.
