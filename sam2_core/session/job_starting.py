@@ -179,13 +179,31 @@ class JobStarting(SessionState, ABC):
     def start_export(self, path: Path | str, format: str | None = None, **options: Any) -> Job:
         """Write the objects as labels; see :func:`~sam2_core.session.export.export_labels` for formats and options.
 
+        With the format "geff" or "trackmate", or such a name (``.geff``, ``.xml``), write them as tracks: see
+        :func:`~sam2_core.session.lineage.write_geff`, :func:`~sam2_core.session.lineage.write_trackmate`.
+
         Returns
         -------
         Job
             Its result is the path. A session that is open for reading only, or without a model, can do this too.
         """
         from sam2_core.session.export import export_labels
+        from sam2_core.session.lineage import track_writer
 
+        label = f"export to {Path(path).name}"
+        write_tracks = track_writer(path, format)
+        if write_tracks is not None:
+            overwrite = options.pop("overwrite", False)
+            if options:
+                raise InvalidInputError(f"Tracks are written as a whole, without the options {', '.join(options)}.")
+
+            def write(progress: Progress) -> Path:
+                progress(0, 1)
+                write_tracks(self._whole(), path, overwrite=overwrite)
+                progress(1, 1)
+                return Path(path)
+
+            return self._started(self.runner.start_local("export", label, write))
         if options.get("frames") is not None:
             # once, since an iterator can be gone through only once
             options["frames"] = [self.checked_frame(frame) for frame in options["frames"]]
@@ -199,7 +217,7 @@ class JobStarting(SessionState, ABC):
                 progress(done, total)
             return Path(path)
 
-        return self._started(self.runner.start_local("export", f"export to {Path(path).name}", work))
+        return self._started(self.runner.start_local("export", label, work))
 
     def start_train(
         self,
