@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_jupyter.option_fields import fields_of
 from sam2_jupyter.protocol import Payload
@@ -18,9 +19,10 @@ def propagators() -> list[Payload]:
     ]
 
 
-def everything_fields() -> list[dict[str, Any]]:
-    """Describe the options of finding everything on a frame."""
-    return fields_of(_everything)
+def everything_fields(model: Any) -> list[dict[str, Any]]:
+    """Describe the options of finding everything on a frame; thresholds begin with those that suit the model."""
+    suits = everything_thresholds(model)
+    return [{**field, "default": suits.get(field["name"], field["default"])} for field in fields_of(_everything)]
 
 
 def _everything(

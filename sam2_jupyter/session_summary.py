@@ -44,7 +44,7 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
         "can_segment": session.can_segment,
         "read_only": session.read_only,
         "propagators": propagators() if session.can_segment else [],
-        "everything": everything_fields() if session.can_segment else [],
+        "everything": everything_fields(session.model) if session.can_segment else [],
         "formats": list(label_formats()),
         "save_path": f"{stack.name.rpartition('.')[0] or stack.name}_labels.zarr",
         "positions": [],

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.items import SessionPrompt
+    from sam2_core.session.job import Job
 
 #: Milliseconds between two looks at what changed: masks, the table, the jobs.
 MASKS_MS, ROWS_MS, JOBS_MS = 30, 250, 100
@@ -77,6 +78,8 @@ class Annotation(ObjectActions):
         self.viewer, self.session, self.placement = viewer, session, placement
         self.gui = GuiThread(self)
         self.work = OrderedWork(self.gui, self.failed)
+        # stopping waits neither for what is being done nor, in the interface, for the lock of the jobs
+        self.control = OrderedWork(self.gui, self.failed)
         self.current: int | None = None
         self.hidden: set[int] = set()
         self.rows: list[ObjectRow] = []
@@ -107,7 +110,7 @@ class Annotation(ObjectActions):
         viewer.layers.events.removed.connect(self._layer_removed)
         viewer.dims.events.current_step.connect(self._frame_soon.ask)
         session.changed.connect(self._note)
-        session.jobs.changed.connect(self._jobs_soon.ask)
+        session.jobs.changed.connect(self._note_job)
         self._rows_soon.ask()
         self._frame_soon.ask()
 
@@ -195,7 +198,8 @@ class Annotation(ObjectActions):
         self.gui.close()
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
-        session.jobs.changed.disconnect(self._jobs_soon.ask, missing_ok=True)
+        session.jobs.changed.disconnect(self._note_job, missing_ok=True)
+        self.control.close()
 
         def finish() -> None:
             # somebody looked, and did nothing: there is nothing to continue
@@ -215,6 +219,11 @@ class Annotation(ObjectActions):
             self._changes.append(change)
         self._show_soon.ask()
         self._rows_soon.ask()
+
+    def _note_job(self, job: Job) -> None:
+        # the list says when a job begins and ends, the job itself how it gets on
+        job.changed.connect(self._jobs_soon.ask, unique=True)
+        self._jobs_soon.ask()
 
     # In the thread of the interface
 

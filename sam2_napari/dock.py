@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, wait
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import QEvent, Qt
@@ -30,11 +31,14 @@ from sam2_napari.companion import Companion
 from sam2_napari.everything_panel import EverythingPanel
 from sam2_napari.gui_thread import GuiThread, OrderedWork
 from sam2_napari.job_list import JobList
-from sam2_napari.keys import BoundKeys, key_of, with_key
+from sam2_napari.keys import BoundKeys, key_of, label_of, with_key
 from sam2_napari.lineage import Lineage
+from sam2_napari.mesa import keep_triton_out
 from sam2_napari.object_rows import ObjectRow
 from sam2_napari.object_table import ObjectTable
+from sam2_napari.option_form import in_words
 from sam2_napari.propagate_panel import PropagatePanel
+from sam2_napari.reader import LayerData, layers_of, read
 from sam2_napari.review_panel import ReviewPanel
 from sam2_napari.save_panel import SavePanel
 from sam2_napari.session_start import SessionRequest, open_session
@@ -68,11 +72,13 @@ class AnnotateDock(QWidget):
         self._question: QMessageBox | None = None
         self._closing: Future[Any] | None = None
         self._is_taken_away = False  # out of the window that it was in
-        self.start = StartPanel(napari_viewer, self.begin, self._failed)
+        self.start = StartPanel(napari_viewer, self.begin, self._failed, self.open_image)
         self.progress = QProgressBar()
         self.progress.setFixedHeight(10)
         self.progress.setTextVisible(False)
         self.progress.hide()
+        self.give_up = button("Stop", self._stop_download, "Stop downloading; the next time it goes on from there.")
+        self.give_up.hide()
         self.status = QLabel("Choose an image and a model.")
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -94,7 +100,10 @@ class AnnotateDock(QWidget):
         layout.addWidget(scroll, 1)
         foot = QVBoxLayout()
         foot.setContentsMargins(8, 0, 8, 8)
-        foot.addWidget(self.progress)
+        going_on = QHBoxLayout()
+        going_on.addWidget(self.progress, 1)
+        going_on.addWidget(self.give_up)
+        foot.addLayout(going_on)
         foot.addWidget(self.status)
         layout.addLayout(foot)
         # napari 0.9 gives a dock no more height than it asks for
@@ -102,10 +111,16 @@ class AnnotateDock(QWidget):
         self.setMinimumWidth(400)
         # the viewer may be closed in the middle of anything: what is open is closed without it
         self._open_sessions: list[Annotation] = []
-        self.destroyed.connect(partial(_let_go, self._open_sessions, self._work))
+        self._opened_unseen: list[AnnotationSession] = []  # the interface has not come to it yet
+        self._is_given_up = Event()  # the download
+        self.destroyed.connect(
+            partial(_let_go, self._open_sessions, self._opened_unseen, self._is_given_up, self._work)
+        )
 
     def begin(self, request: SessionRequest) -> None:
         """Begin a session; the model is downloaded first, if the person agrees."""
+        # the window is drawn by now, and torch is imported from here on
+        keep_triton_out()
         entry = known_models().get(str(request.model))
         if entry is not None and not model_list.is_here(entry):
             self._ask_download(entry, request)
@@ -114,7 +129,15 @@ class AnnotateDock(QWidget):
         report = lambda text: self._gui.call(lambda: self._busy(text))  # noqa: E731
         # the session that was closed last may be the one that is continued, and its files are let go in the background
         self._work.do(self._wait_for_closing)
-        self._work.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
+        self._work.do(
+            lambda: self._opened_unseen.append(open_session(request, report)),
+            then=lambda _: self._opened(request, self._opened_unseen.pop()),
+        )
+
+    def open_image(self, path: str) -> None:
+        """Add an image to the viewer, whichever format it is in; the disk or the network may take its time."""
+        self._busy(f"Opening {path}…")
+        self._work.do(lambda: read(path), then=self._add_layers)
 
     def changeEvent(self, event: QEvent) -> None:
         """Close the session when napari takes the dock away: its keys, layers and lock would stay without it."""
@@ -138,11 +161,21 @@ class AnnotateDock(QWidget):
             show_warning(text)
 
     def _failed(self, error: Exception) -> None:
-        self.progress.hide()
-        self.start.setEnabled(True)
+        self._rest()
         self.say(str(error) or type(error).__name__, True)
         if not isinstance(error, Sam2Error | OSError | MemoryError):
             raise error
+
+    def _rest(self) -> None:
+        self.progress.hide()
+        self.give_up.hide()
+        self.start.setEnabled(True)
+
+    def _add_layers(self, found: list[LayerData]) -> None:
+        self._rest()
+        self.say("")
+        for layer in layers_of(found):
+            self.viewer.add_layer(layer)
 
     def _busy(self, text: str) -> None:
         self.start.setEnabled(False)
@@ -151,8 +184,7 @@ class AnnotateDock(QWidget):
         self.say(text)
 
     def _opened(self, request: SessionRequest, session: AnnotationSession) -> None:
-        self.progress.hide()
-        self.start.setEnabled(True)
+        self._rest()
         if request.image not in self.viewer.layers or self._is_taken_away:
             self._work.do(session.close)
             self.say("The image was closed meanwhile.")
@@ -169,6 +201,8 @@ class AnnotateDock(QWidget):
         self.workspace.tools.buttons["point"].click()
         self.annotation.rows_changed.connect(self._answered)
         self.say(FIRST_CLICK)
+        if self.workspace.keys.wrong:
+            self.say(f"{' '.join(self.workspace.keys.wrong)} Change it in File > Preferences > SAM 2 Lab.", True)
 
     def _answered(self, rows: list[ObjectRow]) -> None:
         if self.status.text() == FIRST_CLICK and any(row.is_here for row in rows):
@@ -213,6 +247,9 @@ class AnnotateDock(QWidget):
 
     def _download(self, entry: ModelEntry, request: SessionRequest) -> None:
         self._busy(f"Downloading {entry.name}…")
+        self._is_given_up.clear()
+        self.give_up.setEnabled(True)
+        self.give_up.show()
 
         def show(done: int, total: int | None) -> None:
             thousandth = 0 if not total else 1000 * done // total
@@ -224,16 +261,34 @@ class AnnotateDock(QWidget):
 
         def report(done: int, total: int | None) -> None:
             nonlocal shown
+            if self._is_given_up.is_set():
+                raise model_list.DownloadGivenUpError
             # a look at every megabyte is enough
             if done - shown >= 1_000_000 or done == total:
                 shown = done
                 self._gui.call(lambda: show(done, total))
 
-        def then(_: Any) -> None:
-            self.start.list_models()
-            self.begin(request)
+        def download() -> bool:
+            try:
+                model_list.download(entry, report)
+            except model_list.DownloadGivenUpError:
+                return False
+            return True
 
-        self._work.do(lambda: model_list.download(entry, report), then=then)
+        def then(is_here: bool) -> None:
+            self._rest()
+            if is_here:
+                self.start.list_models()
+                self.begin(request)
+            else:
+                self.say(f"Stopped. What has come of {entry.name} is kept, and goes on from there the next time.")
+
+        self._work.do(download, then=then)
+
+    def _stop_download(self) -> None:
+        self._is_given_up.set()
+        self.give_up.setEnabled(False)
+        self.status.setText("Stopping the download…")
 
 
 class Workspace(QWidget):
@@ -308,9 +363,9 @@ class Workspace(QWidget):
         }
         for name, prompt_type in self.tools.prompt_types.items():
             key = self.tools.key(prompt_type)
-            self.keys.bind(key, partial(self._toggle_tool, name))
+            self.keys.bind(key, partial(self._toggle_tool, name), in_words(name))
         for name, function in does.items():
-            self.keys.bind(key_of(name), function)
+            self.keys.bind(key_of(name), function, label_of(name))
 
     def _toggle_tool(self, name: str) -> None:
         """Choose a tool; its key again leaves it."""
@@ -327,8 +382,16 @@ class Workspace(QWidget):
         self.review.go_on()
 
 
-def _let_go(open_sessions: list[Annotation], work: OrderedWork) -> None:
-    """Close what is open when the dock goes; the viewer may be gone already."""
+def _let_go(
+    open_sessions: list[Annotation], unseen: list[AnnotationSession], is_given_up: Event, work: OrderedWork
+) -> None:
+    """Close what is open when the dock goes, and what is being opened; the viewer may be gone already."""
     for annotation in open_sessions:
         annotation.let_go()
-    work.close()
+    is_given_up.set()
+
+    def close_unseen() -> None:
+        for session in unseen:
+            session.close()
+
+    work.close(last=close_unseen)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.checkpoints.catalogue import everything_thresholds
+from sam2_core.errors import InvalidInputError, InvalidTypeError
+from sam2_core.session.label_import import import_label_file
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.layer_labels import LabelsChoice, LayerLabels
 from sam2_napari.option_form import OptionForm
-
-if TYPE_CHECKING:
-    from napari.layers import Labels
 
 
 def everything_options(
     *,
     points_per_side: Annotated[int, {"min": 4, "max": 128}] = 32,
-    pred_iou_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.02}] = 0.8,
-    stability_score_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.02}] = 0.9,
+    pred_iou_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.8,
+    stability_score_thresh: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.95,
     min_mask_region_area: Annotated[int, {"min": 0, "max": 1_000_000}] = 0,
 ) -> None:
     """The options of :class:`~sam2_core.SAM2AutomaticMaskGenerator` that people change, for a form."""
@@ -40,6 +39,8 @@ class EverythingPanel(QWidget):
         super().__init__(parent)
         self._annotation = annotation
         self.form = OptionForm(everything_options)
+        for name, value in everything_thresholds(annotation.session.model).items():
+            self.form.widgets[name].value = value
         self.find = button(
             "Segment everything on this frame",
             lambda: annotation.segment_everything(**self.form.values),
@@ -50,10 +51,21 @@ class EverythingPanel(QWidget):
             lambda: annotation.segment_everything(track=True, **self.form.values),
             "Find all objects on this frame, and carry each through the stack.",
         )
-        self.layers = QComboBox()
+        self.layers = LabelsChoice(annotation)
         self.take = button(
             "Start from this layer", self.import_layer, "Make an object of every label, to be corrected and tracked."
         )
+        self.take_file = button(
+            "From a file…", self._ask_file, "Labels in any format that is read, with names and lineage."
+        )
+        self.take_folder = button(
+            "From a folder…",
+            self._ask_folder,
+            "A Cell Tracking Challenge result with its table of tracks, or OME-Zarr.",
+        )
+        files = QHBoxLayout()
+        files.addWidget(self.take_file)
+        files.addWidget(self.take_folder)
         form = QFormLayout()
         form.addRow("Labels", self.layers)
         layout = QVBoxLayout(self)
@@ -64,76 +76,39 @@ class EverythingPanel(QWidget):
         layout.addWidget(QLabel("Or start from labels of other software:"))
         layout.addLayout(form)
         layout.addWidget(self.take)
+        layout.addLayout(files)
         layout.addStretch(1)
-        for event in ("inserted", "removed"):
-            getattr(annotation.viewer.layers.events, event).connect(self._list_layers)
-        annotation.closed.connect(self._let_go)
-        self._list_layers()
 
     def import_layer(self) -> None:
         """Make objects of the labels in the chosen layer."""
-        layer = self._chosen_layer()
+        layer = self.layers.chosen
         if layer is None:
             self._annotation.say("There is no other Labels layer in the viewer; open or drop one first.")
             return
         try:
-            frames = frames_of(layer, self._annotation)
-        except InvalidInputError as error:
+            labels = LayerLabels(layer, self._annotation.placement)
+        except (InvalidInputError, InvalidTypeError) as error:
             self._annotation.failed(error)
             return
         self._annotation.work.do(
-            lambda: self._annotation.session.import_labels(frames),
+            lambda: self._annotation.session.import_labels(enumerate(labels)),
             then=lambda ids: self._annotation.say(f"{len(ids)} objects from {layer.name}."),
         )
 
-    def _chosen_layer(self) -> Labels | None:
-        name = self.layers.currentText()
-        return next((one for one in self._annotation.viewer.layers if one.name == name), None)
-
-    def _list_layers(self) -> None:
-        from napari.layers import Labels
-
-        chosen = self.layers.currentText()
-        self.layers.clear()
-        self.layers.addItems(
-            [
-                one.name
-                for one in self._annotation.viewer.layers
-                if isinstance(one, Labels) and one is not self._annotation.layer
-            ]
+    def import_file(self, path: str) -> None:
+        """Make objects of the labels in a file or folder, with their names and lineage where it has them."""
+        session = self._annotation.session
+        self._annotation.work.do(
+            lambda: import_label_file(session, path),
+            then=lambda ids: self._annotation.say(f"{len(ids)} objects from {Path(path).name}."),
         )
-        self.layers.setCurrentText(chosen)
 
-    def _let_go(self) -> None:
-        for event in ("inserted", "removed"):
-            getattr(self._annotation.viewer.layers.events, event).disconnect(self._list_layers)
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Start from labels")
+        if path:
+            self.import_file(path)
 
-
-def frames_of(layer: Labels, annotation: Annotation) -> Iterator[tuple[int, Any]]:
-    """The labels of a layer, frame after frame, as a session takes them.
-
-    Raises
-    ------
-    InvalidInputError
-        Other sizes than the image. At the call.
-    """
-    placement = annotation.placement
-    data = layer.data[0] if layer.multiscale else layer.data
-    shape = tuple(placement.shape)
-    # labels rarely have the channels of their image
-    without_channels = tuple(size for letter, size in zip(placement.axes, shape, strict=True) if letter != "c")
-    if tuple(data.shape) not in (shape, without_channels):
-        raise InvalidInputError(
-            f"The layer {layer.name!r} has shape {tuple(data.shape)}, the image {shape}. Labels must have "
-            "the size of the image."
-        )
-    letters = placement.axes if tuple(data.shape) == shape else placement.axes.replace("c", "")
-
-    def read() -> Iterator[tuple[int, Any]]:
-        for frame in range(placement.frame_count):
-            place = {**placement.at, placement.along: frame, "c": 0}
-            part = np.asarray(data[tuple(slice(None) if one in placement.plane else place[one] for one in letters)])
-            in_order = letters.index(placement.plane[0]) < letters.index(placement.plane[1])
-            yield frame, part if in_order else part.T
-
-    return read()
+    def _ask_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "Start from labels")
+        if path:
+            self.import_file(path)

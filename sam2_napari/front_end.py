@@ -29,9 +29,9 @@ def open_in_napari(source: str) -> None:
         raise MissingDependencyError(
             "napari is not installed; install it with a Qt binding: pip install 'sam2-lab[all]'."
         ) from error
-    from sam2_napari.reader import layers_of
+    from sam2_napari.reader import layers_of, read
 
-    layers = layers_of(source)
+    layers = layers_of(read(source))
     viewer = napari.Viewer()
     for layer in layers:
         viewer.add_layer(layer)

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidg
 
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.gui_thread import OrderedWork
 
 if TYPE_CHECKING:
     from sam2_core.session.job import Job
@@ -22,18 +23,20 @@ class JobRow(QWidget):
     Parameters
     ----------
     job : Job
+    control : OrderedWork
+        Does what the buttons ask for: a job may be held by a thread that writes to the disk.
     parent : QWidget, optional
     """
 
-    def __init__(self, job: Job, parent: QWidget | None = None) -> None:
+    def __init__(self, job: Job, control: OrderedWork, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._job = job
+        self._job, self._control = job, control
         self.label = QLabel()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
         self.pause = button("Pause", self._pause)
-        self.stop = button("Stop", job.cancel, "Stop; what was found until then stays (Esc).")
+        self.stop = button("Stop", lambda: control.do(job.stop), "Stop; what was found until then stays (Esc).")
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.pause)
@@ -55,10 +58,7 @@ class JobRow(QWidget):
         self.pause.setText("Go on" if job.state == "paused" else "Pause")
 
     def _pause(self) -> None:
-        if self._job.state == "paused":
-            self._job.resume()
-        else:
-            self._job.pause()
+        self._control.do(self._job.resume if self._job.state == "paused" else self._job.pause)
 
 
 class JobList(QWidget):
@@ -89,7 +89,7 @@ class JobList(QWidget):
             row.deleteLater()
         for job_id, job in active.items():
             if job_id not in self.rows:
-                self.rows[job_id] = JobRow(job, self)
+                self.rows[job_id] = JobRow(job, self._annotation.control, self)
                 self._layout.addWidget(self.rows[job_id])
             self.rows[job_id].show_job()
         for job_id, job in every.items():

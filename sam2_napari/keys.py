@@ -49,9 +49,27 @@ def key_of(name: str, usual: str = "") -> str:
     return str(setting("keys", name, known.key if known is not None else usual) or "")
 
 
+def label_of(name: str) -> str:
+    """What an action is called."""
+    return _BY_NAME[name].label
+
+
 def with_key(label: str, key: str) -> str:
     """A button's text that says its key too."""
     return f"{label} ({key.replace('Control', 'Ctrl').replace('-', '+').replace('Escape', 'Esc')})" if key else label
+
+
+def normal_key(key: str) -> str | None:
+    """A key as napari writes it; None if there is no such key, which napari takes without a word."""
+    from app_model.types import KeyCode
+    from napari.utils.key_bindings import coerce_keybinding
+
+    try:
+        binding = coerce_keybinding(key)
+    except (ValueError, TypeError):
+        return None
+    is_known = all(part.key not in (None, KeyCode.UNKNOWN) for part in binding.parts)
+    return str(binding) if binding.parts and is_known else None
 
 
 class BoundKeys:
@@ -68,11 +86,20 @@ class BoundKeys:
 
     def __init__(self, viewer: ViewerModel, layers: Iterable[Any]) -> None:
         self._places: list[Any] = [viewer, *layers]
-        self._keys: list[str] = []
+        self._keys: dict[str, str] = {}  # and what each does
+        #: What the preferences have wrong, in sentences.
+        self.wrong: list[str] = []
 
-    def bind(self, key: str, function: Callable[[], object]) -> None:
-        """Do something at a key; does nothing if the key is empty."""
+    def bind(self, key: str, function: Callable[[], object], label: str) -> None:
+        """Do something at a key; nothing if it is empty, and if it is none or taken that is added to `wrong`."""
         if not key:
+            return
+        known = normal_key(key)
+        if known is None:
+            self.wrong.append(f"The key of {label!r} is {key!r}, which is none.")
+            return
+        if known in self._keys:
+            self.wrong.append(f"{key} is the key of {self._keys[known]!r} and of {label!r}; it does the first.")
             return
 
         def pressed(_: Any) -> None:
@@ -80,7 +107,7 @@ class BoundKeys:
 
         for place in self._places:
             place.bind_key(key, pressed, overwrite=True)
-        self._keys.append(key)
+        self._keys[known] = label
 
     def release(self) -> None:
         """Give the keys back."""

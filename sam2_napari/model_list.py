@@ -35,6 +35,10 @@ class ListedModel:
         return f"{self.entry.summary}. {size(self.entry)}, licence {self.entry.licence}, {where}."
 
 
+class DownloadGivenUpError(Exception):
+    """Raised by what reports a download, to end it."""
+
+
 def listed_models() -> list[ListedModel]:
     """All models of the catalogue, official ones first."""
     listed = [ListedModel(entry, is_here(entry)) for entry in known_models().values()]

@@ -34,6 +34,7 @@ class ObjectActions(QObject):
     layer: Labels
     drawing: Drawing
     work: OrderedWork
+    control: OrderedWork
     current: int | None
     hidden: set[int]
     rows: list[ObjectRow]
@@ -190,13 +191,12 @@ class ObjectActions(QObject):
         self.work.do(work)
 
     def cancel(self) -> None:
-        """Stop what is being drawn, or else every job."""
+        """Stop what is being drawn, or else every job; what they have come to stays."""
         if self.drawing.give_up():
             return
-        # not in the thread of the work: a job that is being started must not hold it up
-        active = list(self.session.jobs.active)
+        active = self.session.jobs.active
         for job in active:
-            job.cancel()
+            self.control.do(job.stop)
         if active:
             self.say(f"Stopped: {', '.join(job.label for job in active)}. What was found until then stays.")
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from sam2_core.hooks import options_of
+from sam2_core.hooks import Option, options_of
+
+#: What a number that may be left out shows where it is, below all that it can be.
+LEFT_OUT: Final = "automatic"
+#: What a number that may be left out can be where nothing else is said.
+LOWEST, HIGHEST = 0, 1_000_000
 
 
 class OptionForm(QWidget):
@@ -22,19 +28,15 @@ class OptionForm(QWidget):
 
     def __init__(self, function: Callable[..., Any], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        from magicgui.widgets import Container, create_widget
+        from magicgui.widgets import Container
 
-        widgets = [
-            create_widget(
-                value=option.default, annotation=option.annotation, name=option.name, label=in_words(option.name)
-            )
-            for option in options_of(function)
-        ]
-        self._container: Any = Container(widgets=widgets, labels=True)
+        # of each number that may be left out, its type and the value that stands for that
+        self._left_out: dict[str, tuple[type, float]] = {}
+        self._container: Any = Container(widgets=[self._widget(one) for one in options_of(function)], labels=True)
         self._container.margins = (0, 0, 0, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        if widgets:
+        if len(self._container):
             layout.addWidget(self._container.native)
 
     @property
@@ -45,12 +47,50 @@ class OptionForm(QWidget):
     @property
     def values(self) -> dict[str, Any]:
         """The options as they are chosen."""
-        return {widget.name: widget.value for widget in self._container}
+        return {widget.name: self._value(widget) for widget in self._container}
 
     @property
     def widgets(self) -> dict[str, Any]:
         """The magicgui widget of each option."""
         return {widget.name: widget for widget in self._container}
+
+    def _value(self, widget: Any) -> Any:
+        if widget.name not in self._left_out:
+            return widget.value
+        kind, nothing = self._left_out[widget.name]
+        return None if widget.value == nothing else kind(widget.value)
+
+    def _widget(self, option: Option) -> Any:
+        from magicgui.widgets import create_widget
+
+        label = in_words(option.name)
+        kind, settings = optional_number(option.annotation)
+        if kind is None:
+            return create_widget(value=option.default, annotation=option.annotation, name=option.name, label=label)
+        # magicgui has no field for it that can be empty, but would begin with the lowest number
+        nothing = float(settings.get("min", LOWEST) - 1)
+        self._left_out[option.name] = kind, nothing
+        # Qt's field for whole numbers that magicgui takes has no text for a special value
+        limits = {"max": HIGHEST, **({"step": 1} if kind is int else {}), **settings, "min": nothing}
+        value = nothing if option.default is None else float(option.default)
+        widget: Any = create_widget(value=value, annotation=Annotated[float, limits], name=option.name, label=label)
+        if kind is int:
+            widget.native.setDecimals(0)
+        widget.native.setSpecialValueText(LEFT_OUT)
+        return widget
+
+
+def optional_number(annotation: Any) -> tuple[type | None, dict[str, Any]]:
+    """``int`` or ``float`` of a type such as ``Annotated[int | None, {"min": 1}]``, and magicgui's settings; else None."""
+    settings: dict[str, Any] = {}
+    if get_origin(annotation) is Annotated:
+        annotation, *notes = get_args(annotation)
+        for note in notes:
+            settings |= note if isinstance(note, dict) else {}
+    if get_origin(annotation) not in (Union, types.UnionType) or type(None) not in get_args(annotation):
+        return None, {}
+    inner = [one for one in get_args(annotation) if one is not type(None)]
+    return (inner[0], settings) if len(inner) == 1 and inner[0] in (int, float) else (None, {})
 
 
 def in_words(name: str) -> str:

@@ -30,7 +30,15 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 
 
 def read(path: str) -> list[LayerData]:
-    """Open an image: a layer for each channel, or one in colours; nothing is read until it is shown."""
+    """Open an image: a layer for each channel, or one in colours; nothing is read until it is shown.
+
+    In any format that has a volume reader, also those that the manifest leaves to napari.
+
+    Raises
+    ------
+    Sam2Error
+        It cannot be opened.
+    """
     from sam2_core.volumes.readers import open_volume
 
     volume = open_volume(path)
@@ -56,17 +64,11 @@ def read(path: str) -> list[LayerData]:
     ]
 
 
-def layers_of(path: str) -> list[Any]:
-    """The layers of an image in any format that has a volume reader, also those that the manifest leaves to napari.
-
-    Raises
-    ------
-    Sam2Error
-        It cannot be opened.
-    """
+def layers_of(found: Sequence[LayerData]) -> list[Any]:
+    """Make the layers of what :func:`read` gives, in the thread of the interface."""
     from napari.layers import Layer
 
-    return [Layer.create(data, described, kind) for data, described, kind in read(path)]
+    return [Layer.create(data, described, kind) for data, described, kind in found]
 
 
 class VolumeArray:

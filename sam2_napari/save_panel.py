@@ -9,11 +9,25 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
 from sam2_core.hooks import LabelFormat, get_plugins
+from sam2_core.session.lineage import TRACK_FORMATS
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 
 #: How a file of each format usually ends.
-ENDINGS: Final = {"ome-zarr": ".zarr", "tiff": ".ome.tif", "coco": ".json", "imagej-roi": ".zip", "png": "", "ctc": ""}
+ENDINGS: Final = {
+    "ome-zarr": ".zarr",
+    "tiff": ".ome.tif",
+    "coco": ".json",
+    "imagej-roi": ".zip",
+    "png": "",
+    "ctc": "",
+    **{name: ending for name, (_, ending) in TRACK_FORMATS.items()},
+}
+#: What tracks are written as, besides labels.
+TRACKS: Final = {
+    "geff": "objects over time as a graph, with divisions: Graph Exchange File Format",
+    "trackmate": "objects over time, with divisions, for TrackMate in Fiji: XML",
+}
 
 
 class SavePanel(QWidget):
@@ -37,7 +51,10 @@ class SavePanel(QWidget):
             self.format.setItemData(
                 self.format.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole
             )
-        self.export = button("Export labels…", self._ask_labels, "Write the objects as labels.")
+        for name, summary in TRACKS.items():
+            self.format.addItem(f"{name} (tracks)", name)
+            self.format.setItemData(self.format.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
+        self.export = button("Export…", self._ask_labels, "Write the objects in this format.")
         self.measure = button("Export measurements…", self._ask_measurements, "One line an object and frame, as CSV.")
         self.name = QLineEdit("sam2")
         self.name.setToolTip("Name of the labels inside the image's store.")
@@ -62,7 +79,7 @@ class SavePanel(QWidget):
         layout.addStretch(1)
 
     def export_to(self, path: str, *, overwrite: bool = False) -> None:
-        """Write labels to a path, in the format that is chosen."""
+        """Write labels or tracks to a path, in the format that is chosen."""
         session, chosen = self._annotation.session, self.format.currentData()
         self._annotation.work.do(lambda: session.start_export(path, chosen, overwrite=overwrite))
 
@@ -111,8 +128,9 @@ class SavePanel(QWidget):
 
     def _ask_labels(self) -> None:
         chosen = self.format.currentData()
-        usual = f"{Path(self._annotation.session.stack.name).stem} labels{ENDINGS.get(chosen, '')}"
-        path, _ = QFileDialog.getSaveFileName(self, "Export labels", usual)
+        what = "tracks" if chosen in TRACKS else "labels"
+        usual = f"{Path(self._annotation.session.stack.name).stem} {what}{ENDINGS.get(chosen, '')}"
+        path, _ = QFileDialog.getSaveFileName(self, f"Export {what}", usual)
         if path:
             # the dialog has asked whether to replace what is there
             self.export_to(path, overwrite=True)

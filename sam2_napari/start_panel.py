@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from sam2_core.errors import InvalidInputError, Sam2Error
+from sam2_core.errors import InvalidInputError
 from sam2_napari.buttons import button
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.layer_stack import SOURCE_KEY, axes_of, shape_of
@@ -43,6 +43,8 @@ class StartPanel(QWidget):
         Gets the SessionRequest.
     failed : callable
         Gets an error that says why there can be no session.
+    open_image : callable
+        Gets the path of an image to add to the viewer.
     parent : QWidget, optional
     """
 
@@ -51,10 +53,12 @@ class StartPanel(QWidget):
         viewer: ViewerModel,
         start: Callable[[SessionRequest], object],
         failed: Callable[[Exception], object],
+        open_image: Callable[[str], object],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._start, self._failed = viewer, start, failed
+        self._open_image = open_image
         self._listed: dict[str, Any] | None = None  # what the sessions that are offered are of
         self.image, self.model, self.session = QComboBox(), QComboBox(), QComboBox()
         self.along, self.plane = QComboBox(), QComboBox()
@@ -125,17 +129,22 @@ class StartPanel(QWidget):
         if chosen is not before:
             self._image_chosen()
 
-    def list_models(self) -> None:
-        """List the models; those of the catalogue, and weights in files that were chosen."""
+    def list_models(self, wanted: Any = None) -> None:
+        """List the catalogue's models, and what else was chosen; the wanted one is chosen, or the one that was."""
         listed = listed_models()
-        before = self.model.currentData()
+        before = self.model.currentData() if wanted is None else wanted
+        known = {one.entry.name for one in listed} | {OTHER}
+        every = [(self.model.itemText(at), self.model.itemData(at)) for at in range(self.model.count())]
         self.model.clear()
+        for text, data in every:
+            if not isinstance(data, str) or data not in known:
+                self.model.addItem(text, data)
         for one in listed:
             self.model.addItem(one.label, one.entry.name)
             self.model.setItemData(self.model.count() - 1, one.details, Qt.ItemDataRole.ToolTipRole)
         self.model.addItem(OTHER, OTHER)
-        wanted = before or first_choice(listed, str(setting("model", "name")))
-        self.model.setCurrentIndex(max(0, self.model.findData(wanted)))
+        chosen = before or first_choice(listed, str(setting("model", "name")))
+        self.model.setCurrentIndex(max(0, self.model.findData(chosen)))
 
     def list_sessions(self) -> None:
         """Offer the kept sessions of what is chosen."""
@@ -248,27 +257,15 @@ class StartPanel(QWidget):
             self.model.insertItem(0, path.rsplit("/", 1)[-1], path)
         self.model.setCurrentIndex(0)
 
-    def add_image(self, path: str) -> None:
-        """Add an image to the viewer, whichever format it is in."""
-        from sam2_napari.reader import layers_of
-
-        try:
-            layers = layers_of(path)
-        except (Sam2Error, OSError) as error:
-            self._failed(error)
-            return
-        for layer in layers:
-            self._viewer.add_layer(layer)
-
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open an image")
         if path:
-            self.add_image(path)
+            self._open_image(path)
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Open an OME-Zarr or a folder of pictures")
         if path:
-            self.add_image(path)
+            self._open_image(path)
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:

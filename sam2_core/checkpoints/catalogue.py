@@ -8,9 +8,11 @@ is refused.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from sam2_core.checkpoints.own_models import own_models
 from sam2_core.errors import UnknownModelError
@@ -107,6 +109,27 @@ def find_entry(name: str) -> ModelEntry | None:
     if name in models:
         return models[name]
     return next((entry for entry in models.values() if name in (entry.hf_id, entry.file_name)), None)
+
+
+def everything_thresholds(model: Any) -> dict[str, float]:
+    """What "segment everything" should ask of the masks of a model, where the usual does not suit it.
+
+    Parameters
+    ----------
+    model : str, path or Any
+        What :func:`find_entry` takes; anything else is known by no name.
+
+    Returns
+    -------
+    dict of str to float
+        ``pred_iou_thresh`` and ``stability_score_thresh`` of :class:`~sam2_core.SAM2AutomaticMaskGenerator`; those that
+        are known.
+    """
+    entry = find_entry(os.fspath(model)) if isinstance(model, str | os.PathLike) else None
+    if entry is None:
+        return {}
+    known = {"pred_iou_thresh": entry.min_iou, "stability_score_thresh": entry.min_stability}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def get_entry(name: str) -> ModelEntry:

@@ -46,6 +46,8 @@ class ModelCard:
     parameters : int
     notes : tuple of str
         What was found in the data, and why the training ended.
+    min_iou, min_stability : float, optional
+        Those of the base model, see :class:`~sam2_core.hooks.ModelEntry`.
     """
 
     base: str
@@ -55,6 +57,8 @@ class ModelCard:
     licence: str
     parameters: int
     notes: tuple[str, ...] = field(default=())
+    min_iou: float | None = None
+    min_stability: float | None = None
 
     @property
     def summary(self) -> str:
@@ -94,6 +98,8 @@ def own_models() -> dict[str, ModelEntry]:
             folder=place,
             parameters=card.parameters,
             licence=card.licence,
+            min_iou=card.min_iou,
+            min_stability=card.min_stability,
         )
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_core.checkpoints.catalogue import find_entry
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.cli.console import messages, with_progress
 from sam2_core.cli.prompts.mask_crop import MaskCrop
 from sam2_core.volumes.frame_stack import FrameStack
@@ -51,11 +51,13 @@ class Thresholds:
         max_area: float,
     ) -> Self:
         """What was asked for, and where nothing was what suits the model; those of a small model are less sure."""
-        entry = find_entry(checkpoint)
-        known = (None, None) if entry is None else (entry.min_iou, entry.min_stability)
+        known = everything_thresholds(checkpoint)
         iou, stability = (
             next(one for one in choices if one is not None)
-            for choices in ((min_iou, known[0], cls.min_iou), (min_stability, known[1], cls.min_stability))
+            for choices in (
+                (min_iou, known.get("pred_iou_thresh"), cls.min_iou),
+                (min_stability, known.get("stability_score_thresh"), cls.min_stability),
+            )
         )
         return cls(points_per_side, iou, stability, min_area, max_area)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.hooks.options import checked_options
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sam2_core.session.job_runner import JobRunner
     from sam2_core.session.local_jobs import Progress
     from sam2_core.volumes.frame_grid import FrameGrid
+    from sam2_core.volumes.labels.opening import LabelSource
 
 WorkerKind: TypeAlias = Literal["thread", "process"]
 Direction: TypeAlias = Literal["forward", "backward"]
@@ -252,14 +254,18 @@ class JobStarting(SessionState, ABC):
         ----------
         frame : int
         **options
-            Those of :class:`~sam2_core.SAM2AutomaticMaskGenerator`, such as ``points_per_side``.
+            Those of :class:`~sam2_core.SAM2AutomaticMaskGenerator`, such as ``points_per_side``. Thresholds that are
+            not given are those that suit the session's model, see :func:`everything_thresholds
+            <sam2_core.checkpoints.catalogue.everything_thresholds>`.
 
         Returns
         -------
         Job
             Its result are the new objects' ids. Each has its mask as prompt, so that it can be propagated.
         """
-        return self._started(self.runner.start(EverythingJob(self._session(), self.checked_frame(frame), options)))
+        session = self._session()
+        asked = {**everything_thresholds(session.model), **options}
+        return self._started(self.runner.start(EverythingJob(session, self.checked_frame(frame), asked)))
 
     def start_encode(self, frames: Sequence[int] | None = None) -> Job:
         """Encode frames ahead, so that clicks on them are answered at once.
@@ -290,14 +296,32 @@ class JobStarting(SessionState, ABC):
     def start_export(self, path: Path | str, format: str | None = None, **options: Any) -> Job:
         """Write the objects as labels; see :func:`~sam2_core.session.export.export_labels` for formats and options.
 
+        With the format "geff" or "trackmate", or such a name (``.geff``, ``.xml``), write them as tracks: see
+        :func:`~sam2_core.session.lineage.write_geff`, :func:`~sam2_core.session.lineage.write_trackmate`.
+
         Returns
         -------
         Job
             Its result is the path. A session that is open for reading only, or without a model, can do this too.
         """
         from sam2_core.session.export import export_labels
+        from sam2_core.session.lineage import track_writer
 
         self.runner.require_open()
+        label = f"export to {Path(path).name}"
+        write_tracks = track_writer(path, format)
+        if write_tracks is not None:
+            overwrite = options.pop("overwrite", False)
+            if options:
+                raise InvalidInputError(f"Tracks are written as a whole, without the options {', '.join(options)}.")
+
+            def write(progress: Progress) -> Path:
+                progress(0, 1)
+                write_tracks(self._whole(), path, overwrite=overwrite)
+                progress(1, 1)
+                return Path(path)
+
+            return self._started(self.runner.start_local("export", label, write))
         if options.get("frames") is not None:
             # once, since an iterator can be gone through only once
             options["frames"] = [self.checked_frame(frame) for frame in options["frames"]]
@@ -311,7 +335,7 @@ class JobStarting(SessionState, ABC):
                 progress(done, total)
             return Path(path)
 
-        return self._started(self.runner.start_local("export", f"export to {Path(path).name}", work))
+        return self._started(self.runner.start_local("export", label, work))
 
     def start_train(
         self,
@@ -319,6 +343,7 @@ class JobStarting(SessionState, ABC):
         budget: str | float = "5 min",
         *,
         masks: LearnedMasks = "accepted",
+        labels: LabelSource | None = None,
         labelled_frames: Iterable[int] | None = None,
         validation_frames: Iterable[int] | None = None,
         name: str | None = None,
@@ -326,7 +351,7 @@ class JobStarting(SessionState, ABC):
         use: bool = True,
         **options: Any,
     ) -> Job:
-        """Let the model learn from the session's masks; see :func:`~sam2_core.fine_tune`.
+        """Let the model learn from the session's masks, or from other labels; see :func:`~sam2_core.fine_tune`.
 
         The masks are taken as they are now. :meth:`Job.stop <sam2_core.session.job.Job.stop>` ends it early and keeps
         the best so far, ``cancel()`` keeps nothing. It goes on in a thread beside the session's worker, if that has a
@@ -340,6 +365,9 @@ class JobStarting(SessionState, ABC):
             How long it may take: "5 min", "90 s", or a number of seconds.
         masks : {"accepted", "all"}
             Learn from the masks that are locked, or from all.
+        labels : path, array or LabelStack, optional
+            Learn from these rather than from the session's masks: what :func:`~sam2_core.volumes.open_labels` opens, of
+            the session's frames.
         labelled_frames : iterable of int, optional
             Learn from these frames only.
         validation_frames : iterable of int, optional
@@ -372,6 +400,7 @@ class JobStarting(SessionState, ABC):
             recipe,
             budget,
             masks=masks,
+            labels=labels,
             frames=labelled_frames,
             validation_frames=validation_frames,
             name=name,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import shutil
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError, MissingDependencyError
 from sam2_core.session.export import Measurement, measure
@@ -225,6 +225,21 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
     ElementTree.indent(tree)
     _make_free(place)
     tree.write(place, encoding="UTF-8", xml_declaration=True)
+
+
+#: Each format of tracks: how it is written, and how names of its files end.
+TRACK_FORMATS: Final[dict[str, tuple[Callable[..., None], str]]] = {
+    "geff": (write_geff, ".geff"),
+    "trackmate": (write_trackmate, ".xml"),
+}
+
+
+def track_writer(path: Path | str, format: str | None) -> Callable[..., None] | None:
+    """What writes tracks in a format, or to a path of that name where no format is given; None if they are labels."""
+    for name, (write, ending) in TRACK_FORMATS.items():
+        if format == name or (format is None and Path(path).suffix.casefold() == ending):
+            return write
+    return None
 
 
 def _add_tracks(model: ElementTree.Element, lineage: Lineage) -> None:

@@ -16,11 +16,14 @@ from sam2_core.hooks.options import checked_options
 from sam2_core.session.local_jobs import Progress
 from sam2_core.session.training_labels import LearnedMasks, labels_to_learn
 from sam2_core.session.training_record import TrainingRecord
+from sam2_core.volumes.labels import open_labels
+from sam2_core.volumes.labels.label_stack import LabelStack
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.worker.model_choice import ModelChoice
     from sam2_core.training.fine_tuning.fine_tune import FineTuned
+    from sam2_core.volumes.labels.opening import LabelSource
 
 
 class TrainingWork:
@@ -32,7 +35,9 @@ class TrainingWork:
     recipe, budget, name, validation_frames, options
         As for :func:`~sam2_core.fine_tune`.
     masks : {"accepted", "all"}
-        What is learned from.
+        What is learned from, unless there are `labels`.
+    labels : path, array or LabelStack, optional
+        What is learned from rather than the session's masks.
     frames : iterable of int, optional
     base : str or path, optional
         What is begun with; the session's model by default.
@@ -47,6 +52,7 @@ class TrainingWork:
         budget: str | float,
         *,
         masks: LearnedMasks,
+        labels: LabelSource | None,
         frames: Iterable[int] | None,
         validation_frames: Iterable[int] | None,
         name: str | None,
@@ -68,8 +74,14 @@ class TrainingWork:
         self._name = name
         self._base = _named_model(session.model if base is None else base)
         self._use = use
-        self._labels = labels_to_learn(session, masks, frames, f"the masks of {session.stack.name}")
-        self._frames = sorted(self._labels.written)
+        self._labels: LabelStack
+        self._frames: list[int] | None
+        if labels is None:
+            self._labels = labels_to_learn(session, masks, frames, f"the masks of {session.stack.name}")
+            self._frames = sorted(self._labels.written)
+        else:
+            self._labels = open_labels(labels)
+            self._frames = None if frames is None else [session.checked_frame(frame) for frame in frames]
         held = None if validation_frames is None else list(validation_frames)
         self._split, _ = look_at_data(session.stack, self._labels, chosen, self._frames, held)
         self.record = TrainingRecord(recipe, str(self._base))

@@ -14,6 +14,7 @@ from sam2_core.errors import InvalidInputError, MissingDependencyError, MissingF
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".tga", ".jp2")
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm", ".stk")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".gif")
+ZIP_SUFFIXES = (".zip", ".ozx")  # of a zarr store
 MICROSCOPE_SUFFIXES = (".czi", ".nd2", ".lif", ".oir", ".oib", ".dv", ".sldy", ".ims", ".vsi")
 
 # fsspec chains its file systems with "::", as in zip://image.zarr::s3://bucket/archive.zip

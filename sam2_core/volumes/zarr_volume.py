@@ -16,14 +16,13 @@ from sam2_core.volumes.array_volume import ArrayVolume
 from sam2_core.volumes.file_stamp import FileStamp
 from sam2_core.volumes.ome_zarr import OmeImage, axis_letter
 from sam2_core.volumes.reader import OpenOptions
-from sam2_core.volumes.source import is_url, missing_url_package, named_suffix
+from sam2_core.volumes.source import ZIP_SUFFIXES, is_url, missing_url_package, named_suffix
 from sam2_core.volumes.volume import Volume
 
 if TYPE_CHECKING:
     import zarr
 
 _METADATA_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
-_ZIP_SUFFIXES = (".zip", ".ozx")
 _LISTED = 12
 
 
@@ -131,7 +130,7 @@ class ZarrReader:
         if source.is_dir():
             is_zarr = any((source / name).exists() for name in _METADATA_FILES)
             return 2 if is_zarr or source.suffix.casefold() == ".zarr" else 0
-        return 2 if source.suffix.casefold() in _ZIP_SUFFIXES else 0
+        return 2 if source.suffix.casefold() in ZIP_SUFFIXES else 0
 
     def open(self, source: Any, options: OpenOptions) -> Volume:
         """Open an array, or one resolution level of an image."""
@@ -234,7 +233,7 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
             return zarr.open(store, mode="r", path=inside), closes
         elif isinstance(source, Path):
             store = zarr.storage.LocalStore(source, read_only=True)
-        elif named_suffix(source) in _ZIP_SUFFIXES and "::" not in source:
+        elif named_suffix(source) in ZIP_SUFFIXES and "::" not in source:
             chained = f"zip://::{source}"
             inside = _folder_in(url_to_fs(chained)[0].find(""))
             store = zarr.storage.FsspecStore.from_url(chained, read_only=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from sam2_core.checkpoints.catalogue import CATALOGUE, find_entry, get_entry
+from sam2_core.checkpoints.catalogue import CATALOGUE, everything_thresholds, find_entry, get_entry
 from sam2_core.checkpoints.config import config_names
 from sam2_core.errors import UnknownModelError
 
@@ -43,6 +44,16 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         get_entry("sam2.1_hiera_tinny")
 
     assert isinstance(caught.value, LookupError)
+
+
+def test_thresholds_are_those_that_a_model_names() -> None:
+    micro = CATALOGUE["sam2.1_hiera_micro"]
+    suits = {"pred_iou_thresh": micro.min_iou, "stability_score_thresh": micro.min_stability}
+
+    assert everything_thresholds(micro.name) == suits
+    assert everything_thresholds(Path(micro.file_name)) == suits
+    for model in ("sam2.1_hiera_tiny", "nobody's", object(), None):
+        assert everything_thresholds(model) == {}
 
 
 def test_listing_the_catalogue_does_not_import_torch() -> None:

@@ -13,7 +13,7 @@ from sam2_core.errors import DivergedError, WorkerError
 from sam2_core.hooks import Drawn, ObjectPrompt, Plugins, PromptContext, PromptType, hookimpl, using_plugins
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_jupyter import AnnotationWidget, annotate
-from tests.jupyter.fake_training import accept_some, fake_training
+from tests.fake_training import accept_some, fake_training
 from tests.jupyter.fake_worker import FRAMES, fake_session, pictures, worker_of
 
 pytest.importorskip("playwright", reason="needs playwright; install the group test")

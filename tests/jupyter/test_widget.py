@@ -15,9 +15,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
-from tests.jupyter.fake_training import accept_some, fake_training
+from tests.fake_training import accept_some, fake_training
 from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, pictures, until, worker_of
 from tests.test_docs import blocks
 
@@ -371,6 +372,21 @@ def test_a_training_over_the_wire(wire: Wire, session: AnnotationSession, monkey
     assert (options["recipe"], options["budget"], options["learning_rate"]) == ("decoder", 30.0, 0.01)
     assert options["labelled_frames"] == [0, 1, 2]
     assert options["labels"].read(1).sum() == 40 * 50
+
+
+def test_everything_asks_what_suits_the_model(wire: Wire, session: AnnotationSession) -> None:
+    """The form begins with it, and it is asked for where the person has left it so."""
+    usual = {one["name"]: one["default"] for one in wire.ask("hello")[0]["payload"]["about"]["everything"]}
+    session._model = "sam2.1_hiera_micro"
+    suits = everything_thresholds("sam2.1_hiera_micro")
+    fields = {one["name"]: one["default"] for one in wire.ask("hello")[0]["payload"]["about"]["everything"]}
+    assert fields == usual | suits
+    assert fields != usual
+
+    for options in ({}, {"pred_iou_thresh": 0.9}):
+        wire.ask("everything", frame=0, options=options)
+        until(lambda: not session.jobs.active)
+        assert worker_of(session).options[-1] == suits | options
 
 
 def test_a_new_model_goes_along_to_another_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,13 @@ The viewer has no window here: a ViewerModel has the same layers, dimensions and
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent
 
 from sam2_core.errors import DownloadError, InvalidInputError
 from sam2_core.hooks import Drawn, ObjectPrompt, PromptType, get_plugins, hookimpl
@@ -65,6 +67,23 @@ def started(dock: Any, image: Any, **options: Any) -> Any:
 
 def told(dock: Any, text: str) -> None:
     until(lambda: text in dock.status.text(), why=lambda: f"but: {dock.status.text()}")
+
+
+def test_keys_that_are_none_or_two_have_are_said(dock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sam2_napari.keys as keys
+
+    wrong = {"lock": "Foo-Q", "divide": "shift+s"}
+    monkeypatch.setattr(keys, "setting", lambda group, name, default=None: wrong.get(name, default))
+    annotation = started(dock, cells(2))
+
+    assert "'Lock here' is 'Foo-Q', which is none." in dock.status.text()
+    assert "shift+s is the key of 'Track' and of 'Divides here'" in dock.status.text()
+    dock.close_session()
+    assert not annotation.layer.keymap
+    monkeypatch.undo()
+    dock.viewer.layers.clear()
+    started(dock, cells(2))
+    assert "is the key of" not in dock.status.text()
 
 
 def test_no_image(dock: Any) -> None:
@@ -130,13 +149,16 @@ def test_images_of_any_format_are_opened_from_the_dock(dock: Any, tmp_path: Any)
     from PIL import Image
 
     Image.fromarray(cells(1)[0]).save(tmp_path / "cells.png")
-    dock.start.add_image(str(tmp_path / "cells.png"))
+    dock.open_image(str(tmp_path / "cells.png"))
+    until(lambda: len(dock.viewer.layers) == 1, why=lambda: dock.status.text())
     np.testing.assert_array_equal(np.asarray(dock.viewer.layers[0].data), cells(1)[0])
     assert dock.start.chosen_image is dock.viewer.layers[0]
 
     (tmp_path / "empty").mkdir()
-    dock.start.add_image(str(tmp_path / "empty"))
-    told(dock, "empty")
+    dock.open_image(str(tmp_path / "empty"))
+    until(lambda: "Opening" not in dock.status.text())
+    assert "empty" in dock.status.text()
+    assert dock.start.isEnabled()
     assert len(dock.viewer.layers) == 1
 
 
@@ -196,6 +218,62 @@ def test_a_download_that_fails(dock: Any, monkeypatch: pytest.MonkeyPatch) -> No
     told(dock, "the connection broke")
     assert dock.annotation is None
     assert dock.start.isEnabled()
+
+
+def test_a_download_that_is_stopped(dock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sam2_napari import model_list
+
+    asked = threading.Event()
+
+    def download(entry: Any, report: Any) -> None:
+        report(5_000_000, entry.size_bytes)
+        asked.wait(120)
+        report(6_000_000, entry.size_bytes)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(model_list, "download", download)
+    dock.viewer.add_image(cells(2), name="image")
+    dock.start.model.setCurrentIndex(dock.start.model.findData("sam2.1_hiera_tiny"))
+    dock.start.begin.click()
+    next(one for one in dock._question.buttons() if one.text() == "Download").click()
+    told(dock, "Downloading sam2.1_hiera_tiny: 5 MB")
+    assert not dock.start.isEnabled()
+    dock.give_up.click()
+    asked.set()
+    told(dock, "What has come of sam2.1_hiera_tiny is kept")
+    assert dock.start.isEnabled()
+    assert dock.give_up.isHidden()
+    assert dock.annotation is None
+
+
+def test_a_session_that_is_opened_while_the_dock_goes_is_closed(
+    dock: Any, qapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sam2_napari.dock as dock_module
+
+    opening, may_open, opened = threading.Event(), threading.Event(), []
+    real = dock_module.open_session
+
+    def slow(request: Any, report: Any) -> Any:
+        opening.set()
+        may_open.wait(120)
+        opened.append(real(request, lambda _: None))
+        return opened[0]
+
+    monkeypatch.setattr(dock_module, "open_session", slow)
+    other = dock_module.AnnotateDock(type(dock.viewer)())
+    other.start.model.addItem("none", None)
+    other.start.model.setCurrentIndex(other.start.model.findText("none"))
+    start(other, cells(2))
+    until(opening.is_set)
+    work = other._work._executor
+    other.deleteLater()
+    qapp.sendPostedEvents(other, QEvent.Type.DeferredDelete)
+    may_open.set()
+    work.shutdown(wait=True)
+    # another one can have it: its files are let go
+    with type(opened[0]).open(opened[0].folder, opened[0].stack):
+        pass
 
 
 def test_a_disk_that_is_full(dock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

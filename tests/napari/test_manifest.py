@@ -10,6 +10,13 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.volumes.source import (
+    MICROSCOPE_SUFFIXES,
+    PICTURE_SUFFIXES,
+    TIFF_SUFFIXES,
+    VIDEO_SUFFIXES,
+    ZIP_SUFFIXES,
+)
 from tests.napari.scene import MANIFEST
 
 
@@ -36,6 +43,13 @@ def test_contributions_name_commands_that_there_are(manifest: Any) -> None:
     used |= {item.command for items in manifest.contributions.menus.values() for item in items}
 
     assert used == there
+
+
+def test_every_image_that_has_a_reader_can_be_opened_by_its_name(manifest: Any) -> None:
+    (reader,) = manifest.contributions.readers
+    endings = (".zarr", *ZIP_SUFFIXES, *PICTURE_SUFFIXES, *TIFF_SUFFIXES, *VIDEO_SUFFIXES, *MICROSCOPE_SUFFIXES)
+
+    assert set(reader.filename_patterns) == {f"*{ending}" for ending in endings}
 
 
 def test_settings_are_those_the_code_asks_for(manifest: Any) -> None:

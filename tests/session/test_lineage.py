@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,3 +125,20 @@ def test_what_is_there_stays_until_there_is_something_to_put_in_its_place(
     assert len(geff.read(tmp_path / "cells.geff")[0].edges) == len(EDGES)
     assert "mother" in (tmp_path / "cells.xml").read_text()
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+def test_tracks_are_a_format_of_the_export(session: AnnotationSession, tmp_path: Path) -> None:
+    """By the format, and by the name."""
+    for number, (name, format) in enumerate([("a", "geff"), ("b.geff", None), ("c", "trackmate"), ("d.xml", None)]):
+        place = tmp_path / name
+        assert session.start_export(place, format).wait() == place
+        if number < 2:
+            graph, _ = geff.read(place)
+            assert len(graph) == len(Lineage.of(session).nodes)
+        else:
+            assert ElementTree.parse(place).getroot().tag == "TrackMate"
+        with pytest.raises(DestinationExistsError):
+            session.start_export(place, format).wait()
+        session.start_export(place, format, overwrite=True).wait()
+    with pytest.raises(InvalidInputError, match="filters"):
+        session.start_export(tmp_path / "e.geff", filters=["remove-small"])

@@ -141,6 +141,20 @@ def test_what_is_learned_from(session: AnnotationSession) -> None:
     assert (some.split.training, some.split.validation, some.after) == ((0, 2), (), None)
 
 
+def test_labels_of_other_software_are_learned_from(session: AnnotationSession) -> None:
+    """They stand in the place of the masks: not one of these is there."""
+    session.delete_objects([one.id for one in session.objects])
+    labels = np.zeros((5, SIZE, SIZE), np.int32)
+    labels[1:4, 10:26, 10:26] = 7
+    job = session.start_train(budget="10 min", labels=labels, use=False, **FEW | {"steps": 1})
+    split = job.wait().split
+    assert (split.training, split.validation) == ((1, 3), (2,))
+    some = session.start_train(
+        budget="10 min", labels=labels, labelled_frames=[1, 2], validation_frames=[], use=False, **FEW | {"steps": 1}
+    ).wait()
+    assert some.split.training == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
@@ -154,6 +168,9 @@ def test_what_is_learned_from(session: AnnotationSession) -> None:
         ({"name": MODEL}, DestinationExistsError, "already"),
         ({"speed": 3}, InvalidInputError, "speed"),
         ({"image_size": "64"}, InvalidTypeError, "image_size"),
+        ({"labels": np.ones((5, 9, 9), np.uint8)}, InvalidInputError, "shape"),
+        ({"labels": np.zeros((5, SIZE, SIZE), np.uint8)}, InvalidInputError, "label"),
+        ({"labels": 3}, InvalidTypeError, "labels"),
     ],
 )
 def test_what_makes_no_sense_is_said_before_anything_begins(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sam2_core.checkpoints.build import load_model, model_config
-from sam2_core.checkpoints.catalogue import find_entry, known_models
+from sam2_core.checkpoints.catalogue import everything_thresholds, find_entry, known_models
 from sam2_core.checkpoints.own_models import ModelCard, free_name, require_free, save_own_model
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.hooks import Recipe, TrainingEvent, get_plugins
@@ -189,6 +189,7 @@ def fine_tune(
         notes.append(f"The training ended before its time: {run.reason}.")
     if validation is None:
         notes.append("No frame was held back: nothing says how good it is.")
+    thresholds = everything_thresholds(model)
     card = ModelCard(
         base=str(model),
         data=data,
@@ -202,6 +203,8 @@ def fine_tune(
         licence=licence or _licence_of(model),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         notes=tuple(notes),
+        min_iou=thresholds.get("pred_iou_thresh"),
+        min_stability=thresholds.get("stability_score_thresh"),
     )
     called = name or free_name(f"{Path(images.name).stem}-{recipe}", known_models())
     folder = save_own_model(called, network.state_dict(), config, card)

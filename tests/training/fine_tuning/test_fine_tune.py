@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sam2_core import fine_tune, load_model
 from sam2_core.checkpoints import own_models
-from sam2_core.checkpoints.catalogue import known_models
+from sam2_core.checkpoints.catalogue import everything_thresholds, known_models
 from sam2_core.errors import DestinationExistsError, DivergedError, InvalidInputError, InvalidTypeError, WriteError
 from sam2_core.hooks import TrainingEvent
 from sam2_core.training.fine_tuning import recipes
@@ -54,6 +54,7 @@ def test_the_result_is_in_the_catalogue_and_events_tell_how_it_went() -> None:
     assert max(one.measures["iou"] for one in validations) == result.after
     assert all(one.picture is not None and one.picture.shape == (SIZE, SIZE, 3) for one in validations)
     assert known_models()["discs"].licence == "Apache-2.0"
+    assert everything_thresholds("discs") == everything_thresholds("sam2.1_hiera_micro") != {}
     again = load_model("discs", device="cpu", precision="fp32")
     assert tuple(again.input_size) == (SIZE, SIZE)
     expected = result.model.state_dict()

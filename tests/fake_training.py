@@ -1,4 +1,4 @@
-"""A fine-tuning that is over as soon as it is told to be, so that the notebook can be tried without a network."""
+"""A fine-tuning that is over as soon as it is told to be, so that front-ends can be tried without a network."""
 
 from __future__ import annotations
 
