@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,8 @@ from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 from sam2_napari.companion import Companion
 from sam2_napari.everything_panel import EverythingPanel
+from sam2_napari.folder_panel import FolderPanel
+from sam2_napari.folder_work import FolderWork
 from sam2_napari.gui_thread import GuiThread, OrderedWork
 from sam2_napari.job_list import JobList
 from sam2_napari.keys import BoundKeys, key_of, with_key
@@ -37,7 +40,7 @@ from sam2_napari.object_table import ObjectTable
 from sam2_napari.propagate_panel import PropagatePanel
 from sam2_napari.review_panel import ReviewPanel
 from sam2_napari.save_panel import SavePanel
-from sam2_napari.session_start import SessionRequest, open_session
+from sam2_napari.session_start import SessionRequest, close_session, open_session
 from sam2_napari.start_panel import StartPanel
 from sam2_napari.tool_panel import ToolPanel
 
@@ -69,6 +72,8 @@ class AnnotateDock(QWidget):
         self._closing: Future[Any] | None = None
         self._is_taken_away = False  # out of the window that it was in
         self.start = StartPanel(napari_viewer, self.begin, self._failed)
+        self.folder_work = FolderWork(self)
+        self.folder = FolderPanel(napari_viewer, self.folder_work)
         self.progress = QProgressBar()
         self.progress.setFixedHeight(10)
         self.progress.setTextVisible(False)
@@ -78,7 +83,9 @@ class AnnotateDock(QWidget):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._inner = QVBoxLayout()
         self._inner.setContentsMargins(8, 8, 8, 8)
+        self._inner.addWidget(self.folder)
         self._inner.addWidget(self.start)
+        self._inner.addWidget(self.folder.show_choice)
         self._inner.addStretch(1)
         content = QWidget()
         content.setLayout(self._inner)
@@ -106,15 +113,15 @@ class AnnotateDock(QWidget):
 
     def begin(self, request: SessionRequest) -> None:
         """Begin a session; the model is downloaded first, if the person agrees."""
+        request = self.folder_work.placed(request)
         entry = known_models().get(str(request.model))
         if entry is not None and not model_list.is_here(entry):
             self._ask_download(entry, request)
             return
         self._busy(f"Opening {request.image.name}…")
         report = lambda text: self._gui.call(lambda: self._busy(text))  # noqa: E731
-        # the session that was closed last may be the one that is continued, and its files are let go in the background
-        self._work.do(self._wait_for_closing)
-        self._work.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
+        # the session that was closed last may be the one that is continued
+        self.do(lambda: open_session(request, report), then=lambda session: self._opened(request, session))
 
     def changeEvent(self, event: QEvent) -> None:
         """Close the session when napari takes the dock away: its keys, layers and lock would stay without it."""
@@ -128,6 +135,11 @@ class AnnotateDock(QWidget):
         """Close the session, if one is open."""
         if self.annotation is not None:
             self.annotation.close("The session is closed. Everything is kept; it can be continued.")
+
+    def do(self, function: Callable[[], Any], then: Callable[[Any], object] | None = None) -> None:
+        """Do something beside the interface, once the session that was closed last has let go of its files."""
+        self._work.do(self._wait_for_closing)
+        self._work.do(function, then)
 
     def say(self, text: str, is_wrong: bool = False) -> None:
         """Tell the person something, and what went wrong in napari's way too."""
@@ -154,7 +166,7 @@ class AnnotateDock(QWidget):
         self.progress.hide()
         self.start.setEnabled(True)
         if request.image not in self.viewer.layers or self._is_taken_away:
-            self._work.do(session.close)
+            self._work.do(lambda: close_session(session))
             self.say("The image was closed meanwhile.")
             return
         self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
@@ -164,10 +176,12 @@ class AnnotateDock(QWidget):
         self.companion = Companion(self.annotation, request.image)
         self.lineage = Lineage(self.annotation, request.image)
         self.workspace = Workspace(self.annotation)
-        self.start.hide()
-        self._inner.insertWidget(0, self.workspace, 1)
+        for widget in (self.start, self.folder.show_choice):
+            widget.hide()
+        self._inner.insertWidget(1, self.workspace, 1)
         self.workspace.tools.buttons["point"].click()
         self.annotation.rows_changed.connect(self._answered)
+        self.folder_work.began(self.annotation)
         self.say(FIRST_CLICK)
 
     def _answered(self, rows: list[ObjectRow]) -> None:
@@ -181,13 +195,18 @@ class AnnotateDock(QWidget):
             self.workspace.deleteLater()
         if self.annotation is not None:
             self._closing = self.annotation.closing
-            self._work.do(self._wait_for_closing, then=lambda _: self.start.list_sessions())
+            self._work.do(self._wait_for_closing, then=lambda _: self._let_files_go())
             self._open_sessions.remove(self.annotation)
             self.annotation.deleteLater()
         self.workspace = self.annotation = None
-        self.start.show()
+        for widget in (self.start, self.folder.show_choice):
+            widget.show()
         self.start.list_sessions()
         self.say(reason)
+
+    def _let_files_go(self) -> None:
+        self.start.list_sessions()
+        self.folder_work.list_states()
 
     def _wait_for_closing(self) -> None:
         if self._closing is not None:
