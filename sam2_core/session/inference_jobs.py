@@ -8,14 +8,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.hooks import Propagator, get_plugins
+from sam2_core.session.frame_candidates import FrameCandidates
 from sam2_core.session.items import MaskRecord, SessionPrompt
 from sam2_core.session.job import JobKind
 from sam2_core.session.worker.messages import (
+    CandidatesFound,
     Describe,
     Encode,
     Everything,
     FeatureLevel,
     FeaturesFound,
+    Found,
     FoundMask,
     FrameFound,
     FrameStatement,
@@ -103,7 +106,7 @@ class InferenceJob(ABC):
     def request(self, job_id: int, statements: Statements) -> Request:
         """What to ask the worker; asked again if the worker had to be replaced."""
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:  # noqa: B027  most have none
+    def apply(self, found: Found) -> None:  # noqa: B027  most have none
         """Take results into the session."""
 
     def finish(self) -> Any:
@@ -127,7 +130,7 @@ class SegmentJob(InferenceJob):
         existing = statements.existing()
         return Segment(job_id, self._frame, statements.of(self._object_id), existing, self._before())
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         for one in _masks(found):
             if one.object == self._object_id:
@@ -195,7 +198,7 @@ class PropagateJob(InferenceJob):
         owner = registered.plugin
         return f" with the propagator {self._propagator!r} of plugin {owner.name} {owner.version}".rstrip()
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         if self._step is not None:
             results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)}
@@ -226,7 +229,7 @@ class EverythingJob(InferenceJob):
         """See :class:`InferenceJob`."""
         return Everything(job_id, self._frame, self._options)
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         self._ids = self.session.add_found_objects(
             self._frame, [(one.mask.mask(), one.predicted_iou) for one in _masks(found)], label=self.label
@@ -235,6 +238,31 @@ class EverythingJob(InferenceJob):
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
         return self._ids
+
+
+class CandidatesJob(InferenceJob):
+    """Finds all masks on a frame that may be objects; its result are these, from which objects can be made."""
+
+    kind = "everything"
+
+    def __init__(self, session: AnnotationSession, frame: int, options: dict[str, Any]) -> None:
+        super().__init__(session)
+        self.label = f"look for everything on frame {frame}"
+        self._frame, self._options = frame, options
+        self._found: FrameCandidates | None = None
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Everything(job_id, self._frame, self._options, keeps_candidates=True)
+
+    def apply(self, found: Found) -> None:
+        """See :class:`InferenceJob`."""
+        if isinstance(found, CandidatesFound):
+            self._found = FrameCandidates.of(found, self._options)
+
+    def finish(self) -> FrameCandidates | None:
+        """See :class:`InferenceJob`."""
+        return self._found
 
 
 class EncodeJob(InferenceJob):
@@ -271,7 +299,7 @@ class FeaturesJob(InferenceJob):
         """See :class:`InferenceJob`."""
         return Describe(job_id, self._frame)
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         if isinstance(found, FeaturesFound):
             self._levels = found.levels
@@ -281,5 +309,5 @@ class FeaturesJob(InferenceJob):
         return self._levels
 
 
-def _masks(found: FrameFound | FeaturesFound) -> tuple[FoundMask, ...]:
+def _masks(found: Found) -> tuple[FoundMask, ...]:
     return found.masks if isinstance(found, FrameFound) else ()

@@ -19,6 +19,8 @@ def test_the_code_of_the_pages(repository: Path, tmp_path: Path) -> None:
     rows, columns = np.mgrid[:96, :96]
     cell = 20 + 180 * ((rows - 48) ** 2 + (columns - 48) ** 2 < 14**2)
     tifffile.imwrite(tmp_path / "stack.tif", np.repeat(cell[None].astype(np.uint8), 8, axis=0), imagej=True)
+    (tmp_path / "images").mkdir()
+    tifffile.imwrite(tmp_path / "images" / "cell.tif", cell.astype(np.uint8))
 
     done = subprocess.run(
         [sys.executable, "-c", blocks(repository / "docs" / "session.md")], cwd=tmp_path, capture_output=True, text=True
@@ -27,6 +29,8 @@ def test_the_code_of_the_pages(repository: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == "8 frames"
     assert "click on cell 1" in done.stdout
     assert (tmp_path / "labels.zarr").is_dir()
+    assert done.stdout.splitlines()[-1] == "cell.tif done"
+    assert (tmp_path / "labels" / "cell_labels.tif").exists()
     assert len((tmp_path / "objects.csv").read_text().splitlines()) == 9
 
     bare = "import sys; sys.modules['sam2_core'] = None\n" + blocks(repository / "docs" / "session-format.md")
