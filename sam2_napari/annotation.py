@@ -21,8 +21,8 @@ from sam2_napari.layer_removal import keep_programs, remove_layers
 from sam2_napari.object_actions import ObjectActions
 from sam2_napari.object_rows import ObjectRow, ObjectRows
 from sam2_napari.prompt_layers import Clicks, PromptLayers
-from sam2_napari.session_folders import forget
 from sam2_napari.session_labels import SessionLabels
+from sam2_napari.session_start import close_session
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -75,7 +75,7 @@ class Annotation(ObjectActions):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.viewer, self.session, self.placement = viewer, session, placement
+        self.viewer, self.image, self.session, self.placement = viewer, image, session, placement
         self.gui = GuiThread(self)
         self.work = OrderedWork(self.gui, self.failed)
         # stopping waits neither for what is being done nor, in the interface, for the lock of the jobs
@@ -201,14 +201,7 @@ class Annotation(ObjectActions):
         session.jobs.changed.disconnect(self._note_job, missing_ok=True)
         self.control.close()
 
-        def finish() -> None:
-            # somebody looked, and did nothing: there is nothing to continue
-            is_empty = not session.history
-            session.close()
-            if is_empty:
-                forget(session.folder)
-
-        self.closing = self.work.close(last=finish)
+        self.closing = self.work.close(last=lambda: close_session(session))
 
     # From the session, in any thread
 

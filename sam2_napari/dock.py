@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
 from threading import Event
@@ -29,6 +30,8 @@ from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 from sam2_napari.companion import Companion
 from sam2_napari.everything_panel import EverythingPanel
+from sam2_napari.folder_panel import FolderPanel
+from sam2_napari.folder_work import FolderWork
 from sam2_napari.gui_thread import GuiThread, OrderedWork
 from sam2_napari.job_list import JobList
 from sam2_napari.keys import BoundKeys, key_of, label_of, with_key
@@ -41,7 +44,7 @@ from sam2_napari.propagate_panel import PropagatePanel
 from sam2_napari.reader import LayerData, layers_of, read
 from sam2_napari.review_panel import ReviewPanel
 from sam2_napari.save_panel import SavePanel
-from sam2_napari.session_start import SessionRequest, open_session
+from sam2_napari.session_start import SessionRequest, close_session, open_session
 from sam2_napari.start_panel import StartPanel
 from sam2_napari.tool_panel import ToolPanel
 
@@ -73,6 +76,8 @@ class AnnotateDock(QWidget):
         self._closing: Future[Any] | None = None
         self._is_taken_away = False  # out of the window that it was in
         self.start = StartPanel(napari_viewer, self.begin, self._failed, self.open_image)
+        self.folder_work = FolderWork(self)
+        self.folder = FolderPanel(napari_viewer, self.folder_work)
         self.progress = QProgressBar()
         self.progress.setFixedHeight(10)
         self.progress.setTextVisible(False)
@@ -84,7 +89,9 @@ class AnnotateDock(QWidget):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._inner = QVBoxLayout()
         self._inner.setContentsMargins(8, 8, 8, 8)
+        self._inner.addWidget(self.folder)
         self._inner.addWidget(self.start)
+        self._inner.addWidget(self.folder.show_choice)
         self._inner.addStretch(1)
         content = QWidget()
         content.setLayout(self._inner)
@@ -121,6 +128,7 @@ class AnnotateDock(QWidget):
         """Begin a session; the model is downloaded first, if the person agrees."""
         # the window is drawn by now, and torch is imported from here on
         keep_triton_out()
+        request = self.folder_work.placed(request)
         entry = known_models().get(str(request.model))
         if entry is not None and not model_list.is_here(entry):
             self._ask_download(entry, request)
@@ -128,8 +136,7 @@ class AnnotateDock(QWidget):
         self._busy(f"Opening {request.image.name}…")
         report = lambda text: self._gui.call(lambda: self._busy(text))  # noqa: E731
         # the session that was closed last may be the one that is continued, and its files are let go in the background
-        self._work.do(self._wait_for_closing)
-        self._work.do(
+        self.do(
             lambda: self._opened_unseen.append(open_session(request, report)),
             then=lambda _: self._opened(request, self._opened_unseen.pop()),
         )
@@ -151,6 +158,11 @@ class AnnotateDock(QWidget):
         """Close the session, if one is open."""
         if self.annotation is not None:
             self.annotation.close("The session is closed. Everything is kept; it can be continued.")
+
+    def do(self, function: Callable[[], Any], then: Callable[[Any], object] | None = None) -> None:
+        """Do something beside the interface, once the session that was closed last has let go of its files."""
+        self._work.do(self._wait_for_closing)
+        self._work.do(function, then)
 
     def say(self, text: str, is_wrong: bool = False) -> None:
         """Tell the person something, and what went wrong in napari's way too."""
@@ -186,7 +198,7 @@ class AnnotateDock(QWidget):
     def _opened(self, request: SessionRequest, session: AnnotationSession) -> None:
         self._rest()
         if request.image not in self.viewer.layers or self._is_taken_away:
-            self._work.do(session.close)
+            self._work.do(lambda: close_session(session))
             self.say("The image was closed meanwhile.")
             return
         self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
@@ -196,10 +208,12 @@ class AnnotateDock(QWidget):
         self.companion = Companion(self.annotation, request.image)
         self.lineage = Lineage(self.annotation, request.image)
         self.workspace = Workspace(self.annotation)
-        self.start.hide()
-        self._inner.insertWidget(0, self.workspace, 1)
+        for widget in (self.start, self.folder.show_choice):
+            widget.hide()
+        self._inner.insertWidget(1, self.workspace, 1)
         self.workspace.tools.buttons["point"].click()
         self.annotation.rows_changed.connect(self._answered)
+        self.folder_work.began(self.annotation)
         self.say(FIRST_CLICK)
         if self.workspace.keys.wrong:
             self.say(f"{' '.join(self.workspace.keys.wrong)} Change it in File > Preferences > SAM 2 Lab.", True)
@@ -215,13 +229,18 @@ class AnnotateDock(QWidget):
             self.workspace.deleteLater()
         if self.annotation is not None:
             self._closing = self.annotation.closing
-            self._work.do(self._wait_for_closing, then=lambda _: self.start.list_sessions())
+            self._work.do(self._wait_for_closing, then=lambda _: self._let_files_go())
             self._open_sessions.remove(self.annotation)
             self.annotation.deleteLater()
         self.workspace = self.annotation = None
-        self.start.show()
+        for widget in (self.start, self.folder.show_choice):
+            widget.show()
         self.start.list_sessions()
         self.say(reason)
+
+    def _let_files_go(self) -> None:
+        self.start.list_sessions()
+        self.folder_work.list_states()
 
     def _wait_for_closing(self) -> None:
         if self._closing is not None:

@@ -39,6 +39,9 @@ ACTIONS: Final = (
     Action("undo", "Control-Z", "Undo"),
     Action("redo", "Control-Shift-Z", "Redo"),
     Action("cancel", "Escape", "Stop"),
+    Action("finish_image", "Control-Enter", "Done, next image"),
+    Action("next_image", "PageDown", "Next image"),
+    Action("previous_image", "PageUp", "Previous image"),
 )
 _BY_NAME: Final = {action.name: action for action in ACTIONS}
 

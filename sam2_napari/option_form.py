@@ -81,7 +81,7 @@ class OptionForm(QWidget):
 
 
 def optional_number(annotation: Any) -> tuple[type | None, dict[str, Any]]:
-    """``int`` or ``float`` of a type such as ``Annotated[int | None, {"min": 1}]``, and magicgui's settings; else None."""
+    """``int`` or ``float`` of a type such as ``Annotated[int | None, {"min": 1}]``, with its settings; else None."""
     settings: dict[str, Any] = {}
     if get_origin(annotation) is Annotated:
         annotation, *notes = get_args(annotation)

@@ -18,6 +18,8 @@ from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.settings import setting
 
 DESCRIPTION_NAME: Final = "napari.json"
+#: Beside the sessions: which folders of images were worked through.
+FOLDERS_NAME: Final = "folders.json"
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,19 @@ def remember(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / DESCRIPTION_NAME).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
+def recalled(folder: Path) -> dict[str, Any]:
+    """What :func:`remember` wrote beside a session; empty if nothing."""
+    try:
+        return dict(json.loads((folder / DESCRIPTION_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
 def known_sessions(description: Mapping[str, Any]) -> list[KnownSession]:
     """The kept sessions of the same image and frames, the one that was changed last first."""
     found = []
     for path in sessions_folder().glob(f"*/{DESCRIPTION_NAME}"):
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
+        kept = recalled(path.parent)
         if kept == dict(description):
             changed = _changed(path.parent)
             if changed is not None:
@@ -96,3 +103,20 @@ def _changed(folder: Path) -> float | None:
         with suppress(OSError):
             times.append((folder / name).stat().st_mtime)
     return max(times, default=None)
+
+
+def recent_folders() -> dict[str, dict[str, Any]]:
+    """Folders of images that were worked through, with what was chosen for each; the last one last."""
+    try:
+        return dict(json.loads((sessions_folder() / FOLDERS_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        # nothing is lost by it but a choice that is made again
+        return {}
+
+
+def remember_folder(images: str, chosen: Mapping[str, Any]) -> None:
+    """Keep what was chosen for a folder of images."""
+    kept = {path: one for path, one in recent_folders().items() if path != images}
+    place = sessions_folder()
+    place.mkdir(parents=True, exist_ok=True)
+    (place / FOLDERS_NAME).write_text(json.dumps({**kept, images: dict(chosen)}, indent=1), encoding="utf-8")

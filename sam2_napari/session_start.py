@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.layer_stack import stack_of, volume_of
-from sam2_napari.session_folders import new_folder, remember
+from sam2_napari.session_folders import forget, new_folder, remember
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -33,7 +33,7 @@ class SessionRequest:
     description : mapping
         See :func:`~sam2_napari.session_folders.description_of`.
     folder : Path, optional
-        That of the session to continue; a new one by default.
+        That of the session, which is continued if there is one; a new one among the other sessions by default.
     """
 
     image: Image
@@ -59,16 +59,24 @@ def open_session(request: SessionRequest, report: Callable[[str], object]) -> An
     Sam2Error
         The image cannot be used, or the session not be opened.
     """
-    from sam2_core.session.annotation_session import AnnotationSession
+    from sam2_core.session.annotation_session import JOURNAL_NAME, AnnotationSession
 
     report(f"Opening {request.image.name}…")
     stack = stack_of(volume_of(request.image, request.placement.axes), request.placement, request.channels)
     report("Looking at the intensities…")
     # the sample is drawn here and now, and not when the first click waits for it
     _ = stack.contrast_limits
-    if request.folder is not None:
+    if request.folder is not None and (request.folder / JOURNAL_NAME).is_file():
         return AnnotationSession.open(request.folder, stack, model=request.model, worker=request.worker)
-    folder = new_folder(request.description)
+    folder = request.folder or new_folder(request.description)
     session = AnnotationSession.create(stack, folder, model=request.model, worker=request.worker)
     remember(folder, request.description)
     return session
+
+
+def close_session(session: AnnotationSession) -> None:
+    """Close a session; one in which nothing was done is not kept."""
+    is_empty = not session.history
+    session.close()
+    if is_empty:
+        forget(session.folder)

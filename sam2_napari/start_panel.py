@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -178,6 +178,19 @@ class StartPanel(QWidget):
         return FramePlacement.of(
             axes, shape_of(image), along=self.along.currentData(), plane=self.plane.currentData() or "yx", at=at
         )
+
+    def choose_frames(self, described: Mapping[str, Any]) -> None:
+        """Choose the frames that a session is of; see :func:`~sam2_napari.session_folders.description_of`."""
+        image = self.chosen_image
+        if image is None:
+            return
+        self.axes.setText(described["axes"])
+        self._axes_chosen()
+        self.plane.setCurrentIndex(max(0, self.plane.findData(described["plane"])))
+        self.along.setCurrentIndex(max(0, self.along.findData(described["along"])))
+        position = [float(described["at"].get(letter, 0)) for letter in described["axes"]]
+        if len(position) == image.ndim:
+            self._viewer.dims.point = tuple(image.data_to_world(position))
 
     def request(self) -> None:
         """Ask for the session."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -22,6 +22,7 @@ from sam2_core.inference.image_predictor import SAM2ImagePredictor
 from sam2_core.inference.image_prompts import ImagePrompts
 from sam2_core.inference.image_segmenter import LOGIT_LIMIT
 from sam2_core.inference.input_images import ImageLike, image_pixels
+from sam2_core.inference.mask_choice import chosen_masks
 from sam2_core.inference.mask_data import MaskData
 from sam2_core.inference.mask_records import MaskRecord, OutputMode, mask_records
 from sam2_core.inference.mask_selection import MaskSelection, no_masks
@@ -188,21 +189,108 @@ class SAM2AutomaticMaskGenerator:
         GenerationCancelledError
             `cancelled` returned true.
         """
-        data = self._generate_masks(image_pixels(image), _Watch(progress, cancelled))
+        data = self._distinct_masks(image_pixels(image), _Watch(progress, cancelled))
         if self.min_mask_region_area > 0:
             data = self.postprocess_small_regions(
                 data, self.min_mask_region_area, max(self.box_nms_thresh, self.crop_nms_thresh)
             )
         return mask_records(data, self.output_mode)
 
-    def _generate_masks(self, image: npt.NDArray[np.generic], watch: _Watch) -> MaskData:
+    @torch.no_grad()
+    def candidates(
+        self,
+        image: ImageLike,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> MaskData:
+        """Find every mask that passes the thresholds, duplicates too, to :meth:`choose` among as often as one likes.
+
+        Takes longer than :meth:`generate`, which draws only what the answer depends on. With `min_mask_region_area`
+        they are cleaned here, before the choice, and not after it.
+
+        Parameters
+        ----------
+        image, progress, cancelled
+            As for :meth:`generate`.
+
+        Returns
+        -------
+        MaskData
+            Columns "rles" (uncompressed; counts are arrays), "boxes" (x0, y0, x1, y1, the last pixel included),
+            "iou_preds", "stability_score", "points" (x, y) and "crop_boxes".
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError, GenerationCancelledError
+            As for :meth:`generate`.
+        """
+        data = no_masks()
+        for found in self._crops(image_pixels(image), _Watch(progress, cancelled), MaskSelection.all_masks):
+            data.cat(found)
+        if self.min_mask_region_area > 0:
+            # no box overlaps another by more than all of it: none is dropped
+            data = self.postprocess_small_regions(data, self.min_mask_region_area, 1.0)
+        return data
+
+    def choose(
+        self, candidates: MaskData, *, pred_iou_thresh: float | None = None, stability_score_thresh: float | None = None
+    ) -> list[MaskRecord]:
+        """Choose among candidates, without the network, as :meth:`generate` does with these thresholds.
+
+        Parameters
+        ----------
+        candidates : MaskData
+            From :meth:`candidates`.
+        pred_iou_thresh, stability_score_thresh : float, optional
+            Not below the generator's own, which are the default: there are no candidates below.
+
+        Returns
+        -------
+        list of dict
+            As of :meth:`generate`.
+
+        Raises
+        ------
+        InvalidInputError
+            A threshold below the generator's.
+        """
+        least_iou = self.pred_iou_thresh if pred_iou_thresh is None else pred_iou_thresh
+        least_stability = self.stability_score_thresh if stability_score_thresh is None else stability_score_thresh
+        if least_iou < self.pred_iou_thresh or least_stability < self.stability_score_thresh:
+            raise InvalidInputError(
+                f"These candidates were found with pred_iou_thresh={self.pred_iou_thresh} and "
+                f"stability_score_thresh={self.stability_score_thresh}; got {least_iou} and {least_stability}. Find "
+                "candidates with a generator of lower thresholds."
+            )
+        columns = ("boxes", "iou_preds", "stability_score", "crop_boxes")
+        chosen = chosen_masks(
+            *(candidates[name].cpu().numpy() for name in columns),
+            pred_iou_thresh=least_iou,
+            stability_score_thresh=least_stability,
+            box_nms_thresh=self.box_nms_thresh,
+            crop_nms_thresh=self.crop_nms_thresh if self.crop_n_layers else None,
+        )
+        # the candidates stay as they are, for the next choice
+        data = MaskData(**dict(candidates.items()))
+        data.filter(torch.from_numpy(chosen))
+        return mask_records(data, self.output_mode)
+
+    def _crops(
+        self, image: npt.NDArray[np.generic], watch: _Watch, select: Callable[[MaskSelection], MaskData]
+    ) -> Iterator[MaskData]:
         size = (image.shape[0], image.shape[1])
         crop_boxes, layers = generate_crop_boxes(size, self.crop_n_layers, self.crop_overlap_ratio)
         watch.total = sum(len(self.point_grids[layer]) for layer in layers)
-        data = no_masks()
         for crop_box, layer in zip(crop_boxes, layers, strict=True):
-            data.cat(self._process_crop(image, crop_box, layer, size, watch))
-        if len(crop_boxes) > 1:
+            yield self._process_crop(image, crop_box, layer, size, watch, select)
+
+    def _distinct_masks(self, image: npt.NDArray[np.generic], watch: _Watch) -> MaskData:
+        data, crops = no_masks(), 0
+        for found in self._crops(image, watch, MaskSelection.masks):
+            data.cat(found)
+            crops += 1
+        if crops > 1:
             widths, heights = (data["crop_boxes"][:, axis + 2] - data["crop_boxes"][:, axis] for axis in (0, 1))
             # Masks from smaller crops show more detail.
             data.filter(nms(data["boxes"].float(), 1 / (widths * heights).float(), self.crop_nms_thresh))
@@ -215,8 +303,9 @@ class SAM2AutomaticMaskGenerator:
         layer: int,
         size: tuple[int, int],
         watch: _Watch,
+        select: Callable[[MaskSelection], MaskData],
     ) -> MaskData:
-        """Masks found in one crop, without duplicates, in the frame of the whole image."""
+        """Masks found in one crop, those that are selected, in the frame of the whole image."""
         x0, y0, x1, y1 = crop_box
         watch.check()
         self.predictor.set_image(image[y0:y1, x0:x1])
@@ -239,7 +328,7 @@ class SAM2AutomaticMaskGenerator:
                 scaled = self.predictor._transforms.transform_coords(in_crop, True, (y1 - y0, x1 - x0))
                 selection.add(self._decode(decoder, scaled), in_crop)
                 watch.advance(len(batch))
-            data = selection.masks()
+            data = select(selection)
         finally:
             self.predictor.reset_predictor()
         data["boxes"] = uncrop_boxes_xyxy(data["boxes"], crop_box)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sam2_core.inference.candidate_decoder import Candidates
 from sam2_core.inference.crops import is_box_near_crop_edge
+from sam2_core.inference.mask_choice import areas, intersections, overlaps
 from sam2_core.inference.mask_data import MaskData
 from sam2_core.inference.mask_upscaling import MaskUpscaler, MaskWindow, UpscaledMask
 
@@ -114,17 +115,25 @@ class MaskSelection:
                 continue
             mask = self._drawn(candidate)
             box = np.array(mask.box, dtype=np.float32)
-            if not self._is_good(mask) or (_overlaps(box, boxes).astype(np.float64) > self._most_overlap).any():
+            if not self._is_good(mask) or (overlaps(box, boxes).astype(np.float64) > self._most_overlap).any():
                 continue
             boxes = np.concatenate([boxes, box[None]])
             kept.append((candidate, mask))
+        return self._table(kept)
+
+    def all_masks(self) -> MaskData:
+        """All that are stable enough, duplicates too: columns as of :meth:`masks`, the best first."""
+        drawn = ((candidate, self._drawn(candidate)) for candidate in self._best_first())
+        return self._table([(candidate, mask) for candidate, mask in drawn if self._is_good(mask)])
+
+    def _table(self, kept: Sequence[tuple[_Candidate, UpscaledMask]]) -> MaskData:
         data = no_masks()
         data["rles"] = [{"size": self._size, "counts": mask.counts} for _, mask in kept]
         if kept:
             data["boxes"] = torch.tensor([mask.box for _, mask in kept])
             data["iou_preds"] = torch.stack([candidate.predicted_iou for candidate, _ in kept])
             data["points"] = torch.stack([candidate.point for candidate, _ in kept])
-            data["stability_score"] = torch.tensor([mask.stability for _, mask in kept])
+            data["stability_score"] = torch.tensor([mask.stability for _, mask in kept], dtype=torch.float64)
         return data
 
     def _promising(self, logits: Tensor) -> list[int]:
@@ -173,8 +182,8 @@ class MaskSelection:
         inner, outer = candidate.inner.astype(np.float64), candidate.outer.astype(np.float64)
         if candidate.mask is not None or not len(boxes) or (inner[2:] <= inner[:2]).any():
             return False
-        shared = _intersections(inner, boxes.astype(np.float64))
-        union = _area(outer) + _area(boxes.astype(np.float64)) - shared
+        shared = intersections(inner, boxes.astype(np.float64))
+        union = areas(outer) + areas(boxes.astype(np.float64)) - shared
         return bool((shared > (self._most_overlap + _OVERLAP_MARGIN) * union).any())
 
 
@@ -187,20 +196,3 @@ def no_masks() -> MaskData:
         points=torch.zeros(0, 2),
         stability_score=torch.zeros(0),
     )
-
-
-def _area(boxes: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-
-
-def _intersections(box: npt.NDArray[np.floating], boxes: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared: npt.NDArray[np.floating] = sides.clip(min=0).prod(axis=1)
-    return shared
-
-
-def _overlaps(box: _Boxes, boxes: _Boxes) -> npt.NDArray[np.floating]:
-    """IoU of a box with others, as torchvision's nms computes it; NaN for two empty ones."""
-    shared = _intersections(box, boxes)
-    with np.errstate(invalid="ignore"):
-        return shared / (_area(box) + _area(boxes) - shared)

@@ -106,6 +106,31 @@ def mask_from_counts(counts: Sequence[int] | Counts, size: Sequence[int]) -> npt
     return np.repeat(values, lengths).reshape(width, height).T
 
 
+def mask_in_box(rle: Mapping[str, Any], box: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Draw the part of a mask in a box that holds all of it, without drawing the whole image.
+
+    Parameters
+    ----------
+    rle : mapping
+        Uncompressed.
+    box : sequence of int
+        First and last column and row as x0, y0, x1, y1.
+
+    Returns
+    -------
+    ndarray of bool
+        Axes (y, x), of the box.
+    """
+    height = int(rle["size"][0])
+    x0, y0, x1, y1 = (int(side) for side in box)
+    ends = np.cumsum(np.asarray(rle["counts"], dtype=np.int64))
+    # the same runs, cut to the columns of the box
+    first, last = x0 * height, (x1 + 1) * height
+    lengths = np.diff(np.clip(ends, first, last), prepend=first)
+    values = np.arange(len(lengths)) % 2 == 1
+    return np.repeat(values, lengths).reshape(x1 + 1 - x0, height).T[y0 : y1 + 1]
+
+
 def mask_to_rle_pytorch(tensor: torch.Tensor) -> list[dict[str, Any]]:
     """Encode masks.
 

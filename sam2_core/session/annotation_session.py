@@ -20,7 +20,7 @@ from sam2_core.session.job_starting import JobStarting, WorkerKind
 from sam2_core.session.journal import FORMAT, GRID_FORMAT, Journal
 from sam2_core.session.mask_comparing import MaskComparing
 from sam2_core.session.mask_editing import MaskEditing
-from sam2_core.session.object_editing import ObjectEditing
+from sam2_core.session.mask_finding import MaskFinding
 from sam2_core.session.prompt_context import SessionPromptContext
 from sam2_core.session.prompt_editing import PromptEditing
 from sam2_core.session.session_news import SessionNews
@@ -39,7 +39,7 @@ JOURNAL_NAME: Final = "session.db"
 LOCK_NAME: Final = "session.lock"
 
 
-class AnnotationSession(ObjectEditing, PromptEditing, MaskEditing, MaskComparing, JobStarting, Closing):
+class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, JobStarting, Closing):
     """Objects in a stack, as a person, a script or a front-end works on them.
 
     Everything that is done is written before it is shown, can be undone, and is there when the session is opened again,

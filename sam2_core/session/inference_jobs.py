@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.hooks import Propagator, get_plugins
+from sam2_core.session.frame_candidates import FrameCandidates
 from sam2_core.session.frame_lines import line_through
 from sam2_core.session.items import MaskRecord, SessionPrompt
 from sam2_core.session.job import JobKind
 from sam2_core.session.worker.messages import (
+    CandidatesFound,
     Carry,
     Describe,
     Encode,
     Everything,
     FeatureLevel,
     FeaturesFound,
+    Found,
     FoundMask,
     FrameFound,
     FrameLine,
@@ -131,7 +134,7 @@ class InferenceJob(ABC):
     def request(self, job_id: int, statements: Statements) -> Request:
         """What to ask the worker; asked again if the worker had to be replaced."""
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:  # noqa: B027  most have none
+    def apply(self, found: Found) -> None:  # noqa: B027  most have none
         """Take results into the session."""
 
     def finish(self) -> Any:
@@ -158,7 +161,7 @@ class SegmentJob(InferenceJob):
         statement = statements.of(self._object_id, self._line)
         return Segment(job_id, self._frame, statement, existing, self._before(), self._line)
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         for one in _masks(found):
             if one.object == self._object_id:
@@ -204,19 +207,19 @@ class TrackingJob(InferenceJob):
         """See :class:`InferenceJob`."""
         self._found_before = frozenset(self.frames)
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         if self.step is not None:
             self.take(self.step, found)
             if found.frame not in self._found_before:
                 self.frames.append(found.frame)
 
-    def take(self, step: int, found: FrameFound | FeaturesFound) -> None:
+    def take(self, step: int, found: Found) -> None:
         """Take the masks of a frame into the session."""
         results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in self.wanted(found)}
         self.session.add_results(step, found.frame, results, "track")
 
-    def wanted(self, found: FrameFound | FeaturesFound) -> Sequence[FoundMask]:
+    def wanted(self, found: Found) -> Sequence[FoundMask]:
         """Which of the masks that were found are taken."""
         return _masks(found)
 
@@ -302,7 +305,7 @@ class CarryJob(TrackingJob):
         """See :class:`InferenceJob`."""
         return len(self.object_ids) * len(self._lines[0].frames) * (len(self._lines) - 1)
 
-    def wanted(self, found: FrameFound | FeaturesFound) -> Sequence[FoundMask]:
+    def wanted(self, found: Found) -> Sequence[FoundMask]:
         """See :class:`TrackingJob`: an empty mask only where it takes the place of another one."""
         there = self.session.records_on(found.frame)
         return [one for one in _masks(found) if one.mask.bits or one.object in there]
@@ -314,7 +317,7 @@ class CompareJob(PropagateJob):
     kind = "compare"
     is_trial = True
 
-    def take(self, step: int, found: FrameFound | FeaturesFound) -> None:
+    def take(self, step: int, found: Found) -> None:
         """Note how far a frame's masks are from those that are there."""
         self.session.add_disagreements(step, found.frame, {one.object: one.mask.mask() for one in _masks(found)})
 
@@ -334,7 +337,7 @@ class EverythingJob(InferenceJob):
         """See :class:`InferenceJob`."""
         return Everything(job_id, self._frame, self._options)
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         self._ids = self.session.add_found_objects(
             self._frame, [(one.mask.mask(), one.predicted_iou) for one in _masks(found)], label=self.label
@@ -343,6 +346,31 @@ class EverythingJob(InferenceJob):
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
         return self._ids
+
+
+class CandidatesJob(InferenceJob):
+    """Finds all masks on a frame that may be objects; its result are these, from which objects can be made."""
+
+    kind = "everything"
+
+    def __init__(self, session: AnnotationSession, frame: int, options: dict[str, Any]) -> None:
+        super().__init__(session)
+        self.label = f"look for everything on frame {frame}"
+        self._frame, self._options = frame, options
+        self._found: FrameCandidates | None = None
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Everything(job_id, self._frame, self._options, keeps_candidates=True)
+
+    def apply(self, found: Found) -> None:
+        """See :class:`InferenceJob`."""
+        if isinstance(found, CandidatesFound):
+            self._found = FrameCandidates.of(found, self._options)
+
+    def finish(self) -> FrameCandidates | None:
+        """See :class:`InferenceJob`."""
+        return self._found
 
 
 class EncodeJob(InferenceJob):
@@ -379,7 +407,7 @@ class FeaturesJob(InferenceJob):
         """See :class:`InferenceJob`."""
         return Describe(job_id, self._frame)
 
-    def apply(self, found: FrameFound | FeaturesFound) -> None:
+    def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         if isinstance(found, FeaturesFound):
             self._levels = found.levels
@@ -389,5 +417,5 @@ class FeaturesJob(InferenceJob):
         return self._levels
 
 
-def _masks(found: FrameFound | FeaturesFound) -> tuple[FoundMask, ...]:
+def _masks(found: Found) -> tuple[FoundMask, ...]:
     return found.masks if isinstance(found, FrameFound) else ()

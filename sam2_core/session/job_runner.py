@@ -18,6 +18,7 @@ from sam2_core.session.worker.failures import error_from
 from sam2_core.session.worker.link import Hear, Link
 from sam2_core.session.worker.messages import (
     Cancel,
+    CandidatesFound,
     Failed,
     FeaturesFound,
     Finished,
@@ -250,7 +251,7 @@ class JobRunner:
                 job._begin(report.total, report.seconds)
                 if report.seconds is not None:
                     self._unit_seconds[work.kind] = report.seconds / max(1, work.units())
-            elif isinstance(report, FrameFound | FeaturesFound):
+            elif isinstance(report, FrameFound | CandidatesFound | FeaturesFound):
                 work.apply(report)
             elif isinstance(report, Progress):
                 job._advance(report.done, report.total)

@@ -13,6 +13,7 @@ from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.hooks.options import checked_options
 from sam2_core.session.frame_lines import line_through, only_line
 from sam2_core.session.inference_jobs import (
+    CandidatesJob,
     CarryJob,
     CompareJob,
     EncodeJob,
@@ -266,6 +267,26 @@ class JobStarting(SessionState, ABC):
         session = self._session()
         asked = {**everything_thresholds(session.model), **options}
         return self._started(self.runner.start(EverythingJob(session, self.checked_frame(frame), asked)))
+
+    def start_candidates(self, frame: int, **options: Any) -> Job:
+        """Find all masks on a frame that may be objects, to choose among them without the network.
+
+        Nothing is made of them yet: :meth:`AnnotationSession.add_candidates` does that, as often as the thresholds are
+        changed. It takes somewhat longer than :meth:`start_everything`.
+
+        Parameters
+        ----------
+        frame : int
+        **options
+            Those of :class:`~sam2_core.SAM2AutomaticMaskGenerator`; its ``pred_iou_thresh`` and
+            ``stability_score_thresh`` are the lowest that can be chosen later.
+
+        Returns
+        -------
+        Job
+            Its result are the :class:`~sam2_core.session.frame_candidates.FrameCandidates`.
+        """
+        return self._started(self.runner.start(CandidatesJob(self._session(), self.checked_frame(frame), options)))
 
     def start_encode(self, frames: Sequence[int] | None = None) -> Job:
         """Encode frames ahead, so that clicks on them are answered at once.

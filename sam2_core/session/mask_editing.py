@@ -1,4 +1,4 @@
-"""Masks as a person gives them (painted, erased, imported, interpolated, locked), and as the model finds them."""
+"""Masks as a person gives them: painted, erased, imported, interpolated, locked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
-from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt, Source
+from sam2_core.session.items import MaskRecord, SessionObject, SessionPrompt
 from sam2_core.session.journal import Document, DocumentChange, Key
 from sam2_core.session.mask_pixels import MaskPixels, checked_mask
 from sam2_core.session.session_state import MASK, OBJECT, PROMPT, Changes, SessionState, alone
@@ -115,130 +115,6 @@ class MaskEditing(SessionState):
             ],
         )
         return frames
-
-    @alone
-    def answer(
-        self,
-        object_id: int,
-        frame: int,
-        prompt: SessionPrompt,
-        mask: MaskPixels,
-        predicted_iou: float | None,
-        object_score: float | None,
-    ) -> MaskRecord | None:
-        """Take the mask that answers an object's prompt on a frame; part of the step that gave the prompt.
-
-        Parameters
-        ----------
-        object_id, frame : int
-        prompt : SessionPrompt
-            What was answered.
-        mask : MaskPixels
-        predicted_iou, object_score : float, optional
-            See :class:`~sam2_core.session.items.MaskRecord`.
-
-        Returns
-        -------
-        MaskRecord or None
-            None if the answer came too late: the object is gone, or something else is said of it on this frame now.
-        """
-        if not self.has_object(object_id) or self.prompt(object_id, frame) != prompt:
-            return None
-        (reference,) = self._keep_pixels([mask])
-        record = MaskRecord(reference, "prompt", mask.area, predicted_iou=predicted_iou, object_score=object_score)
-        label, done = self._journal.amend(
-            Key(PROMPT, object_id, frame),
-            "segment",
-            [(Key(MASK, object_id, frame), record.document())],
-            still=lambda document: document is not None and SessionPrompt.read(document) == prompt,
-        )
-        self._announce(label, done, found=True)
-        return record if done else None
-
-    @alone
-    def add_found_objects(
-        self, frame: int, masks: Sequence[tuple[MaskPixels, float | None]], *, label: str, most_overlap: float = 0.5
-    ) -> list[int]:
-        """Make an object of every mask that was found on a frame, as one step; its mask is its prompt.
-
-        Parameters
-        ----------
-        frame : int
-        masks : sequence of (MaskPixels, float or None)
-            Masks with the IoU that the model expects.
-        label : str
-            Name of the step.
-        most_overlap : float
-            IoU with an object that is there already above which a mask is left out: it is that object.
-
-        Returns
-        -------
-        list of int
-            The new objects' ids.
-        """
-        frame = self.checked_frame(frame)
-        known = [self.pixels(record.mask) for record in self.records_on(frame).values() if record.area]
-        new = [(mask, iou) for mask, iou in masks if mask.area and all(mask.iou(one) <= most_overlap for one in known)]
-        if not new:
-            return []
-        references = self._keep_pixels([mask for mask, _ in new])
-        ids = self._free_ids(len(new))
-        changes: Changes = [*self._reserve(ids)]
-        for object_id, (mask, iou), reference in zip(ids, new, references, strict=True):
-            made = SessionObject.new(object_id)
-            record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou)
-            changes.append((Key(OBJECT, object_id), made.document()))
-            changes.append((Key(PROMPT, object_id, frame), SessionPrompt(mask=reference).document()))
-            changes.append((Key(MASK, object_id, frame), record.document()))
-        _, done = self._journal.do(label, changes)
-        self._announce(label, done, found=True)
-        return ids
-
-    def begin_results(self, label: str) -> int:
-        """Begin a step that takes results frame by frame; see :meth:`add_results`."""
-        return self._journal.begin(label)
-
-    @alone
-    def add_results(
-        self,
-        step: int,
-        frame: int,
-        results: Mapping[int, tuple[MaskPixels, float | None, float | None]],
-        source: Source,
-    ) -> None:
-        """Take masks of a frame into a step that is going on.
-
-        Masks that are locked, painted or the answer to a prompt stay as they are, and so does all that was done after
-        the step began; objects that are gone meanwhile stay gone.
-
-        Parameters
-        ----------
-        step : int
-            From :meth:`begin_results`.
-        frame : int
-        results : mapping of int to (MaskPixels, float or None, float or None)
-            By object: mask, predicted IoU, object score.
-        source : {"track", "import", "edit"}
-        """
-        kept = self.records_on(frame)
-        there = {a for a, _ in self._journal.keys(OBJECT)}
-        wanted = {
-            one: found for one, found in results.items() if one in there and not (one in kept and kept[one].is_trusted)
-        }
-        references = self._keep_pixels([mask for mask, _, _ in wanted.values()])
-        changes: Changes = [
-            (
-                Key(MASK, one, frame),
-                MaskRecord(reference, source, mask.area, predicted_iou=iou, object_score=score).document(),
-            )
-            for (one, (mask, iou, score)), reference in zip(wanted.items(), references, strict=True)
-        ]
-        done = self._journal.extend(step, changes)
-        self._announce("track", done, found=True)
-
-    def finish_results(self, step: int) -> None:
-        """End such a step; one without any result is forgotten."""
-        self._journal.finish(step)
 
     def import_labels(
         self,

@@ -267,3 +267,30 @@ def test_shapes_differ_from_the_input_in_both_directions() -> None:
         image = picture(*size)
         for record in generator(points_per_side=2).generate(image):
             assert record["segmentation"].shape == size
+
+
+@pytest.mark.parametrize("options", [{}, {"crop_n_layers": 1, "crop_nms_thresh": 0.5}])
+def test_choosing_among_candidates_is_generating_anew(options: dict[str, Any]) -> None:
+    options = {"stability_score_thresh": 0.1, "box_nms_thresh": 0.6, **options}
+    loose = generator(**options)
+    candidates = loose.candidates(picture())
+    count = len(candidates["rles"])
+    ious, stabilities = (candidates[name].double().numpy() for name in ("iou_preds", "stability_score"))
+    sizes = set()
+    for share in (0.0, 0.3, 0.6, 0.9, 1.0):
+        least = (max(0.0, float(np.quantile(ious, share)) - 1e-6), max(0.1, float(np.quantile(stabilities, share / 2))))
+        expected = generator(**{**options, "pred_iou_thresh": least[0], "stability_score_thresh": least[1]}).generate(
+            picture()
+        )
+
+        found = loose.choose(candidates, pred_iou_thresh=least[0], stability_score_thresh=least[1])
+
+        sizes.add(len(found))
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.pop("segmentation"), other.pop("segmentation"))
+            assert one == other
+    # the same candidates, whatever was chosen of them
+    assert len(candidates["rles"]) == count > max(sizes) > min(sizes)
+    with pytest.raises(InvalidInputError, match="lower thresholds"):
+        loose.choose(candidates, stability_score_thresh=0.05)

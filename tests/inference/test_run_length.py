@@ -17,6 +17,7 @@ from sam2_core.inference.run_length import (
     column_run_bounds,
     counts_from_bounds,
     mask_from_counts,
+    mask_in_box,
     mask_to_rle_pytorch,
     rle_to_mask,
 )
@@ -33,6 +34,19 @@ def test_both_ways_give_the_same_mask(mask: np.ndarray) -> None:
     assert area_from_rle(rle) == mask.sum()
     # zero-length runs nowhere but at the very beginning
     assert 0 not in rle["counts"][1:]
+
+
+@given(MASKS, st.tuples(*[st.integers(0, 2)] * 4))
+@settings(deadline=None)
+def test_a_box_around_a_mask_is_drawn_by_itself(mask: np.ndarray, room: tuple[int, ...]) -> None:
+    (rle,) = mask_to_rle_pytorch(torch.from_numpy(mask.copy())[None])
+    x0, y0, x1, y1 = batched_mask_to_box(torch.from_numpy(mask.copy())).tolist()
+    height, width = mask.shape
+    box = max(0, x0 - room[0]), max(0, y0 - room[1]), min(width - 1, x1 + room[2]), min(height - 1, y1 + room[3])
+
+    inside = mask_in_box(rle, box)
+
+    np.testing.assert_array_equal(inside, mask[box[1] : box[3] + 1, box[0] : box[2] + 1])
 
 
 @given(MASKS)

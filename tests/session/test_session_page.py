@@ -19,6 +19,8 @@ def test_the_code_of_the_pages(repository: Path, tmp_path: Path) -> None:
     rows, columns = np.mgrid[:96, :96]
     cell = 20 + 180 * ((rows - 48) ** 2 + (columns - 48) ** 2 < 14**2)
     tifffile.imwrite(tmp_path / "stack.tif", np.repeat(cell[None].astype(np.uint8), 8, axis=0), imagej=True)
+    (tmp_path / "images").mkdir()
+    tifffile.imwrite(tmp_path / "images" / "cell.tif", cell.astype(np.uint8))
 
     tifffile.imwrite(
         tmp_path / "film.tif",
@@ -38,6 +40,8 @@ def test_the_code_of_the_pages(repository: Path, tmp_path: Path) -> None:
     with tifffile.TiffFile(tmp_path / "film-labels.tif") as labels:
         assert (labels.series[0].axes, labels.series[0].shape) == ("TZYX", (2, 3, 96, 96))
     assert len((tmp_path / "volumes.csv").read_text().splitlines()) == 3
+    assert done.stdout.splitlines()[-1] == "cell.tif done"
+    assert (tmp_path / "labels" / "cell_labels.tif").exists()
     assert len((tmp_path / "objects.csv").read_text().splitlines()) == 9
 
     bare = "import sys; sys.modules['sam2_core'] = None\n" + blocks(repository / "docs" / "session-format.md")

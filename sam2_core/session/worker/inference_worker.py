@@ -16,6 +16,8 @@ from sam2_core.session.worker.line_tracking import NetworkTracking, found_masks
 from sam2_core.session.worker.messages import (
     PROTOCOL,
     Cancel,
+    Candidate,
+    CandidatesFound,
     Carry,
     Describe,
     Encode,
@@ -349,13 +351,18 @@ class InferenceWorker:
 
         generator = SAM2AutomaticMaskGenerator(self._predictor, **request.options)
         self._send(Started(request.job, 1))
+        find = generator.candidates if request.keeps_candidates else generator.generate
         try:
-            found = generator.generate(
+            found: Any = find(
                 self._stack.read(request.frame),
                 progress=lambda done, total: self._send(Progress(request.job, done, total)),
                 cancelled=lambda: self._should_stop(task),
             )
         except GenerationCancelledError:
+            return
+        if request.keeps_candidates:
+            self._send(CandidatesFound(request.job, request.frame, tuple(_candidates(found))))
+            yield
             return
         masks = tuple(
             FoundMask(number, MaskData.of(MaskPixels.cut(one["segmentation"])), float(one["predicted_iou"]), None)
@@ -420,6 +427,17 @@ class InferenceWorker:
 def failure_of(job: int | None, error: BaseException) -> Failed:
     """Put an error into words for the other side."""
     return Failed(job, type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+
+
+def _candidates(found: Any) -> Iterator[Candidate]:
+    """The masks of a table, packed."""
+    from sam2_core.inference.run_length import mask_in_box
+
+    columns = (found[name].tolist() for name in ("boxes", "iou_preds", "stability_score", "crop_boxes"))
+    for rle, box, iou, stability, crop in zip(found["rles"], *columns, strict=True):
+        x0, y0 = int(box[0]), int(box[1])
+        mask = MaskPixels.cut(mask_in_box(rle, box), (y0, x0))
+        yield Candidate(MaskData.of(mask), iou, stability, tuple(int(side) for side in crop))
 
 
 def _found(result: FrameMasks) -> tuple[FoundMask, ...]:

@@ -153,11 +153,15 @@ class Carry:
 
 @dataclass(frozen=True)
 class Everything:
-    """Find all objects on a frame; options are those of the mask generator."""
+    """Find all objects on a frame, by :class:`FrameFound`; options are those of the mask generator.
+
+    With `keeps_candidates` all that pass its thresholds are told, duplicates too, by :class:`CandidatesFound`.
+    """
 
     job: int
     frame: int
     options: dict[str, Any] = field(default_factory=dict)
+    keeps_candidates: bool = False
 
 
 @dataclass(frozen=True)
@@ -297,6 +301,25 @@ class FrameFound:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A mask that may be an object: its scores, 0-1, and the crop (x0, y0, x1, y1) that it was found in."""
+
+    mask: MaskData
+    predicted_iou: float
+    stability_score: float
+    crop_box: Box
+
+
+@dataclass(frozen=True)
+class CandidatesFound:
+    """All candidates of a frame."""
+
+    job: int
+    frame: int
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
 class FeatureLevel:
     """One level of a frame's features: its shape (1, C, y, x), and its values, float32 in the machine's byte order."""
 
@@ -353,4 +376,6 @@ class Alive:
     busy_for: float
 
 
-FromWorker: TypeAlias = NeedFrame | Ready | Started | FrameFound | FeaturesFound | Progress | Finished | Failed | Alive
+#: What a job has come to, or a part of it.
+Found: TypeAlias = FrameFound | CandidatesFound | FeaturesFound
+FromWorker: TypeAlias = NeedFrame | Ready | Started | Found | Progress | Finished | Failed | Alive

@@ -1,0 +1,204 @@
+"""A folder of images in a real viewer: from one to the next, done, left and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from qtpy.QtCore import Qt
+
+from sam2_core.volumes import open_labels
+from tests.napari.hand import Hand, until
+from tests.napari.scene import CELLS, cells, micro_model, opened_dock
+
+NAMES = ["cell1.tif", "cell2.tif", "cell10.tif"]
+
+
+@pytest.fixture(scope="module")
+def dock(viewer: Any) -> Any:
+    return opened_dock(viewer, micro_model())
+
+
+@pytest.fixture(autouse=True)
+def _clean(viewer: Any, dock: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    import sam2_napari.start_panel as start_panel
+
+    monkeypatch.setattr(start_panel, "setting", lambda group, name: "thread" if name == "worker" else "")
+    yield
+    dock.folder_work.close()
+    dock.close_session()
+    viewer.layers.clear()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    place = tmp_path / "images"
+    place.mkdir()
+    for number, name in enumerate(NAMES):
+        tifffile.imwrite(place / name, np.roll(cells(1)[0], 4 * number, 0))
+    return place
+
+
+@pytest.fixture
+def hand(viewer: Any) -> Hand:
+    return Hand(viewer)
+
+
+def opened(dock: Any, images: Path, labels: str = "") -> None:
+    """Choose a folder as a person does, without the dialogs of the system."""
+    dock.folder.show_choice.click()
+    dock.folder.set_images(str(images))
+    if labels:
+        dock.folder.labels.setText(labels)
+    dock.folder.begin.click()
+
+
+def is_shown(dock: Any, name: str) -> bool:
+    current = dock.folder_work.current
+    return dock.annotation is not None and current is not None and name == current.name in dock.annotation.image.name
+
+
+def shown(dock: Any, name: str) -> None:
+    until(lambda: is_shown(dock, name), why=lambda: f"{name}; {dock.status.text()}")
+
+
+def listed(dock: Any) -> list[str]:
+    """The states that the list shows."""
+    return [dock.folder.view.item(row).toolTip().split(": ")[1] for row in range(dock.folder.view.count())]
+
+
+def click_a_cell(dock: Any, hand: Hand, number: int) -> None:
+    x, y = CELLS[0]
+    until(lambda: dock.annotation.drawing.prompt_type is not None)
+    hand.click(x, y + 4 * number)
+    until(lambda: [row.is_here for row in dock.annotation.rows] == [True], why=lambda: dock.status.text())
+
+
+def test_images_are_worked_through_with_keys(viewer: Any, dock: Any, images: Path, hand: Hand) -> None:
+    opened(dock, images)
+    for number, name in enumerate(NAMES):
+        shown(dock, name)
+        assert len([layer for layer in viewer.layers if name in layer.name and layer.name.endswith("tif")]) == 1
+        click_a_cell(dock, hand, number)
+        expected = dock.annotation.session.labels(0)
+        until(lambda number=number: listed(dock)[number] == "in work")
+        hand.key(Qt.Key.Key_Return, "Control")
+        until(lambda name=name: not is_shown(dock, name), why=lambda: dock.status.text())
+        with open_labels(images / f"{Path(name).stem}_labels.tif") as written:
+            np.testing.assert_array_equal(written.read(0), expected)
+
+    until(lambda: "All 3 images are done" in dock.status.text())
+    until(lambda: listed(dock) == ["done"] * 3)
+    assert "3 of 3 done" in dock.folder.title.text()
+
+
+def test_a_folder_is_gone_on_with_where_it_was_left(viewer: Any, dock: Any, images: Path, hand: Hand) -> None:
+    labels = images.parent / "results"
+    opened(dock, images, str(labels))
+    shown(dock, "cell1.tif")
+    click_a_cell(dock, hand, 0)
+    dock.folder.done.click()
+    shown(dock, "cell2.tif")
+    click_a_cell(dock, hand, 1)
+    # left in the middle of an image; the next one was only looked at
+    hand.key(Qt.Key.Key_PageDown)
+    shown(dock, "cell10.tif")
+    dock.close_session()
+    dock.folder_work.close()
+    viewer.layers.clear()
+    assert not dock.folder.isVisible()
+
+    # where the labels go is known of a folder that was open before
+    opened(dock, images)
+    shown(dock, "cell2.tif")
+    until(lambda: listed(dock) == ["done", "in work", "not begun"], why=lambda: str(listed(dock)))
+    assert dock.folder_work.work.labels == labels
+    until(lambda: [row.frames for row in dock.annotation.rows] == [1])
+
+    # what is done is passed over, but can be opened, and is done until something in it is changed
+    hand.key(Qt.Key.Key_PageUp)
+    shown(dock, "cell10.tif")
+    dock.folder.view.itemDoubleClicked.emit(dock.folder.view.item(0))
+    shown(dock, "cell1.tif")
+    until(lambda: [row.frames for row in dock.annotation.rows] == [1])
+    until(lambda: listed(dock)[0] == "done")
+    dock.annotation.delete_objects([1])
+    until(lambda: listed(dock)[0] == "in work")
+    dock.folder.done.click()
+    shown(dock, "cell2.tif")
+    until(lambda: listed(dock)[0] == "done")
+    assert not tifffile.imread(labels / "cell1_labels.tif").any()
+
+
+def test_labels_from_elsewhere_are_skipped_or_replaced_after_asking(
+    dock: Any, images: Path, hand: Hand, viewer: Any
+) -> None:
+    place = images / "cell1_labels.tif"
+    tifffile.imwrite(place, np.full(cells(1)[0].shape, 9, np.uint16))
+    opened(dock, images)
+    shown(dock, "cell2.tif")
+    until(lambda: listed(dock) == ["done", "not begun", "not begun"])
+
+    dock.folder.show_choice.click()
+    dock.folder.skips.setChecked(False)
+    dock.folder.begin.click()
+    shown(dock, "cell1.tif")
+    click_a_cell(dock, hand, 0)
+    for answer in ("Cancel", "Replace"):
+        dock.folder.done.click()
+        until(lambda: dock.folder_work._question is not None)
+        assert (tifffile.imread(place) == 9).all()
+        question = dock.folder_work._question
+        next(one for one in question.buttons() if one.text().replace("&", "") == answer).click()
+    shown(dock, "cell2.tif")
+    assert set(np.unique(tifffile.imread(place))) == {0, 1}
+
+
+def test_an_image_that_cannot_be_opened_is_told_and_passed_by(dock: Any, images: Path, hand: Hand) -> None:
+    (images / "cell1.tif").write_bytes(b"II*\0 this is no TIFF")
+    opened(dock, images)
+    until(lambda: dock.folder_work.current is not None and "cell1.tif" in dock.status.text())
+    until(lambda: dock.folder_work._is_opening is False and "Opening" not in dock.status.text())
+    assert dock.annotation is None
+    hand.key(Qt.Key.Key_PageDown)
+    shown(dock, "cell2.tif")
+
+
+def test_stacks_keep_what_frames_were_counted_along(dock: Any, images: Path, hand: Hand, viewer: Any) -> None:
+    for path in images.iterdir():
+        path.unlink()
+    for name in NAMES[:2]:
+        tifffile.imwrite(images / name, cells(), imagej=True, metadata={"axes": "ZYX"})
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    dock.close_session()
+    dock.start.plane.setCurrentIndex(dock.start.plane.findData("zx"))
+    dock.start.begin.click()
+    shown(dock, "cell1.tif")
+    assert dock.annotation.placement.along == "y"
+    dock.annotation.work.do(dock.annotation.session.add_object)
+    until(lambda: len(dock.annotation.rows) == 1)
+    dock.folder.next.click()
+    shown(dock, "cell2.tif")
+    assert dock.annotation.placement.along == "y"
+    dock.close_session()
+    dock.start.plane.setCurrentIndex(dock.start.plane.findData("yx"))
+    # the session of the first image is of another plane than what is chosen now
+    dock.folder.previous.click()
+    shown(dock, "cell1.tif")
+    assert dock.annotation.placement.along == "y"
+    until(lambda: len(dock.annotation.rows) == 1)
+
+
+def test_nothing_to_work_on(dock: Any, tmp_path: Path) -> None:
+    opened(dock, tmp_path / "nowhere")
+    until(lambda: "no folder" in dock.status.text())
+    (tmp_path / "empty").mkdir()
+    opened(dock, tmp_path / "empty")
+    until(lambda: "no image" in dock.status.text())
+    dock.folder.done.click()
+    assert "Open an image of the folder first" in dock.status.text()
