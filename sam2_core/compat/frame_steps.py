@@ -12,6 +12,7 @@ the typed way and do not pass here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 from torch import Tensor
@@ -192,18 +193,6 @@ class FrameSteps(sam2_base.SAM2Base):
             )
         current_out["maskmem_features"], current_out["maskmem_pos_enc"] = features, positions
 
-    def track_step(self, *args: Any, **kwargs: Any) -> Any:
-        """Segment a batch of objects on one frame, either way.
-
-        With ``features`` and ``memory`` this is
-        :meth:`sam2_core.model.sam2_base.SAM2Base.track_step`, as our predictors call it. Otherwise it is the official
-        one: the arguments of :meth:`_track_step`, then ``run_mem_encoder`` before ``prev_sam_mask_logits``; and the
-        result a dict.
-        """
-        if "features" in kwargs or (len(args) > 2 and isinstance(args[2], ImageFeatures)):
-            return super().track_step(*args, **kwargs)
-        return self._official_track_step(*args, **kwargs)
-
     def _official_track_step(
         self,
         frame_idx: int,
@@ -246,6 +235,19 @@ class FrameSteps(sam2_base.SAM2Base):
             current_out,
         )
         return current_out
+
+    @wraps(_official_track_step, assigned=())
+    def track_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Segment a batch of objects on one frame, either way.
+
+        With ``features`` and ``memory`` this is
+        :meth:`sam2_core.model.sam2_base.SAM2Base.track_step`, as our predictors call it. Otherwise it is the official
+        one: the arguments of :meth:`_track_step`, then ``run_mem_encoder`` before ``prev_sam_mask_logits``; and the
+        result a dict.
+        """
+        if "features" in kwargs or (len(args) > 2 and isinstance(args[2], ImageFeatures)):
+            return super().track_step(*args, **kwargs)
+        return self._official_track_step(*args, **kwargs)
 
 
 def _point_prompts(point_inputs: Mapping[str, Tensor] | None) -> PointPrompts | None:

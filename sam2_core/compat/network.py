@@ -7,6 +7,7 @@ by unpacking). So one and the same model serves our predictors and code that cal
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import torch
@@ -66,6 +67,7 @@ class ImageEncoder(image_encoder.ImageEncoder):
 class MaskDecoder(mask_decoder.MaskDecoder):
     """The mask decoder; its result can be unpacked as the official tuple."""
 
+    @wraps(mask_decoder.MaskDecoder.forward, assigned=())
     def forward(self, *args: Any, **kwargs: Any) -> OfficialMasks:
         """Decode masks; see :class:`sam2_core.model.mask_decoder.MaskDecoder`."""
         decoded = super().forward(*args, **kwargs)
@@ -82,13 +84,8 @@ class MaskDecoder(mask_decoder.MaskDecoder):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return all masks (B, 4, h, w), predicted IoUs (B, 4), mask tokens (B, 4, C) and object scores (B, 1)."""
         looked = self.look(image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings)
-        ious = self.predicted_ious(looked)
-        scores = (
-            self.pred_obj_score_head(looked.object_token)
-            if self.pred_obj_scores
-            else ious.new_full((len(ious), 1), 10.0)
-        )
-        return self.draw(looked, high_res_features), ious, looked.mask_tokens, scores
+        masks, ious = self.draw(looked, high_res_features), self.predicted_ious(looked)
+        return masks, ious, looked.mask_tokens, self.object_score_logits(looked)
 
 
 class MemoryEncoder(memory_encoder.MemoryEncoder):
@@ -131,6 +128,7 @@ class MemoryAttention(memory_attention.MemoryAttention):
 class SAM2Base(FrameSteps):
     """The network, with the official names of what fine-tuning code calls."""
 
+    @wraps(sam2_base.SAM2Base.__init__, assigned=())
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _adapt_parts(self)

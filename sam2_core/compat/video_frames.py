@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def load_video_frames(
     return loaded, height, width
 
 
+@wraps(load_video_frames, assigned=())
 def load_video_frames_from_jpg_images(video_path: str | Path, *args: Any, **kwargs: Any) -> tuple[Frames, int, int]:
     """Load the pictures of a folder; see :func:`load_video_frames`."""
     if not Path(video_path).is_dir():

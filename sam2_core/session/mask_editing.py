@@ -156,15 +156,20 @@ class MaskEditing(SessionState):
 
     @alone
     def add_found_objects(
-        self, frame: int, masks: Sequence[tuple[MaskPixels, float | None]], *, label: str, most_overlap: float = 0.5
+        self,
+        frame: int,
+        masks: Sequence[tuple[MaskPixels, float | None, float | None]],
+        *,
+        label: str,
+        most_overlap: float = 0.5,
     ) -> list[int]:
         """Make an object of every mask that was found on a frame, as one step; its mask is its prompt.
 
         Parameters
         ----------
         frame : int
-        masks : sequence of (MaskPixels, float or None)
-            Masks with the IoU that the model expects.
+        masks : sequence of (MaskPixels, float or None, float or None)
+            Masks with the predicted IoU and the object score, if there are any.
         label : str
             Name of the step.
         most_overlap : float
@@ -177,15 +182,15 @@ class MaskEditing(SessionState):
         """
         frame = self.checked_frame(frame)
         known = [self.pixels(record.mask) for record in self.records_on(frame).values() if record.area]
-        new = [(mask, iou) for mask, iou in masks if mask.area and all(mask.iou(one) <= most_overlap for one in known)]
+        new = [one for one in masks if one[0].area and all(one[0].iou(other) <= most_overlap for other in known)]
         if not new:
             return []
-        references = self._keep_pixels([mask for mask, _ in new])
+        references = self._keep_pixels([mask for mask, _, _ in new])
         ids = self._free_ids(len(new))
         changes: Changes = [*self._reserve(ids)]
-        for object_id, (mask, iou), reference in zip(ids, new, references, strict=True):
+        for object_id, (mask, iou, score), reference in zip(ids, new, references, strict=True):
             made = SessionObject.new(object_id)
-            record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou)
+            record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou, object_score=score)
             changes.append((Key(OBJECT, object_id), made.document()))
             changes.append((Key(PROMPT, object_id, frame), SessionPrompt(mask=reference).document()))
             changes.append((Key(MASK, object_id, frame), record.document()))

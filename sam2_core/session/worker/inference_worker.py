@@ -315,7 +315,9 @@ class InferenceWorker:
         except GenerationCancelledError:
             return
         masks = tuple(
-            FoundMask(number, MaskData.of(MaskPixels.cut(one["segmentation"])), float(one["predicted_iou"]), None)
+            FoundMask(
+                number, MaskData.of(MaskPixels.cut(one["segmentation"])), one["predicted_iou"], one["object_score"]
+            )
             for number, one in enumerate(found)
         )
         self._send(FrameFound(request.job, request.frame, masks))
