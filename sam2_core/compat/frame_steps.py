@@ -12,11 +12,11 @@ the typed way and do not pass here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import wraps
 from typing import Any
 
 from torch import Tensor
 
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.errors import InvalidInputError
 from sam2_core.model import sam2_base
 from sam2_core.model.results import EncodedMemory, FrameOutput, ImageFeatures, MemoryBank, PointPrompts
@@ -236,7 +236,7 @@ class FrameSteps(sam2_base.SAM2Base):
         )
         return current_out
 
-    @wraps(_official_track_step, assigned=())
+    @with_signature_of(_official_track_step)
     def track_step(self, *args: Any, **kwargs: Any) -> Any:
         """Segment a batch of objects on one frame, either way.
 

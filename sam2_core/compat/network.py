@@ -7,13 +7,13 @@ by unpacking). So one and the same model serves our predictors and code that cal
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sam2_core.compat.frame_steps import FrameSteps
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.inference.video_tracker import VideoTracker
 from sam2_core.model import image_encoder, mask_decoder, memory_attention, memory_encoder, sam2_base
 from sam2_core.model.results import DecodedMasks, EncodedMemory, ImageFeatures
@@ -67,7 +67,7 @@ class ImageEncoder(image_encoder.ImageEncoder):
 class MaskDecoder(mask_decoder.MaskDecoder):
     """The mask decoder; its result can be unpacked as the official tuple."""
 
-    @wraps(mask_decoder.MaskDecoder.forward, assigned=())
+    @with_signature_of(mask_decoder.MaskDecoder.forward)
     def forward(self, *args: Any, **kwargs: Any) -> OfficialMasks:
         """Decode masks; see :class:`sam2_core.model.mask_decoder.MaskDecoder`."""
         decoded = super().forward(*args, **kwargs)
@@ -128,7 +128,7 @@ class MemoryAttention(memory_attention.MemoryAttention):
 class SAM2Base(FrameSteps):
     """The network, with the official names of what fine-tuning code calls."""
 
-    @wraps(sam2_base.SAM2Base.__init__, assigned=())
+    @with_signature_of(sam2_base.SAM2Base.__init__)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _adapt_parts(self)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import Any
 
 from sam2_core.compat.network import adapt, speak_official
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.compat.video_steps import VideoSteps
 from sam2_core.inference import image_predictor, mask_generator, video_predictor
 from sam2_core.model import sam2_base
@@ -14,7 +14,7 @@ from sam2_core.model import sam2_base
 class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
     """The image predictor; see :class:`sam2_core.inference.image_predictor.SAM2ImagePredictor`."""
 
-    @wraps(image_predictor.SAM2ImagePredictor.__init__, assigned=())
+    @with_signature_of(image_predictor.SAM2ImagePredictor.__init__)
     def __init__(self, sam_model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
         super().__init__(speak_official(sam_model), *args, **kwargs)
 
@@ -22,7 +22,7 @@ class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
 class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
     """The mask generator; see :class:`sam2_core.inference.mask_generator.SAM2AutomaticMaskGenerator`."""
 
-    @wraps(mask_generator.SAM2AutomaticMaskGenerator.__init__, assigned=())
+    @with_signature_of(mask_generator.SAM2AutomaticMaskGenerator.__init__)
     def __init__(self, model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
         super().__init__(speak_official(model), *args, **kwargs)
 

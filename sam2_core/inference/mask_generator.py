@@ -335,9 +335,11 @@ class SAM2AutomaticMaskGenerator:
         decoded = self.predictor._decode(0, prompts, multimask_output)
         count = decoded.masks.shape[1]
         prompt_index = torch.arange(len(scaled), device=scaled.device).repeat_interleave(count)
-        scores = decoded.object_score_logits.float().expand(-1, count)
         return Candidates(
-            decoded.masks.float().flatten(0, 1), decoded.predicted_ious.float().flatten(), scores.flatten(), prompt_index
+            decoded.masks.float().flatten(0, 1),
+            decoded.predicted_ious.float().flatten(),
+            decoded.object_score_logits.float().expand(-1, count).flatten(),
+            prompt_index,
         )
 
     @staticmethod

@@ -145,7 +145,10 @@ def test_refinement_prompts_with_each_candidate() -> None:
     _, _, low_res = predictor.predict(*point)
     prompts = [{"mask_input": one[None], "multimask_output": False} for one in low_res]
     expected = [
-        (*predictor.predict(*point, **prompt, return_logits=True), float(predictor.segment(*point, **prompt).object_score))
+        (
+            *predictor.predict(*point, **prompt, return_logits=True),
+            float(predictor.segment(*point, **prompt).object_score),
+        )
         for prompt in prompts
     ]
 
