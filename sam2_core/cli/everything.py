@@ -67,13 +67,14 @@ def everything(
         results.require_free(overwrite)
 
         from sam2_core.cli.models import load_predictor
+        from sam2_core.cli.tracking import probability
 
         model = load_predictor(checkpoint, device, precision, image_size)
         thresholds = Thresholds.for_model(checkpoint, points_per_side, min_iou, min_stability, min_area, max_area)
         found = find_everything(model, stack, frame, thresholds)
         labels = SparseLabels(
             stack.frame_size,
-            [ObjectScores(one.object_id, one.predicted_iou, float("nan")) for one in found],
+            [ObjectScores(one.object_id, one.predicted_iou, probability(one.object_score)) for one in found],
             [(one.object_id, one.mask) for one in found],
         ).filtered(filters)
         results.write_plane(stack, frame, labels, ObjectTable(), at=choice.on_frame(stack, frame), overwrite=overwrite)

@@ -75,12 +75,15 @@ class FoundObject:
         Pixels of the mask.
     predicted_iou : float
         IoU the model expects of it.
+    object_score : float
+        Logit, above 0 where the model sees an object.
     """
 
     object_id: int
     mask: MaskCrop
     area: int
     predicted_iou: float
+    object_score: float
 
 
 def find_everything(
@@ -132,7 +135,8 @@ def _in_whole(model: SAM2VideoPredictor, picture: NDArray[np.uint8], options: di
             0,
             MaskCrop.of(np.asarray(record["segmentation"], dtype=bool)),
             int(record["area"]),
-            float(record["predicted_iou"]),
+            record["predicted_iou"],
+            record["object_score"],
         )
         for record in records
         if record["area"]
@@ -153,6 +157,7 @@ def _in_tiles(model: SAM2VideoPredictor, stack: FrameStack, index: int, options:
             MaskCrop.of(one.mask, one.window.top, one.window.left, stack.frame_size),
             one.area,
             one.predicted_iou,
+            one.object_score,
         )
         for tile in tiles
         for one in tile.objects

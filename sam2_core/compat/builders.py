@@ -8,6 +8,7 @@ from sam2_core.checkpoints import build
 from sam2_core.checkpoints.catalogue import CATALOGUE
 from sam2_core.compat.network import SAM2Base, speak_official
 from sam2_core.compat.predictors import SAM2VideoPredictor
+from sam2_core.compat.signatures import with_signature_of
 
 #: Hugging Face id -> (configuration, weights file), of the official models.
 HF_MODEL_ID_TO_FILENAMES: dict[str, tuple[str, str]] = {
@@ -15,21 +16,25 @@ HF_MODEL_ID_TO_FILENAMES: dict[str, tuple[str, str]] = {
 }
 
 
+@with_signature_of(build.build_sam2)
 def build_sam2(*args: Any, **kwargs: Any) -> SAM2Base:
     """Build a model; see :func:`sam2_core.checkpoints.build.build_sam2`."""
     return speak_official(build.build_sam2(*args, **kwargs))
 
 
+@with_signature_of(build.build_sam2_hf)
 def build_sam2_hf(*args: Any, **kwargs: Any) -> SAM2Base:
     """Build a model by its id; see :func:`sam2_core.checkpoints.build.build_sam2_hf`."""
     return speak_official(build.build_sam2_hf(*args, **kwargs))
 
 
+@with_signature_of(build.build_sam2_video_predictor)
 def build_sam2_video_predictor(*args: Any, **kwargs: Any) -> SAM2VideoPredictor:
     """Build a video predictor; see :func:`sam2_core.checkpoints.build.build_sam2_video_predictor`."""
     return speak_official(build.build_sam2_video_predictor(*args, **kwargs))  # type: ignore[return-value]
 
 
+@with_signature_of(build.build_sam2_video_predictor_hf)
 def build_sam2_video_predictor_hf(*args: Any, **kwargs: Any) -> SAM2VideoPredictor:
     """Build a video predictor by its id; see :func:`sam2_core.checkpoints.build.build_sam2_video_predictor_hf`."""
     return speak_official(build.build_sam2_video_predictor_hf(*args, **kwargs))  # type: ignore[return-value]

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.errors import InvalidInputError
 from sam2_core.model import sam2_base
 from sam2_core.model.results import EncodedMemory, FrameOutput, ImageFeatures, MemoryBank, PointPrompts
@@ -192,18 +193,6 @@ class FrameSteps(sam2_base.SAM2Base):
             )
         current_out["maskmem_features"], current_out["maskmem_pos_enc"] = features, positions
 
-    def track_step(self, *args: Any, **kwargs: Any) -> Any:
-        """Segment a batch of objects on one frame, either way.
-
-        With ``features`` and ``memory`` this is
-        :meth:`sam2_core.model.sam2_base.SAM2Base.track_step`, as our predictors call it. Otherwise it is the official
-        one: the arguments of :meth:`_track_step`, then ``run_mem_encoder`` before ``prev_sam_mask_logits``; and the
-        result a dict.
-        """
-        if "features" in kwargs or (len(args) > 2 and isinstance(args[2], ImageFeatures)):
-            return super().track_step(*args, **kwargs)
-        return self._official_track_step(*args, **kwargs)
-
     def _official_track_step(
         self,
         frame_idx: int,
@@ -246,6 +235,19 @@ class FrameSteps(sam2_base.SAM2Base):
             current_out,
         )
         return current_out
+
+    @with_signature_of(_official_track_step)
+    def track_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Segment a batch of objects on one frame, either way.
+
+        With ``features`` and ``memory`` this is
+        :meth:`sam2_core.model.sam2_base.SAM2Base.track_step`, as our predictors call it. Otherwise it is the official
+        one: the arguments of :meth:`_track_step`, then ``run_mem_encoder`` before ``prev_sam_mask_logits``; and the
+        result a dict.
+        """
+        if "features" in kwargs or (len(args) > 2 and isinstance(args[2], ImageFeatures)):
+            return super().track_step(*args, **kwargs)
+        return self._official_track_step(*args, **kwargs)
 
 
 def _point_prompts(point_inputs: Mapping[str, Tensor] | None) -> PointPrompts | None:

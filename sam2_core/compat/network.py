@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_core.compat.frame_steps import FrameSteps
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.inference.video_tracker import VideoTracker
 from sam2_core.model import image_encoder, mask_decoder, memory_attention, memory_encoder, sam2_base
 from sam2_core.model.results import DecodedMasks, EncodedMemory, ImageFeatures
@@ -66,6 +67,7 @@ class ImageEncoder(image_encoder.ImageEncoder):
 class MaskDecoder(mask_decoder.MaskDecoder):
     """The mask decoder; its result can be unpacked as the official tuple."""
 
+    @with_signature_of(mask_decoder.MaskDecoder.forward)
     def forward(self, *args: Any, **kwargs: Any) -> OfficialMasks:
         """Decode masks; see :class:`sam2_core.model.mask_decoder.MaskDecoder`."""
         decoded = super().forward(*args, **kwargs)
@@ -82,13 +84,8 @@ class MaskDecoder(mask_decoder.MaskDecoder):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return all masks (B, 4, h, w), predicted IoUs (B, 4), mask tokens (B, 4, C) and object scores (B, 1)."""
         looked = self.look(image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings)
-        ious = self.predicted_ious(looked)
-        scores = (
-            self.pred_obj_score_head(looked.object_token)
-            if self.pred_obj_scores
-            else ious.new_full((len(ious), 1), 10.0)
-        )
-        return self.draw(looked, high_res_features), ious, looked.mask_tokens, scores
+        masks, ious = self.draw(looked, high_res_features), self.predicted_ious(looked)
+        return masks, ious, looked.mask_tokens, self.object_score_logits(looked)
 
 
 class MemoryEncoder(memory_encoder.MemoryEncoder):
@@ -131,6 +128,7 @@ class MemoryAttention(memory_attention.MemoryAttention):
 class SAM2Base(FrameSteps):
     """The network, with the official names of what fine-tuning code calls."""
 
+    @with_signature_of(sam2_base.SAM2Base.__init__)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _adapt_parts(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sam2_core.compat.network import adapt, speak_official
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.compat.video_steps import VideoSteps
 from sam2_core.inference import image_predictor, mask_generator, video_predictor
 from sam2_core.model import sam2_base
@@ -13,6 +14,7 @@ from sam2_core.model import sam2_base
 class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
     """The image predictor; see :class:`sam2_core.inference.image_predictor.SAM2ImagePredictor`."""
 
+    @with_signature_of(image_predictor.SAM2ImagePredictor.__init__)
     def __init__(self, sam_model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
         super().__init__(speak_official(sam_model), *args, **kwargs)
 
@@ -20,6 +22,7 @@ class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
 class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
     """The mask generator; see :class:`sam2_core.inference.mask_generator.SAM2AutomaticMaskGenerator`."""
 
+    @with_signature_of(mask_generator.SAM2AutomaticMaskGenerator.__init__)
     def __init__(self, model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
         super().__init__(speak_official(model), *args, **kwargs)
 
@@ -39,7 +42,25 @@ class SAM2VideoPredictorVOS(SAM2VideoPredictor, video_predictor.SAM2VideoPredict
 
 
 class SAM2VideoPredictorLegacy(SAM2VideoPredictor, video_predictor.SAM2VideoPredictorLegacy):
-    """The video predictor under the defaults of the official one before December 2024."""
+    """The video predictor under the defaults, and with the order of options, of the one before December 2024."""
+
+    def __init__(
+        self,
+        fill_hole_area: int = 0,
+        non_overlap_masks: bool = False,
+        clear_non_cond_mem_around_input: bool = False,
+        clear_non_cond_mem_for_multi_obj: bool = False,
+        add_all_frames_to_correct_as_cond: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            fill_hole_area,
+            non_overlap_masks,
+            clear_non_cond_mem_around_input,
+            add_all_frames_to_correct_as_cond,
+            clear_non_cond_mem_for_multi_obj=clear_non_cond_mem_for_multi_obj,
+            **kwargs,
+        )
 
 
 adapt(video_predictor.SAM2VideoPredictor, SAM2VideoPredictor)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sam2_core.compat.signatures import with_signature_of
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD, FrameTransform
 from sam2_core.inference.video_frames import DEFAULT_FRAMES_AHEAD, PreparedFrames, open_prepared_frames
@@ -79,6 +80,7 @@ def load_video_frames(
     return loaded, height, width
 
 
+@with_signature_of(load_video_frames)
 def load_video_frames_from_jpg_images(video_path: str | Path, *args: Any, **kwargs: Any) -> tuple[Frames, int, int]:
     """Load the pictures of a folder; see :func:`load_video_frames`."""
     if not Path(video_path).is_dir():

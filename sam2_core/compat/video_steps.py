@@ -21,8 +21,24 @@ class VideoSteps(SAM2Base, SAM2VideoPredictor):
     They read the state and return what they found; only the predictor's public methods change it.
     """
 
-    def __init__(self, *args: Any, official_frame_count: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, official_frame_count=official_frame_count, **kwargs)
+    def __init__(
+        self,
+        fill_hole_area: int = 0,
+        non_overlap_masks: bool = False,
+        clear_non_cond_mem_around_input: bool = False,
+        add_all_frames_to_correct_as_cond: bool = False,
+        *,
+        official_frame_count: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            fill_hole_area,
+            non_overlap_masks,
+            clear_non_cond_mem_around_input,
+            add_all_frames_to_correct_as_cond,
+            official_frame_count=official_frame_count,
+            **kwargs,
+        )
 
     def _obj_id_to_idx(self, inference_state: VideoState, obj_id: Any) -> int:
         """Position of an object in the results.

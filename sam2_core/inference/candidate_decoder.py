@@ -25,12 +25,15 @@ class Candidates:
         (K, h, w) float32.
     predicted_ious : Tensor
         (K,) float32.
+    object_scores : Tensor
+        (K,) float32 logits, above 0 where the model sees an object at the prompt.
     prompt_index : Tensor
         (K,) int64, the prompt each belongs to; in order, and for one prompt in the order of the mask tokens.
     """
 
     logits: Tensor
     predicted_ious: Tensor
+    object_scores: Tensor
     prompt_index: Tensor
 
 
@@ -75,6 +78,7 @@ class CandidateDecoder:
             looked = decoder.look(self._embedding, position, sparse, dense)
             candidates = slice(1, None)  # the first token is the single mask's
             ious = decoder.predicted_ious(looked)[:, candidates].float()
+            scores = decoder.object_score_logits(looked).float().expand_as(ious)
             wanted = torch.ones_like(ious, dtype=torch.bool) if least_iou is None else ious > least_iou
             drawn = wanted.any(dim=1)
             if bool(drawn.any()):
@@ -83,4 +87,4 @@ class CandidateDecoder:
             else:
                 height, width = looked.grid
                 logits = ious.new_empty(0, ious.shape[1], 4 * height, 4 * width)
-        return Candidates(logits[wanted[drawn]].float(), ious[wanted], wanted.nonzero()[:, 0])
+        return Candidates(logits[wanted[drawn]].float(), ious[wanted], scores[wanted], wanted.nonzero()[:, 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -179,8 +180,9 @@ class SAM2AutomaticMaskGenerator:
         -------
         list of dict
             For each mask "segmentation" (bool array, axes (y, x), or a run-length encoding), "area" (pixels),
-            "bbox" (x, y, width, height), "predicted_iou", "point_coords" ([[x, y]] of the point it came from),
-            "stability_score", "crop_box" (x, y, width, height of the crop it was found in).
+            "bbox" (x, y, width, height), "predicted_iou", "object_score" (logit, above 0 where the model sees an
+            object at the point), "point_coords" ([[x, y]] of the point it came from), "stability_score", "crop_box" (x,
+            y, width, height of the crop it was found in).
 
         Raises
         ------
@@ -218,7 +220,7 @@ class SAM2AutomaticMaskGenerator:
         -------
         MaskData
             Columns "rles" (uncompressed; counts are arrays), "boxes" (x0, y0, x1, y1, the last pixel included),
-            "iou_preds", "stability_score", "points" (x, y) and "crop_boxes".
+            "iou_preds", "object_scores", "stability_score", "points" (x, y) and "crop_boxes".
 
         Raises
         ------
@@ -352,12 +354,14 @@ class SAM2AutomaticMaskGenerator:
             mask_inputs = first.logits[:, None].clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
             points = scaled[first.prompt_index]
             foreground = points.new_ones(len(points), dtype=torch.int32)
-            logits, ious = self._refine(points, foreground, mask_inputs, self._batch_size())
-            first = Candidates(logits, ious, first.prompt_index)
+            refined = self._refine(points, foreground, mask_inputs, self._batch_size())
+            first = replace(refined, prompt_index=first.prompt_index)
         if least_iou is None:
             return first
         kept = first.predicted_ious > least_iou
-        return Candidates(first.logits[kept], first.predicted_ious[kept], first.prompt_index[kept])
+        return Candidates(
+            first.logits[kept], first.predicted_ious[kept], first.object_scores[kept], first.prompt_index[kept]
+        )
 
     def refine_with_m2m(
         self, points: Tensor, point_labels: Tensor, low_res_masks: Tensor, points_per_batch: int
@@ -392,18 +396,23 @@ class SAM2AutomaticMaskGenerator:
             Numbers of points, labels and masks that differ.
         """
         size = self.predictor._require_images().sizes[0]
-        logits, ious = self._refine(points, point_labels, low_res_masks[:, None], points_per_batch)
-        return self.predictor._transforms.postprocess_masks(logits[:, None], size), ious[:, None]
+        refined = self._refine(points, point_labels, low_res_masks[:, None], points_per_batch)
+        masks = self.predictor._transforms.postprocess_masks(refined.logits[:, None], size)
+        return masks, refined.predicted_ious[:, None]
 
-    def _refine(self, points: Tensor, labels: Tensor, mask_inputs: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
-        """One mask (N, h, w) and predicted IoU (N,) for each point (N, 2) with its mask prompt (N, 1, h, w)."""
+    def _refine(self, points: Tensor, labels: Tensor, mask_inputs: Tensor, batch_size: int) -> Candidates:
+        """One mask for each point (N, 2) with its mask prompt (N, 1, h, w)."""
         parts = [
             self._decode_whole(point, mask_input, labels=label, multimask_output=False)
             for point, label, mask_input in batch_iterator(batch_size, points, labels, mask_inputs)
         ]
-        if not parts:
-            return mask_inputs[:, 0], points.new_zeros(0)
-        return torch.cat([part.logits for part in parts]), torch.cat([part.predicted_ious for part in parts])
+        none = points.new_zeros(0)
+        return Candidates(
+            torch.cat([part.logits for part in parts]) if parts else mask_inputs[:, 0],
+            torch.cat([none, *(part.predicted_ious for part in parts)]),
+            torch.cat([none, *(part.object_scores for part in parts)]),
+            torch.arange(len(points), device=points.device),
+        )
 
     def _decode_whole(
         self, scaled: Tensor, mask_input: Tensor | None, *, labels: Tensor | None = None, multimask_output: bool
@@ -415,7 +424,12 @@ class SAM2AutomaticMaskGenerator:
         decoded = self.predictor._decode(0, prompts, multimask_output)
         count = decoded.masks.shape[1]
         prompt_index = torch.arange(len(scaled), device=scaled.device).repeat_interleave(count)
-        return Candidates(decoded.masks.float().flatten(0, 1), decoded.predicted_ious.float().flatten(), prompt_index)
+        return Candidates(
+            decoded.masks.float().flatten(0, 1),
+            decoded.predicted_ious.float().flatten(),
+            decoded.object_score_logits.float().expand(-1, count).flatten(),
+            prompt_index,
+        )
 
     @staticmethod
     def postprocess_small_regions(mask_data: MaskData, min_area: int, nms_thresh: float) -> MaskData:

@@ -12,12 +12,13 @@ OutputMode: TypeAlias = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 
 
 class MaskRecord(TypedDict):
-    """One mask; boxes are x, y, width, height in pixels."""
+    """One mask; boxes are x, y, width, height in pixels. The official record, and the object score."""
 
     segmentation: Any
     area: int
     bbox: list[float]
     predicted_iou: float
+    object_score: float
     point_coords: list[list[float]]
     stability_score: float
     crop_box: list[float]
@@ -29,7 +30,7 @@ def mask_records(data: MaskData, output_mode: OutputMode) -> list[MaskRecord]:
     Parameters
     ----------
     data : MaskData
-        With columns rles (counts as arrays), boxes, iou_preds, points, stability_score and crop_boxes.
+        With columns rles (counts as arrays), boxes, iou_preds, object_scores, points, stability_score and crop_boxes.
     output_mode : {"binary_mask", "uncompressed_rle", "coco_rle"}
         The form of each segmentation.
 
@@ -38,7 +39,8 @@ def mask_records(data: MaskData, output_mode: OutputMode) -> list[MaskRecord]:
     list of MaskRecord
         In the order of `data`.
     """
-    columns = [data[name].float() for name in ("boxes", "iou_preds", "points", "stability_score", "crop_boxes")]
+    names = ("boxes", "iou_preds", "object_scores", "points", "stability_score", "crop_boxes")
+    columns = [data[name].float() for name in names]
     rows = zip(data["rles"], *(column.cpu() for column in columns), strict=True)
     return [
         MaskRecord(
@@ -46,11 +48,12 @@ def mask_records(data: MaskData, output_mode: OutputMode) -> list[MaskRecord]:
             area=area_from_rle(rle),
             bbox=box_xyxy_to_xywh(box).tolist(),
             predicted_iou=predicted_iou.item(),
+            object_score=object_score.item(),
             point_coords=[point.tolist()],
             stability_score=stability.item(),
             crop_box=box_xyxy_to_xywh(crop_box).tolist(),
         )
-        for rle, box, predicted_iou, point, stability, crop_box in rows
+        for rle, box, predicted_iou, object_score, point, stability, crop_box in rows
     ]
 
 

@@ -39,6 +39,7 @@ class _Candidate:
 
     window: MaskWindow | None
     predicted_iou: Tensor
+    object_score: Tensor
     point: Tensor
     inner: npt.NDArray[np.int64]
     outer: npt.NDArray[np.int64]
@@ -100,14 +101,22 @@ class MaskSelection:
         if not chosen:
             return
         inner, outer = self._upscaler.box_bounds(candidates.logits[chosen])
-        ious, origins = candidates.predicted_ious.cpu(), points.cpu()[candidates.prompt_index.cpu()]
+        ious, scores = candidates.predicted_ious.cpu(), candidates.object_scores.cpu()
+        origins = points.cpu()[candidates.prompt_index.cpu()]
         for row, index in enumerate(chosen):
             window = self._upscaler.cut(candidates.logits[index])
-            self._candidates.append(_Candidate(window, ious[index], origins[index], inner[row], outer[row]))
+            known = ious[index], scores[index], origins[index]
+            self._candidates.append(_Candidate(window, *known, inner[row], outer[row]))
         self._keep_within_bounds()
 
     def masks(self) -> MaskData:
-        """Choose: columns rles, boxes (in the crop's frame), iou_preds, points and stability_score, the best first."""
+        """Choose, the best first.
+
+        Returns
+        -------
+        MaskData
+            Columns rles, boxes (in the crop's frame), iou_preds, object_scores, points and stability_score.
+        """
         kept: list[tuple[_Candidate, UpscaledMask]] = []
         boxes: _Boxes = np.zeros((0, 4), dtype=np.float32)
         for candidate in self._best_first():
@@ -132,6 +141,7 @@ class MaskSelection:
         if kept:
             data["boxes"] = torch.tensor([mask.box for _, mask in kept])
             data["iou_preds"] = torch.stack([candidate.predicted_iou for candidate, _ in kept])
+            data["object_scores"] = torch.stack([candidate.object_score for candidate, _ in kept])
             data["points"] = torch.stack([candidate.point for candidate, _ in kept])
             data["stability_score"] = torch.tensor([mask.stability for _, mask in kept], dtype=torch.float64)
         return data
@@ -193,6 +203,7 @@ def no_masks() -> MaskData:
         rles=[],
         boxes=torch.zeros(0, 4, dtype=torch.int64),
         iou_preds=torch.zeros(0),
+        object_scores=torch.zeros(0),
         points=torch.zeros(0, 2),
         stability_score=torch.zeros(0),
     )

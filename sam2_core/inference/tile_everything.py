@@ -171,6 +171,7 @@ class TiledMaskGenerator:
                 rle_to_mask(record["segmentation"]),
                 (tile.window.top, tile.window.left),
                 record["predicted_iou"],
+                record["object_score"],
             )
             if found.window.area and found.centroid in core and found.centroid in within:
                 yield found

@@ -169,9 +169,7 @@ class MaskDecoder(nn.Module):
             )
         looked = self.look(image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings)
         masks, ious, tokens = self.draw(looked, high_res_features), self.predicted_ious(looked), looked.mask_tokens
-        scores = (
-            self.pred_obj_score_head(looked.object_token) if self.pred_obj_scores else ious.new_full((batch, 1), 10.0)
-        )
+        scores = self.object_score_logits(looked)
         pointers = tokens[:, 1:] if multimask_output and self.use_multimask_token_for_obj_ptr else tokens[:, :1]
         if multimask_output:
             masks, ious = masks[:, 1:], ious[:, 1:]
@@ -215,6 +213,12 @@ class MaskDecoder(nn.Module):
     def predicted_ious(self, looked: PromptedImage) -> Tensor:
         """Return the predicted IoU of each mask before any is drawn: (B, 4), the single mask first."""
         return self.iou_prediction_head(looked.iou_token)
+
+    def object_score_logits(self, looked: PromptedImage) -> Tensor:
+        """Return how sure it is that each prompt's object is there: (B, 1); 10 where the model does not say."""
+        if not self.pred_obj_scores:
+            return looked.iou_token.new_full((len(looked.iou_token), 1), 10.0)
+        return self.pred_obj_score_head(looked.object_token)
 
     def draw(
         self,

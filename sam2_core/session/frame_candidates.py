@@ -35,6 +35,8 @@ class FrameCandidates:
         The masks, packed.
     predicted_ious, stability_scores : ndarray, (N,)
         0 to 1.
+    object_scores : ndarray, (N,)
+        Logits, above 0 where the model sees an object.
     crop_boxes : ndarray, (N, 4)
         The crop of the frame that each was found in: x0, y0, x1, y1.
     options : mapping
@@ -44,6 +46,7 @@ class FrameCandidates:
     frame: int
     packed: tuple[MaskData, ...]
     predicted_ious: NDArray[np.float64]
+    object_scores: NDArray[np.float64]
     stability_scores: NDArray[np.float64]
     crop_boxes: NDArray[np.int64]
     options: Mapping[str, Any]
@@ -56,6 +59,7 @@ class FrameCandidates:
             found.frame,
             tuple(one.mask for one in every),
             np.array([one.predicted_iou for one in every], float),
+            np.array([one.object_score for one in every], float),
             np.array([one.stability_score for one in every], float),
             np.array([one.crop_box for one in every], np.int64).reshape(-1, 4),
             {**USUAL, **options},

@@ -340,7 +340,9 @@ class EverythingJob(InferenceJob):
     def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
         self._ids = self.session.add_found_objects(
-            self._frame, [(one.mask.mask(), one.predicted_iou) for one in _masks(found)], label=self.label
+            self._frame,
+            [(one.mask.mask(), one.predicted_iou, one.object_score) for one in _masks(found)],
+            label=self.label,
         )
 
     def finish(self) -> list[int]:

@@ -61,7 +61,7 @@ class MaskFinding(ObjectEditing):
     def add_found_objects(
         self,
         frame: int,
-        masks: Sequence[tuple[MaskPixels, float | None]],
+        masks: Sequence[tuple[MaskPixels, float | None, float | None]],
         *,
         label: str,
         most_overlap: float = 0.5,
@@ -72,8 +72,8 @@ class MaskFinding(ObjectEditing):
         Parameters
         ----------
         frame : int
-        masks : sequence of (MaskPixels, float or None)
-            Masks with the IoU that the model expects.
+        masks : sequence of (MaskPixels, float or None, float or None)
+            Masks with the predicted IoU and the object score, if there are any.
         label : str
             Name of the step.
         most_overlap : float
@@ -90,21 +90,21 @@ class MaskFinding(ObjectEditing):
         frame = self.checked_frame(frame)
         there = {one: self.pixels(record.mask) for one, record in self.records_on(frame).items() if record.area}
         found = {one: there[one] for one in replaces if one in there and self._is_as_found(one, frame)}
-        staying = [one for one, mask in found.items() if any(mask.same_as(other) for other, _ in masks)]
+        staying = [one for one, mask in found.items() if any(mask.same_as(other) for other, _, _ in masks)]
         gone = [one for one in found if one not in staying]
         known = [mask for one, mask in there.items() if one not in gone]
-        new = [(mask, iou) for mask, iou in masks if mask.area and all(mask.iou(one) <= most_overlap for one in known)]
+        new = [one for one in masks if one[0].area and all(one[0].iou(other) <= most_overlap for other in known)]
         changes: Changes = []
         for one in gone:
             changes += self._without(one)
         if not new and not gone:
             return staying
-        references = self._keep_pixels([mask for mask, _ in new])
+        references = self._keep_pixels([mask for mask, _, _ in new])
         ids = self._free_ids(len(new))
         changes += self._reserve(ids)
-        for object_id, (mask, iou), reference in zip(ids, new, references, strict=True):
+        for object_id, (mask, iou, score), reference in zip(ids, new, references, strict=True):
             made = SessionObject.new(object_id)
-            record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou)
+            record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou, object_score=score)
             changes.append((Key(OBJECT, object_id), made.document()))
             changes.append((Key(PROMPT, object_id, frame), SessionPrompt(mask=reference).document()))
             changes.append((Key(MASK, object_id, frame), record.document()))
@@ -144,7 +144,10 @@ class MaskFinding(ObjectEditing):
             A threshold below that of the candidates.
         """
         chosen = candidates.choose(pred_iou_thresh, stability_score_thresh)
-        masks = [(candidates.mask(one), float(candidates.predicted_ious[one])) for one in chosen]
+        masks = [
+            (candidates.mask(one), float(candidates.predicted_ious[one]), float(candidates.object_scores[one]))
+            for one in chosen
+        ]
         label = f"segment everything on frame {candidates.frame}"
         return self.add_found_objects(candidates.frame, masks, label=label, replaces=replaces)
 

@@ -20,7 +20,7 @@ from sam2_core.checkpoints.build import (
     load_model,
     load_weights,
 )
-from sam2_core.checkpoints.catalogue import CATALOGUE
+from sam2_core.checkpoints.catalogue import CATALOGUE, get_entry
 from sam2_core.checkpoints.initialisation import WithoutRandomWeights
 from sam2_core.checkpoints.load import Checkpoint, save_checkpoint
 from sam2_core.errors import (
@@ -31,6 +31,8 @@ from sam2_core.errors import (
     MissingFileError,
     UnknownModelError,
 )
+from sam2_core.inference.image_predictor import SAM2ImagePredictor
+from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.model.sam2_base import SAM2Base
 
@@ -247,6 +249,26 @@ def test_a_model_in_the_cache_is_loaded_by_name(
     assert torch.equal(model.no_mem_embed, micro_weights["no_mem_embed"])
 
 
+def test_every_name_of_the_catalogue_is_a_pretrained_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each predictor takes each name and each id, and builds the model that is meant, whose weights are fetched."""
+    built = []
+    stand_in = build_sam2(MICRO, device="cpu")
+    monkeypatch.setattr(build, "fetch_pretrained", lambda name, **_: (get_entry(name), Path(get_entry(name).file_name)))
+    monkeypatch.setattr(build, "read_checkpoint", lambda path: path)
+    monkeypatch.setattr(build, "_build", lambda *args, **_: built.append(args) or stand_in)
+    for entry in CATALOGUE.values():
+        for name in filter(None, (entry.name, entry.hf_id)):
+            built.clear()
+            for kind in (SAM2ImagePredictor, SAM2VideoPredictor, SAM2AutomaticMaskGenerator):
+                kind.from_pretrained(name, device="cpu")
+
+            assert [path for _, path in built] == [Path(entry.file_name)] * 3
+            wanted = load_config(entry.config).model
+            assert all(config.model.image_encoder == wanted.image_encoder for config, _ in built)
+            targets = [config.model._target_.rpartition(".")[2] for config, _ in built]
+            assert targets == ["SAM2Base", "SAM2VideoPredictor", "SAM2Base"]
+
+
 def test_unknown_names_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="Did you mean"):
         load_model("sam2.1_hiera_tiy", device="cpu")
@@ -274,4 +296,8 @@ def test_the_shipped_model_loads_by_name_by_id_and_by_path() -> None:
     assert by_name.input_size == by_path.input_size == by_id.input_size
     for other in (by_path, by_id):
         assert all(torch.equal(a, b) for a, b in zip(by_name.parameters(), other.parameters(), strict=True))
+    image, video = (kind.from_pretrained(SHIPPED.name) for kind in (SAM2ImagePredictor, SAM2VideoPredictor))
+    generator = SAM2AutomaticMaskGenerator.from_pretrained(SHIPPED.name, points_per_side=3)
+    assert image.model.input_size == generator.predictor.model.input_size == video.input_size
+    assert len(generator.point_grids[0]) == 9
     assert SHIPPED.shipped_path.stat().st_size <= 12_000_000

@@ -36,6 +36,7 @@ def test_the_command(capsys, tmp_path, stack, untrained):
     assert labels.shape == (40, 50)
     rows = rows_of(result / "objects.csv")
     assert f"{len(rows)} objects" in out
+    assert all(0 <= float(row["object_score"]) <= 1 for row in rows)
     assert [int(row["area"]) for row in rows] == [(labels == int(row["id"])).sum() for row in rows]
     code, _, err = run(capsys, *command)
     assert (code, "exists already" in err.replace("\n", " ")) == (2, True)

@@ -10,6 +10,7 @@ import torch
 
 from sam2_core.inference.candidate_decoder import CandidateDecoder
 from sam2_core.inference.image_predictor import SAM2ImagePredictor
+from sam2_core.inference.image_prompts import ImagePrompts
 from sam2_core.model.mask_decoder import MaskDecoder
 from tests.inference.image_scene import picture, shared_model
 
@@ -41,6 +42,10 @@ def test_all_candidates_in_order(predictor: SAM2ImagePredictor) -> None:
 
     np.testing.assert_allclose(found.logits.clamp(-32, 32), low_res.reshape(9, *low_res.shape[2:]), atol=1e-3)
     np.testing.assert_allclose(found.predicted_ious, ious.flatten(), atol=1e-4)
+    ones = torch.ones(3, 1, dtype=torch.int32)
+    with torch.no_grad():
+        decoded = predictor._decode(0, ImagePrompts(POINTS[:, None], ones, None, None), multimask_output=True)
+    np.testing.assert_allclose(found.object_scores, decoded.object_score_logits.expand(3, 3).flatten(), atol=1e-4)
     assert found.prompt_index.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
@@ -67,7 +72,7 @@ def test_nothing_is_drawn_where_nothing_is_wanted(
     found = decoder(predictor).decode(POINTS, 1e6)
 
     assert found.logits.shape == (0, 32, 32)
-    assert found.predicted_ious.shape == found.prompt_index.shape == (0,)
+    assert found.predicted_ious.shape == found.object_scores.shape == found.prompt_index.shape == (0,)
 
 
 def test_a_callers_autocast_changes_nothing(predictor: SAM2ImagePredictor) -> None:

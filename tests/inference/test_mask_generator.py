@@ -19,12 +19,12 @@ from sam2_core.inference.mask_generator import GenerationCancelledError, SAM2Aut
 from sam2_core.inference.point_grids import build_point_grid
 from sam2_core.inference.run_length import mask_to_rle_pytorch, rle_to_mask
 from sam2_core.inference.stability import calculate_stability_score
-from tests.inference.image_scene import HEIGHT, WIDTH, picture, shared_model
+from tests.inference.image_scene import HEIGHT, WIDTH, picture, shared_model, small_model
 
 SIDE = 4
 # High up, so that masks are small and several are distinct.
 THRESHOLD = 8.0
-KEYS = {"segmentation", "area", "bbox", "predicted_iou", "point_coords", "stability_score", "crop_box"}
+OFFICIAL_KEYS = {"segmentation", "area", "bbox", "predicted_iou", "point_coords", "stability_score", "crop_box"}
 
 
 def generator(**options: Any) -> SAM2AutomaticMaskGenerator:
@@ -48,6 +48,7 @@ def by_definition(least_iou: float, least_stability: float, most_overlap: float)
     logits, _, _ = predictor._predict(coords, torch.ones(len(points), 1, dtype=torch.int32), return_logits=True)
     scores = torch.from_numpy(ious).flatten()
     flat = logits.flatten(0, 1)
+    presence = predictor.segment(points[:, None], np.ones((len(points), 1))).object_score
     stability = calculate_stability_score(flat, THRESHOLD, 1.0)
     keep = ((scores > least_iou) & (stability >= least_stability)).nonzero()[:, 0]
     boxes = batched_mask_to_box(flat > THRESHOLD)
@@ -56,6 +57,7 @@ def by_definition(least_iou: float, least_stability: float, most_overlap: float)
         {
             "mask": (flat[i] > THRESHOLD).numpy(),
             "iou": float(scores[i]),
+            "present": float(presence[i // 3]),
             "stability": float(stability[i]),
             "point": points[i // 3],
         }
@@ -81,10 +83,11 @@ def test_the_masks_are_those_of_the_definition(batch: int, monkeypatch: pytest.M
     assert len(expected) > 2
     assert len(records) == len(expected)
     for record, one in zip(records, expected, strict=True):
-        assert set(record) == KEYS
+        assert set(record) == OFFICIAL_KEYS | {"object_score"}
         assert (record["segmentation"] != one["mask"]).mean() < 1e-3
         assert record["area"] == record["segmentation"].sum()
         assert record["predicted_iou"] == pytest.approx(one["iou"], abs=1e-3)
+        assert 1 / (1 + np.exp(-record["object_score"])) == pytest.approx(one["present"], abs=1e-3)
         assert record["stability_score"] == pytest.approx(one["stability"], abs=1e-2)
         assert record["point_coords"] == [pytest.approx(one["point"].tolist())]
         assert record["crop_box"] == [0, 0, WIDTH, HEIGHT]
@@ -140,8 +143,13 @@ def test_refinement_prompts_with_each_candidate() -> None:
     predictor = SAM2ImagePredictor(shared_model())
     predictor.set_image(picture())
     _, _, low_res = predictor.predict(*point)
+    prompts = [{"mask_input": one[None], "multimask_output": False} for one in low_res]
     expected = [
-        predictor.predict(*point, mask_input=one[None], multimask_output=False, return_logits=True) for one in low_res
+        (
+            *predictor.predict(*point, **prompt, return_logits=True),
+            float(predictor.segment(*point, **prompt).object_score),
+        )
+        for prompt in prompts
     ]
 
     records = generator(
@@ -156,7 +164,8 @@ def test_refinement_prompts_with_each_candidate() -> None:
     found = sorted(records, key=lambda record: -record["predicted_iou"])
     wanted = sorted(expected, key=lambda result: -float(result[1][0]))
     assert len(found) == 3
-    for record, (mask, iou, _) in zip(found, wanted, strict=True):
+    for record, (mask, iou, _, present) in zip(found, wanted, strict=True):
+        assert 1 / (1 + np.exp(-record["object_score"])) == pytest.approx(present, abs=1e-3)
         assert record["predicted_iou"] == pytest.approx(float(iou[0]), abs=1e-3)
         assert (record["segmentation"] != (mask[0] > THRESHOLD)).mean() < 1e-3
 
@@ -199,6 +208,19 @@ def test_a_callers_autocast_changes_nothing() -> None:
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert generator(output_mode="uncompressed_rle").generate(picture()) == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("options", [{}, {"use_m2m": True}, {"multimask_output": False}, {"crop_n_layers": 1}])
+def test_half_precision_needs_no_autocast(dtype: torch.dtype, options: dict[str, Any]) -> None:
+    half = SAM2AutomaticMaskGenerator(
+        small_model().to(dtype), points_per_side=2, pred_iou_thresh=0.0, stability_score_thresh=0.0, **options
+    )
+
+    records = half.generate(picture())
+
+    assert records
+    assert all(np.isfinite([record[key] for key in ("predicted_iou", "object_score")]).all() for record in records)
 
 
 def test_masks_are_never_all_scaled_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ def table() -> MaskData:
         rles=[{"size": [7, 5], "counts": np.diff(ends, prepend=0)} for ends in changes],
         boxes=torch.tensor([[0, 1, 4, 6], [0, 0, 0, 0], [1, 1, 2, 3]]),
         iou_preds=torch.tensor([0.5, 0.25, 1.0], dtype=torch.bfloat16),
+        object_scores=torch.tensor([4.0, -1.5, 0.0], dtype=torch.bfloat16),
         points=torch.tensor([[1.5, 2.0], [0.0, 0.0], [3.0, 6.5]]),
         stability_score=torch.tensor([0.75, 0.0, 1.0]),
         crop_boxes=torch.tensor([[0, 0, 5, 7]] * 3),
@@ -47,6 +48,7 @@ def test_every_mode_holds_the_mask(mode: OutputMode) -> None:
     assert records[0]["bbox"] == [0, 1, 4, 5]
     assert records[2]["point_coords"] == [[3.0, 6.5]]
     assert [record["predicted_iou"] for record in records] == [0.5, 0.25, 1.0]
+    assert [record["object_score"] for record in records] == [4.0, -1.5, 0.0]
     assert [record["stability_score"] for record in records] == [0.75, 0.0, 1.0]
     assert all(record["crop_box"] == [0, 0, 5, 7] for record in records)
 

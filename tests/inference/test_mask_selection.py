@@ -34,7 +34,8 @@ def candidates(count: int, seed: int) -> Candidates:
         logits.append(steepness * (radius - distance) + torch.from_numpy(random.normal(0, 0.3, (LOW, LOW))))
     ious = torch.from_numpy(random.integers(1, 12, count) / 12).float()
     stacked = torch.stack(logits).float() if logits else torch.zeros(0, LOW, LOW)
-    return Candidates(stacked, ious, torch.arange(count) // 3)
+    index = torch.arange(count)
+    return Candidates(stacked, ious, index / 2 - 3, index // 3)
 
 
 def points_of(some: Candidates) -> torch.Tensor:
@@ -85,7 +86,12 @@ def test_the_choice_is_that_of_the_definition(
         half = count // 2
         for part in (slice(0, half), slice(half, None)):
             points = points_of(some)
-            chooser.add(Candidates(some.logits[part], some.predicted_ious[part], some.prompt_index[part]), points)
+            chooser.add(
+                Candidates(
+                    some.logits[part], some.predicted_ious[part], some.object_scores[part], some.prompt_index[part]
+                ),
+                points,
+            )
         data = chooser.masks()
 
     assert len(data["rles"]) == len(expected)
@@ -94,6 +100,7 @@ def test_the_choice_is_that_of_the_definition(
         assert np.array_equal(data["rles"][row]["counts"], mask.counts)
         assert data["boxes"][row].tolist() == mask.box
         assert data["iou_preds"][row] == some.predicted_ious[index]
+        assert data["object_scores"][row] == some.object_scores[index]
         assert data["stability_score"][row] == pytest.approx(mask.stability)
         assert torch.equal(data["points"][row], points_of(some)[index // 3])
 
@@ -101,7 +108,7 @@ def test_the_choice_is_that_of_the_definition(
 def test_duplicates_are_not_scaled_up(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.full((LOW, LOW), -5.0)
     logits[4:28, 4:28] = 5.0
-    some = Candidates(logits.expand(50, -1, -1), torch.linspace(0.5, 0.9, 50), torch.arange(50))
+    some = Candidates(logits.expand(50, -1, -1), torch.linspace(0.5, 0.9, 50), torch.zeros(50), torch.arange(50))
     drawn = []
     draw = MaskUpscaler.draw
 
@@ -152,6 +159,7 @@ def test_nothing_gives_an_empty_table() -> None:
     assert {name: tuple(column.shape) for name, column in data.items() if name != "rles"} == {
         "boxes": (0, 4),
         "iou_preds": (0,),
+        "object_scores": (0,),
         "points": (0, 2),
         "stability_score": (0,),
     }

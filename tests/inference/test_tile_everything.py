@@ -34,7 +34,7 @@ class Threshold:
         self.seen += 1
         pieces, count = ndimage.label(ndimage.gaussian_filter(pixels[..., 0].astype(float), 1) > 115)
         masks = torch.from_numpy(np.stack([pieces == number for number in range(1, count + 1)]))
-        return [{"segmentation": rle, "predicted_iou": 0.9} for rle in mask_to_rle_pytorch(masks)]
+        return [{"segmentation": rle, "predicted_iou": 0.9, "object_score": 3.0} for rle in mask_to_rle_pytorch(masks)]
 
 
 def generator(**options: Any) -> TiledMaskGenerator:
@@ -65,6 +65,7 @@ def test_what_the_model_finds_is_not_found_twice(drawn: tuple[np.ndarray, np.nda
     objects = [found for tile in generator().generate(drawn[0][None]) for found in tile.objects]
     assert objects
     assert all(0.3 < found.predicted_iou <= 1 for found in objects)
+    assert all(np.isfinite(found.object_score) for found in objects)
     ious = [one.iou(other) for number, one in enumerate(objects) for other in objects[:number]]
     assert max(ious, default=0.0) < 0.7
     # how well depends on the checkpoint; that they are cells, not ground, does not

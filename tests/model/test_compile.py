@@ -75,6 +75,29 @@ def test_no_recompilation_when_the_number_of_points_changes(many: bool) -> None:
                 assert_same(found, decode(model, embedding, fine, click(count), many))
 
 
+@pytest.mark.parametrize("dynamic", [True, None])
+def test_a_graph_for_one_click_and_one_for_any_number(dynamic: bool | None) -> None:
+    """The tracer takes a size of 1 for a constant; beyond that nothing is compiled again, however the user compiles."""
+    model = small_model(64)
+    graphs = []
+
+    def counting(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    with torch.no_grad():
+        features = model.forward_image(noise(1, 3, 64, 64))
+        embedding, fine = model.image_embedding(features), features.maps[:-1]
+        compiled = torch.compile(decode, fullgraph=True, backend=counting, dynamic=dynamic)
+        for count in (1, 3, 2, 9, 1, 4):
+            points = PointPrompts(noise(1, count, 2, seed=count) * 64, torch.arange(count)[None] % 2)
+            assert_same(
+                compiled(model, embedding, fine, points, True), decode(model, embedding, fine, points, many=True)
+            )
+
+    assert len(graphs) == 2
+
+
 def test_prompt_encoder_does_not_recompile_either() -> None:
     model = small_model(64)
     compiled = whole(model.sam_prompt_encoder.forward, dynamic=True)

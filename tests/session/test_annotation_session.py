@@ -495,7 +495,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "add_drawn": ("point", Drawn("point", 0, points=np.array([[1.0, 1.0]], np.float32)), 1),
     "interpolate": (1, 0, 1),
     "answer": (1, 0, SessionPrompt(points=((1.0, 1.0),), labels=(1,)), MaskPixels.empty(), None, None),
-    "add_found_objects": (0, [(MaskPixels.cut(rectangle(1, 3, 1, 3)), None)]),
+    "add_found_objects": (0, [(MaskPixels.cut(rectangle(1, 3, 1, 3)), None, None)]),
     "begin_results": ("results",),
     "add_results": (1, 0, {}, "track"),
     "finish_results": (1,),

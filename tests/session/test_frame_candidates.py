@@ -37,7 +37,7 @@ def candidates() -> FrameCandidates:
         mask = np.zeros((height, width), bool)
         top, left = 2 + 12 * (place // 3) + number // 6, 2 + 12 * (place % 3)
         mask[top : top + 9, left : left + 9] = True
-        drawn.append(Candidate(MaskData.of(MaskPixels.cut(mask)), iou, stability, (0, 0, width, height)))
+        drawn.append(Candidate(MaskData.of(MaskPixels.cut(mask)), iou, 3.0, stability, (0, 0, width, height)))
     options = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.4, "box_nms_thresh": 0.5}
     return FrameCandidates.of(CandidatesFound(1, FRAME, tuple(drawn)), options)
 

@@ -344,7 +344,9 @@ def test_everything_is_one_step_and_can_be_tracked(scene: Scene) -> None:
 
     assert ids
     assert [one.id for one in session.objects] == ids
-    assert all(session.record(one, 1).source == "prompt" for one in ids)  # type: ignore[union-attr]
+    records = [session.record(one, 1) for one in ids]
+    assert all(record is not None and record.source == "prompt" for record in records)
+    assert all(record is not None and record.object_score is not None for record in records)
     assert [step.label for step in session.history] == ["segment everything on frame 1"]
     again = session.start_everything(1, **options).wait(PATIENCE)
     assert again == []

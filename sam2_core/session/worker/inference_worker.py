@@ -365,7 +365,9 @@ class InferenceWorker:
             yield
             return
         masks = tuple(
-            FoundMask(number, MaskData.of(MaskPixels.cut(one["segmentation"])), float(one["predicted_iou"]), None)
+            FoundMask(
+                number, MaskData.of(MaskPixels.cut(one["segmentation"])), one["predicted_iou"], one["object_score"]
+            )
             for number, one in enumerate(found)
         )
         self._send(FrameFound(request.job, request.frame, masks))
@@ -433,11 +435,14 @@ def _candidates(found: Any) -> Iterator[Candidate]:
     """The masks of a table, packed."""
     from sam2_core.inference.run_length import mask_in_box
 
-    columns = (found[name].tolist() for name in ("boxes", "iou_preds", "stability_score", "crop_boxes"))
-    for rle, box, iou, stability, crop in zip(found["rles"], *columns, strict=True):
+    columns = (
+        found[name].tolist() for name in ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
+    )
+    for rle, box, iou, score, stability, crop in zip(found["rles"], *columns, strict=True):
         x0, y0 = int(box[0]), int(box[1])
         mask = MaskPixels.cut(mask_in_box(rle, box), (y0, x0))
-        yield Candidate(MaskData.of(mask), iou, stability, tuple(int(side) for side in crop))
+        x_first, y_first, x_end, y_end = (int(side) for side in crop)
+        yield Candidate(MaskData.of(mask), iou, score, stability, (x_first, y_first, x_end, y_end))
 
 
 def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
