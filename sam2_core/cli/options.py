@@ -154,6 +154,9 @@ Filters = Annotated[
         "which there are.",
     ),
 ]
+Embeddings = Annotated[
+    bool, typer.Option(help="Keep image features on disk, where this and other commands find them again.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 
 

@@ -71,9 +71,7 @@ def track(
         ),
     ] = Preset.AUTO,
     budget: Annotated[str | None, typer.Option(metavar="2GB", help="Memory to use, beside the model itself.")] = None,
-    embeddings: Annotated[
-        bool, typer.Option(help="Keep image features on disk, for the way back and the next command.")
-    ] = True,
+    embeddings: options.Embeddings = True,
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
     filter: options.Filters = None,

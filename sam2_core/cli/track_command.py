@@ -14,6 +14,7 @@ from sam2_core.cli.byte_count import show_bytes, show_seconds
 from sam2_core.cli.console import messages, output, progress_bar, with_progress
 from sam2_core.cli.interruption import INTERRUPTED, Interruption
 from sam2_core.cli.memory_budget import MemoryBudget
+from sam2_core.cli.models import embedding_store
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sam2_core.cli.plane_tracking import PlaneTracking
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.inference.video_state import VideoState
-    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 
 #: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
@@ -183,6 +183,7 @@ class TrackCommand:
                 table,
                 lambda: interruption.is_asked,
                 self.results.records,
+                embedding_store(self.uses_embeddings),
             )
             is_done = self._follow(tracking, writer, table, interruption)
         return self._finish(manifest, table) if is_done else INTERRUPTED
@@ -279,16 +280,9 @@ class TrackCommand:
         return predictor.init_state(
             self.stack,
             records=self.results.records,
-            embedding_store=self._store(),
+            embedding_store=embedding_store(self.uses_embeddings),
             feature_memory_bytes=budget.features,
         )
-
-    def _store(self) -> EmbeddingStore | None:
-        if not self.uses_embeddings:
-            return None
-        from sam2_core.volumes.embedding_store import EmbeddingStore
-
-        return EmbeddingStore()
 
     def _budget(self, predictor: SAM2VideoPredictor) -> MemoryBudget:
         from sam2_core.volumes.embedding_store_key import feature_bytes

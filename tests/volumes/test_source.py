@@ -82,9 +82,9 @@ def test_a_server_that_does_not_answer_is_not_a_file_that_is_missing():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/a.tif"
-        with pytest.raises(InvalidInputError, match="cannot be opened.*onnect"):
+        with pytest.raises(InvalidInputError, match=r"cannot be opened.*onnect"):
             open_url(url)
-        with pytest.raises(InvalidInputError, match="cannot be opened.*onnect"):
+        with pytest.raises(InvalidInputError, match=r"cannot be opened.*onnect"):
             open_volume(url)
 
 
@@ -97,5 +97,5 @@ def test_files_behind_chained_addresses(tmp_path):
     with web_folder(tmp_path) as web:
         for address in (f"{web}/a.tif", f"simplecache::{web}/a.tif", f"zip://inside/a.tif::{web}/a.zip"):
             assert np.array_equal(open_volume(address).read(), pixels)
-        with pytest.raises(MissingFileError, match="no file at .*none.tif"):
+        with pytest.raises(MissingFileError, match=r"no file at .*none\.tif"):
             open_volume(f"{web}/none.tif")

@@ -1,4 +1,4 @@
-"""A folder behind a web server on this machine, which sends parts of files or, as simple servers do, only whole ones."""
+"""A folder behind a web server on this machine, which sends parts of files or, as simple ones do, only whole files."""
 
 from __future__ import annotations
 
