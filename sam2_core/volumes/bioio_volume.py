@@ -19,7 +19,7 @@ from sam2_core.volumes.volume import Volume
 
 INSTALL = "pip install 'sam2-lab[formats]'"
 _LISTED = 12
-# What is read at once, for the readers that take whole stacks otherwise: a plane, with the colours of its pixels. "A" is
+# What is read at once, for readers that take whole stacks otherwise: a plane, with the colours of its pixels. "A" is
 # what CZI files call those, of which bioio-czi 3.0 repeats the first where they are not read together.
 _PLANES = {".czi": "YXA", ".lif": "YXS"}
 
