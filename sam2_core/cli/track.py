@@ -87,6 +87,8 @@ def track(
     plane: options.Plane = "yx",
     axes: options.Axes = None,
     level: options.Level = None,
+    series: options.Series = None,
+    strict: options.Strict = False,
     scale: options.Scale = None,
 ) -> None:
     """Track objects through a stack.
@@ -116,6 +118,8 @@ def track(
         plane=plane,
         channels=channels,
         level=level,
+        series=series,
+        strict=strict,
         scale=scale,
         contrast=contrast,
     )
