@@ -13,9 +13,12 @@ from sam2_core.errors import DestinationExistsError, InvalidInputError
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="Labels: TIFF, OME-Zarr, PNG folder, CTC folder, COCO JSON, ROI zip.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="Labels: TIFF, OME-Zarr (path or URL), PNG folder, CTC folder, COCO JSON, ROI zip."),
+    ],
     destination: Annotated[
-        Path, typer.Argument(help="NAME.tif, .zarr, .json, .zip, a folder 01_RES, or see --format.")
+        str, typer.Argument(help="NAME.tif, .zarr (path or URL), .json, .zip, a folder 01_RES, or see --format.")
     ],
     format: options.LabelFormatOption = None,
     source_format: Annotated[
@@ -35,7 +38,7 @@ def convert(
     """
     from sam2_core.volumes.labels import convert_labels, open_labels
 
-    if destination.resolve() == source.resolve():
+    if destination == source or Path(destination).resolve() == Path(source).resolve():
         raise InvalidInputError(f"Source and destination are the same, {source}. Choose another destination.")
     with open_labels(source, source_format, axis=axis, at=options.parse_positions(at)) as labels:
         chosen = options.parse_frames(frames, len(labels))

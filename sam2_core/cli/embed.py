@@ -35,6 +35,8 @@ def embed(
     plane: options.Plane = "yx",
     axes: options.Axes = None,
     level: options.Level = None,
+    series: options.Series = None,
+    strict: options.Strict = False,
     scale: options.Scale = None,
 ) -> None:
     """Compute the image features of a stack ahead.
@@ -52,6 +54,8 @@ def embed(
         plane=plane,
         channels=channels,
         level=level,
+        series=series,
+        strict=strict,
         scale=scale,
         contrast=contrast,
     )

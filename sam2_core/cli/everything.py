@@ -40,6 +40,8 @@ def everything(
     plane: options.Plane = "yx",
     axes: options.Axes = None,
     level: options.Level = None,
+    series: options.Series = None,
+    strict: options.Strict = False,
     scale: options.Scale = None,
 ) -> None:
     """Segment everything in a picture.
@@ -57,6 +59,8 @@ def everything(
         plane=plane,
         channels=channels,
         level=level,
+        series=series,
+        strict=strict,
         scale=scale,
         contrast=contrast,
     )

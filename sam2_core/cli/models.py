@@ -9,6 +9,7 @@ from sam2_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 # the official settings for tracking: memories of clicked masks are binarised, and small holes are closed
 _TRACKING = (
@@ -58,3 +59,12 @@ def load_predictor(
             f"{checkpoint} on {model.device}, {str(model.dtype).removeprefix('torch.')}, input {width} x {height}"
         )
     return model
+
+
+def embedding_store(is_wanted: bool) -> EmbeddingStore | None:
+    """Open the store of image features that all commands share, if a command is to use it."""
+    if not is_wanted:
+        return None
+    from sam2_core.volumes.embedding_store import EmbeddingStore
+
+    return EmbeddingStore()

@@ -130,6 +130,13 @@ Axes = Annotated[
     str | None, typer.Option(metavar="tczyx", help="A letter for each dimension, where the source does not name them.")
 ]
 Level = Annotated[int | None, typer.Option(min=0, help="Resolution level of a multiscale image; 0 is the finest.")]
+Series = Annotated[
+    str | None, typer.Option(metavar="NAME|N", help="Which image, of a source that holds several: its name or number.")
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse chunks that are missing from a zarr store, rather than take them as empty."),
+]
 Scale = Annotated[
     str | None,
     typer.Option(metavar="z=2,y=0.5,…", help="Size of a step along axes, where the source does not say it."),
@@ -153,6 +160,9 @@ Filters = Annotated[
         help="Clean the masks: fill-holes, remove-small:min_area=50, …; again for more. 'sam2 plugins list' shows "
         "which there are.",
     ),
+]
+Embeddings = Annotated[
+    bool, typer.Option(help="Keep image features on disk, where this and other commands find them again.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sam2_core.inference.object_crop_tracker import CropTracker
     from sam2_core.inference.tile_masks import ObjectMask
     from sam2_core.inference.tile_tracker import TiledTracker
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 
 @dataclass
@@ -42,6 +43,8 @@ class PlaneTracking:
         Asked between steps.
     records : Path, optional
         Folder for what is found, to go on from; a temporary one by default.
+    store : EmbeddingStore, optional
+        Where image features are looked for and kept.
     """
 
     tracker: TiledTracker | CropTracker
@@ -52,6 +55,7 @@ class PlaneTracking:
     table: ObjectTable
     should_stop: Callable[[], bool] = field(default=lambda: False)
     records: Path | None = None
+    store: EmbeddingStore | None = None
 
     def __post_init__(self) -> None:
         # windows hold what is in memory, whatever the number of objects: all go together
@@ -68,7 +72,7 @@ class PlaneTracking:
         try:
             for reverse, name in ((False, "forward"), (True, "backward")):
                 folder = None if self.records is None else self.records / name
-                states[reverse] = tracker.init_state(self.stack, records=folder)
+                states[reverse] = tracker.init_state(self.stack, records=folder, embedding_store=self.store)
             for stretch in self.stretches:
                 self._prompt(states[stretch.reverse], stretch)
                 if self.should_stop():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter, open_label_writer
 from sam2_core.volumes.labels.formats import claimed_by, format_named
+
+# "s3://bucket/a.zarr", of which a path keeps one stroke; a drive has one letter
+_URL_AS_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
 
 #: Planes larger than this are reduced for the overlay before they are drawn.
 LARGEST_OVERLAY = 3200
@@ -59,9 +63,14 @@ class Results:
         Raises
         ------
         InvalidInputError
-            There is no such format, the name means another than the one asked for, or a file is where a folder has to
-            be.
+            There is no such format, the name means another than the one asked for, a file is where a folder has to be,
+            or it is a URL.
         """
+        if _URL_AS_PATH.match(str(output_path)):
+            raise InvalidInputError(
+                f"Results are written to this machine, since they can be continued here; got -o {output_path}. Name a "
+                "folder or a file, and copy the labels to a URL with sam2 convert."
+            )
         wanted = None if format is None else format_named(format).contribution
         claimed = claimed_by(str(output_path))
         named = None if claimed is None else claimed.contribution.name

@@ -32,6 +32,7 @@ def segment(
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
     filter: options.Filters = None,
+    embeddings: options.Embeddings = True,
     overwrite: options.Overwrite = False,
     checkpoint: options.Checkpoint = options.DEFAULT_CHECKPOINT,
     device: options.Device = "auto",
@@ -44,6 +45,8 @@ def segment(
     plane: options.Plane = "yx",
     axes: options.Axes = None,
     level: options.Level = None,
+    series: options.Series = None,
+    strict: options.Strict = False,
     scale: options.Scale = None,
 ) -> None:
     """Segment objects in a picture.
@@ -70,6 +73,8 @@ def segment(
         plane=plane,
         channels=channels,
         level=level,
+        series=series,
+        strict=strict,
         scale=scale,
         contrast=contrast,
     )
@@ -81,11 +86,13 @@ def segment(
         index = _only_frame(stack, frame, objects)
         results.require_free(overwrite)
 
-        from sam2_core.cli.models import load_predictor
+        from sam2_core.cli.models import embedding_store, load_predictor
         from sam2_core.cli.segmentation import segment_frame
 
         model = load_predictor(checkpoint, device, precision, image_size)
-        plane_labels = segment_frame(model, stack, index, prompts_on(objects, index)).filtered(filters)
+        plane_labels = segment_frame(
+            model, stack, index, prompts_on(objects, index), embedding_store(embeddings)
+        ).filtered(filters)
         table = ObjectTable()
         results.write_plane(
             stack, index, plane_labels, table, objects, at=choice.on_frame(stack, index), overwrite=overwrite

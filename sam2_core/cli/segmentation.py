@@ -16,10 +16,12 @@ from sam2_core.cli.tracking import probability
 from sam2_core.volumes.frame_stack import FrameStack
 
 if TYPE_CHECKING:
+    from sam2_core.inference.image_predictor import SAM2ImagePredictor
     from sam2_core.inference.object_crop_tracker import CropTracker
     from sam2_core.inference.tile_tracker import TiledTracker
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.model.sam2_base import SAM2Base
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 # as sure as the model's own logits are within an object
 KNOWN_MASK_LOGIT = 10.0
@@ -73,14 +75,27 @@ def segment_objects(
     list of SegmentedObject
         In the order of the prompts.
     """
-    import torch
-
-    from sam2_core.inference.frame_transform import FrameTransform
     from sam2_core.inference.image_predictor import SAM2ImagePredictor
 
     predictor = SAM2ImagePredictor(model)
-    transform = FrameTransform(model.input_size)
     predictor.set_image(picture)
+    return _segmented(predictor, picture.shape[:2], prompts, show_progress=show_progress)
+
+
+def _segmented(
+    predictor: SAM2ImagePredictor,
+    size: tuple[int, int],
+    prompts: Sequence[tuple[int, FramePrompt]],
+    *,
+    show_progress: bool = True,
+) -> list[SegmentedObject]:
+    """Segment each prompted object in the picture, (height, width) large, that was set."""
+    import torch
+
+    from sam2_core.inference.frame_transform import FrameTransform
+
+    transform = FrameTransform(predictor.model.input_size)
+    mask_size = predictor.model.sam_prompt_encoder.mask_input_size
     found = []
     todo = with_progress(prompts, "Segmenting", len(prompts)) if show_progress else iter(prompts)
     for object_id, prompt in todo:
@@ -89,18 +104,22 @@ def segment_objects(
             np.array(prompt.points, dtype=np.float32) if prompt.points else None,
             np.array(prompt.labels, dtype=np.int32) if prompt.points else None,
             None if box is None else np.array(box, dtype=np.float32),
-            None if prompt.mask is None else _mask_logits(prompt.mask, model.sam_prompt_encoder.mask_input_size),
+            None if prompt.mask is None else _mask_logits(prompt.mask, mask_size),
             multimask_output=len(prompt.points) == 1 and box is None,
         )
         best = int(answer.predicted_iou.argmax())
         low_res = torch.from_numpy(answer.low_res_logits[None, None, best])
-        logits: NDArray[np.float32] = transform.postprocess_masks(low_res, picture.shape[:2])[0, 0].numpy()
+        logits: NDArray[np.float32] = transform.postprocess_masks(low_res, size)[0, 0].numpy()
         found.append(SegmentedObject(object_id, logits, float(answer.predicted_iou[best]), float(answer.object_score)))
     return found
 
 
 def segment_frame(
-    model: SAM2VideoPredictor, stack: FrameStack, index: int, prompts: Sequence[tuple[int, FramePrompt]]
+    model: SAM2VideoPredictor,
+    stack: FrameStack,
+    index: int,
+    prompts: Sequence[tuple[int, FramePrompt]],
+    store: EmbeddingStore | None = None,
 ) -> PlaneLabels:
     """Segment prompted objects on one frame of any size.
 
@@ -115,6 +134,8 @@ def segment_frame(
         Which frame.
     prompts : sequence of (int, FramePrompt)
         Object ids and their prompts.
+    store : EmbeddingStore, optional
+        Where the features of the frame, or of its tiles, are looked for and kept.
 
     Returns
     -------
@@ -124,8 +145,30 @@ def segment_frame(
     from sam2_core.inference.tile_grid import TileGrid
 
     if len(TileGrid.for_model(stack.frame_size, model.input_size)) == 1:
-        return _surest(segment_objects(model, stack.read(index), prompts), stack.frame_size)
-    return _in_tiles(model, stack, index, prompts)
+        return _surest(_in_whole(model, stack, index, prompts, store), stack.frame_size)
+    return _in_tiles(model, stack, index, prompts, store)
+
+
+def _in_whole(
+    model: SAM2VideoPredictor,
+    stack: FrameStack,
+    index: int,
+    prompts: Sequence[tuple[int, FramePrompt]],
+    store: EmbeddingStore | None,
+) -> list[SegmentedObject]:
+    from sam2_core.inference.frame_features import FrameFeatures
+    from sam2_core.inference.image_predictor import SAM2ImagePredictor
+    from sam2_core.inference.video_frames import prepared_frames
+
+    # as a frame of a stack, like sam2 embed and sam2 track, so that each finds what another encoded
+    frames = prepared_frames(stack, input_size=model.input_size, device=model.device, store=store)
+    features = FrameFeatures(model, frames, store=store)
+    predictor = SAM2ImagePredictor(model)
+    try:
+        predictor.set_features(features.get(index), stack.frame_size)
+    finally:
+        features.close()
+    return _segmented(predictor, stack.frame_size, prompts)
 
 
 def _surest(found: Sequence[SegmentedObject], size: tuple[int, int]) -> DrawnLabels:
@@ -139,12 +182,16 @@ def _surest(found: Sequence[SegmentedObject], size: tuple[int, int]) -> DrawnLab
 
 
 def _in_tiles(
-    model: SAM2VideoPredictor, stack: FrameStack, index: int, prompts: Sequence[tuple[int, FramePrompt]]
+    model: SAM2VideoPredictor,
+    stack: FrameStack,
+    index: int,
+    prompts: Sequence[tuple[int, FramePrompt]],
+    store: EmbeddingStore | None,
 ) -> SparseLabels:
     from sam2_core.inference.tile_tracker import TiledTracker
 
     tracker = TiledTracker(model)
-    state = tracker.init_state(stack)
+    state = tracker.init_state(stack, embedding_store=store)
     try:
         for object_id, prompt in with_progress(prompts, "Segmenting", len(prompts)):
             prompt_plane(tracker, state, index, object_id, prompt)

@@ -11,6 +11,7 @@ from sam2_core.cli.prompts import StackGeometry
 from sam2_core.volumes import open_frames, open_volume
 from sam2_core.volumes.contrast import Contrast
 from sam2_core.volumes.frame_stack import FrameStack
+from sam2_core.volumes.readers import open_unnamed
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class StackChoice:
     channels : sequence of int or str, optional
     level : int, optional
         Resolution level of a multiscale image.
+    series : int or str, optional
+        Which image, of a source that holds several.
+    strict : bool
+        Whether a chunk that is missing from a zarr store is an error.
     scale : mapping of str to float, optional
         Size of a step along each axis, where the source does not say it.
     contrast : None, "auto" or (float, float)
@@ -41,6 +46,8 @@ class StackChoice:
     plane: str = "yx"
     channels: Sequence[int | str] | None = None
     level: int | None = None
+    series: int | str | None = None
+    strict: bool = False
     scale: Mapping[str, float] | None = None
     contrast: Contrast = None
 
@@ -54,6 +61,8 @@ class StackChoice:
         plane: str = "yx",
         channels: str | None = None,
         level: int | None = None,
+        series: str | None = None,
+        strict: bool = False,
         scale: str | None = None,
         contrast: str | None = None,
     ) -> StackChoice:
@@ -65,6 +74,8 @@ class StackChoice:
             plane=plane,
             channels=options.parse_channels(channels),
             level=level,
+            series=int(series) if series is not None and series.isdecimal() else series,
+            strict=strict,
             scale=options.parse_scale(scale),
             contrast=options.parse_contrast(contrast),
         )
@@ -73,12 +84,17 @@ class StackChoice:
         """Open a source as frames; nothing but its metadata is read."""
         if self.axes is None and self.level is None and self.scale is None and self.plane == "yx":
             # what the frames of plain pages and folders are called does not matter here
-            frames = open_frames(source, axis=self.axis, at=self.at, channels=self.channels, contrast=self.contrast)
+            whole = open_unnamed(source, series=self.series)
+            if self.strict:
+                whole.refuse_missing()
+            frames = open_frames(whole, axis=self.axis, at=self.at, channels=self.channels, contrast=self.contrast)
             if frames.axis == "frame" and self.axis is not None:
                 # pages that have no name are what they were said to be
                 frames.axis = self.axis
             return frames
-        volume = open_volume(source, axes=self.axes, level=self.level, scale=self.scale)
+        volume = open_volume(
+            source, axes=self.axes, level=self.level, scale=self.scale, series=self.series, strict=self.strict
+        )
         try:
             return volume.stack(self.axis, self.at, self.plane, self.channels, self.contrast)
         except BaseException:
@@ -99,6 +115,8 @@ class StackChoice:
             "plane": self.plane,
             "channels": None if self.channels is None else list(self.channels),
             "level": self.level,
+            "series": self.series,
+            "strict": self.strict,
             "scale": None if self.scale is None else dict(self.scale),
             "contrast": list(self.contrast) if isinstance(self.contrast, tuple) else self.contrast,
         }

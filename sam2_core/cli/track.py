@@ -71,9 +71,7 @@ def track(
         ),
     ] = Preset.AUTO,
     budget: Annotated[str | None, typer.Option(metavar="2GB", help="Memory to use, beside the model itself.")] = None,
-    embeddings: Annotated[
-        bool, typer.Option(help="Keep image features on disk, for the way back and the next command.")
-    ] = True,
+    embeddings: options.Embeddings = True,
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
     filter: options.Filters = None,
@@ -89,6 +87,8 @@ def track(
     plane: options.Plane = "yx",
     axes: options.Axes = None,
     level: options.Level = None,
+    series: options.Series = None,
+    strict: options.Strict = False,
     scale: options.Scale = None,
 ) -> None:
     """Track objects through a stack.
@@ -118,6 +118,8 @@ def track(
         plane=plane,
         channels=channels,
         level=level,
+        series=series,
+        strict=strict,
         scale=scale,
         contrast=contrast,
     )

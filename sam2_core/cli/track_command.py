@@ -10,10 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sam2_core.cli.byte_count import show_bytes, show_seconds
 from sam2_core.cli.console import messages, output, progress_bar, with_progress
 from sam2_core.cli.interruption import INTERRUPTED, Interruption
 from sam2_core.cli.memory_budget import MemoryBudget
+from sam2_core.cli.models import embedding_store
 from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from sam2_core.cli.plane_tracking import PlaneTracking
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.inference.video_state import VideoState
-    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 
 #: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
@@ -183,7 +185,9 @@ class TrackCommand:
                 table,
                 lambda: interruption.is_asked,
                 self.results.records,
+                embedding_store(self.uses_embeddings),
             )
+            self._tell_in_parts(predictor, tracking, preset)
             is_done = self._follow(tracking, writer, table, interruption)
         return self._finish(manifest, table) if is_done else INTERRUPTED
 
@@ -274,21 +278,38 @@ class TrackCommand:
             f"--preset crops: at most {show_seconds(crops)}); {show_bytes(disk)} on disk meanwhile."
         )
 
+    def _tell_in_parts(self, predictor: SAM2VideoPredictor, tracking: PlaneTracking, preset: Preset) -> None:
+        """Say what it will take where planes are looked at in parts, and what looking at them whole would."""
+        from sam2_core.inference.tile_grid import TileGrid
+
+        # what is in a picture makes no difference to how long it takes
+        blank = predictor.init_state(np.zeros((1, *predictor.input_size), np.uint8))
+        try:
+            estimate = predictor.estimate(blank, 1, 1)
+        finally:
+            blank.close()
+        limit = len(TileGrid.for_model(self.stack.frame_size, predictor.input_size))
+        steps = sum(stretch.count * len(stretch.object_ids) for stretch in tracking.stretches)
+        parts = steps
+        if preset is Preset.TILES:
+            parts = sum(stretch.count * min(len(stretch.object_ids), limit) for stretch in tracking.stretches)
+        following = steps * estimate.seconds_per_object
+        seconds = parts * estimate.seconds_per_frame + following
+        whole = len(tracking) * estimate.seconds_per_frame + following
+        messages.print(
+            f"{len(tracking.objects)} objects, {len(self.rules.reach)} frames, in {preset}: at most about "
+            f"{show_seconds(seconds)} (with --preset exact, which shows small objects less sharp: about "
+            f"{show_seconds(whole)})."
+        )
+
     def _state(self, predictor: SAM2VideoPredictor, budget: MemoryBudget) -> VideoState:
         predictor.memory_budget_bytes = budget.tracker
         return predictor.init_state(
             self.stack,
             records=self.results.records,
-            embedding_store=self._store(),
+            embedding_store=embedding_store(self.uses_embeddings),
             feature_memory_bytes=budget.features,
         )
-
-    def _store(self) -> EmbeddingStore | None:
-        if not self.uses_embeddings:
-            return None
-        from sam2_core.volumes.embedding_store import EmbeddingStore
-
-        return EmbeddingStore()
 
     def _budget(self, predictor: SAM2VideoPredictor) -> MemoryBudget:
         from sam2_core.volumes.embedding_store_key import feature_bytes

@@ -20,7 +20,7 @@ from sam2_core.inference.model_autocast_off import without_autocast
 from sam2_core.kernels.mask_cleaning import clean_mask_scores
 from sam2_core.model.fine_features import FineFeatures
 from sam2_core.model.mask_decoder import MaskDecoder
-from sam2_core.model.results import DecodedMasks
+from sam2_core.model.results import DecodedMasks, ImageFeatures
 from sam2_core.model.sam2_base import SAM2Base
 
 FloatArray = npt.NDArray[np.float32]
@@ -70,6 +70,20 @@ class ImageSegmenter:
         """
         pixels = self._transforms(image, self.device)
         self._encoded = self._encode(pixels[None], [_size_of(image)], is_batch=False)
+
+    @torch.no_grad()
+    def set_features(self, features: ImageFeatures, image_size: tuple[int, int]) -> None:
+        """Take an image that is encoded already, in place of :meth:`set_image`.
+
+        Parameters
+        ----------
+        features : ImageFeatures
+            Of this model's encoder, a batch of 1, such as
+            :class:`~sam2_core.inference.frame_features.FrameFeatures` has from the embedding store.
+        image_size : (int, int)
+            Height and width of the image in pixels.
+        """
+        self._encoded = self._taken(features, [image_size], is_batch=False)
 
     @torch.no_grad()
     def set_image_batch(self, image_list: Sequence[ImageLike]) -> None:
@@ -187,6 +201,10 @@ class ImageSegmenter:
     def _encode(self, pixels: Tensor, sizes: list[tuple[int, int]], *, is_batch: bool) -> _EncodedImages:
         with without_autocast(self.device):
             features = self.model.forward_image(pixels)
+        return self._taken(features, sizes, is_batch=is_batch)
+
+    def _taken(self, features: ImageFeatures, sizes: list[tuple[int, int]], *, is_batch: bool) -> _EncodedImages:
+        with without_autocast(self.device):
             embedding = self.model.image_embedding(features)
         return _EncodedImages(embedding, features.maps[:-1], sizes, is_batch)
 

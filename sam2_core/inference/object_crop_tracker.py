@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -24,6 +24,9 @@ from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.tile_tracker import TiledState, TiledTracker
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.frame_stack import FrameStack
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 DEFAULT_SHARE = 1 / 5
 _LARGEST_SHARE = 0.5
@@ -209,8 +212,9 @@ class CropTracker(PlaneTracker[CropState, CropsFollowed]):
 
     # -- prompts -------------------------------------------------------------------------------------------------------
 
-    def _new_state(self, stack: FrameStack, folder: Path | None) -> CropState:
-        overview = self._overview.init_state(stack)
+    def _new_state(self, stack: FrameStack, folder: Path | None, store: EmbeddingStore | None) -> CropState:
+        # crops go where their objects go, so that hardly one is seen again: only the first look is worth keeping
+        overview = self._overview.init_state(stack, embedding_store=store)
         return CropState(self.predictor, stack, overview, self.share, self.memory_budget_bytes, folder)
 
     def _placed_points(

@@ -9,11 +9,15 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sam2_core.inference.record_store import CACHE_BYTES
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.inference.video_state import VideoState
 from sam2_core.volumes.frame_stack import FrameStack
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 #: Recent frames whose memories an object keeps, about: what tracking reads and a little more.
 _MEMORIES_AN_OBJECT = 8
@@ -39,6 +43,8 @@ class OpenVideos:
         Where their records are; a temporary folder by default.
     sizes : mapping of int to int
         Bytes of each place's journal as far as it counts, see :meth:`sizes`; what is not in it is let go of.
+    store : EmbeddingStore, optional
+        Where the places' features are looked for and kept.
     """
 
     def __init__(
@@ -48,10 +54,12 @@ class OpenVideos:
         budget_bytes: int,
         folder: Path | None = None,
         sizes: Mapping[int, int] | None = None,
+        store: EmbeddingStore | None = None,
     ) -> None:
         self.budget_bytes = budget_bytes
         self._predictor = predictor
         self._frames_of = frames_of
+        self._store = store
         self._videos: OrderedDict[int, VideoState] = OrderedDict()
         self._records: dict[int, int] = {}
         self._folder = folder
@@ -83,6 +91,7 @@ class OpenVideos:
                 self._frames_of(place),
                 cached_frames=_CACHED_FRAMES,
                 cached_features=_CACHED_FEATURES,
+                embedding_store=self._store,
                 records=self._records_of(place),
             )
             self._videos[place] = video

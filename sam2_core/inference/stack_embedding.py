@@ -140,13 +140,13 @@ def embed_stack(
     room = min(usage.quota_bytes, usage.free_bytes + usage.stored_bytes)
     if embedding.needed_bytes > room:
         raise InvalidInputError(
-            f"features of {len(wanted)} frames of {opened.name} take {_gigabytes(embedding.needed_bytes)}; the "
-            f"embedding store in {store.folder} has room for {_gigabytes(room)} (quota "
-            f"{_gigabytes(usage.quota_bytes)}, free on disk {_gigabytes(usage.free_bytes)}). Choose fewer frames, a "
+            f"features of {len(wanted)} frames of {opened.name} take {_size(embedding.needed_bytes)}; the "
+            f"embedding store in {store.folder} has room for {_size(room)} (quota "
+            f"{_size(usage.quota_bytes)}, free on disk {_size(usage.free_bytes)}). Choose fewer frames, a "
             "larger quota, or another folder."
         )
     return embedding
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.2f} GB"
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.3g} MB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from sam2_core.inference.video_prompts import checked_frame_count, checked_frame
 from sam2_core.inference.video_tracker import Cancelled
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.frames import FrameSource, open_frames
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 #: What a tracker knows of where its objects are while it goes from frame to frame.
 Following = TypeVar("Following")
@@ -35,7 +38,13 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         Size up to which parts are kept open. A closed one is opened again from the objects' prompts and last masks.
     """
 
-    def init_state(self, source: FrameSource, *, records: str | Path | None = None) -> State:
+    def init_state(
+        self,
+        source: FrameSource,
+        *,
+        records: str | Path | None = None,
+        embedding_store: EmbeddingStore | None = None,
+    ) -> State:
         """Open a picture or a stack; nothing is read yet.
 
         Parameters
@@ -46,6 +55,9 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
             Folder for everything that is known, which may be opened again later: the state then has the objects,
             prompts and masks that it had, and ``propagate(..., resume=True)`` goes on where it was, even after the
             process was killed. None takes a temporary folder that is removed with the state.
+        embedding_store : EmbeddingStore, optional
+            Where features of tiles are looked for, and kept for whoever looks at the same pixels next. They are rounded
+            to its float16 then, also when they were just computed. Crops that follow objects are not kept.
 
         Returns
         -------
@@ -59,7 +71,7 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         StateError
             ``records`` are in use, or of another stack or model.
         """
-        return self._new_state(open_frames(source), None if records is None else Path(records))
+        return self._new_state(open_frames(source), None if records is None else Path(records), embedding_store)
 
     def prompt_points(
         self,
@@ -329,7 +341,7 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         return self.masks_on_frame(state, frame_index)
 
     @abstractmethod
-    def _new_state(self, stack: FrameStack, folder: Path | None) -> State:
+    def _new_state(self, stack: FrameStack, folder: Path | None, store: EmbeddingStore | None) -> State:
         """Make the state of a stack."""
 
     @abstractmethod

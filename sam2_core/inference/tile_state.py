@@ -10,7 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.inference.open_videos import OpenVideos
@@ -19,6 +19,9 @@ from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_records import MaskRecords
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.frame_stack import FrameStack
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 _FORMAT = 1
 
@@ -36,6 +39,8 @@ class PlaneState(ABC):
         Where everything that is known is kept, and taken up from; a temporary folder by default.
     made_with : dict
         What else results depend on: records of another kind are refused.
+    store : EmbeddingStore, optional
+        Where the places' features are looked for and kept.
 
     Attributes
     ----------
@@ -63,6 +68,7 @@ class PlaneState(ABC):
         budget_bytes: int,
         folder: Path | None = None,
         made_with: dict[str, Any] | None = None,
+        store: EmbeddingStore | None = None,
     ) -> None:
         self.stack = stack
         self.objects: dict[Hashable, PlaneObject] = {}
@@ -75,7 +81,8 @@ class PlaneState(ABC):
             made_by = {"frames": len(stack), "frame_size": list(stack.frame_size), "kind": type(self).__name__}
             made_by |= {"input_size": list(predictor.input_size), "format": _FORMAT, **(made_with or {})}
             self._check_made_by(made_by, folder)
-            self.videos = OpenVideos(predictor, self.frames_of, budget_bytes, folder, self.records.notes("place"))
+            places = self.records.notes("place")
+            self.videos = OpenVideos(predictor, self.frames_of, budget_bytes, folder, places, store)
             self._numbers = max(self.records.notes("numbers").values(), default=0)
             for number, note in self.records.notes("object").items():
                 self.objects[note["id"]] = PlaneObject.from_note(number, note)

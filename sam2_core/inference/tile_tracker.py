@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from sam2_core.inference.tile_prompts import prompt_in_window
 from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.volumes.frame_stack import FrameStack
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 #: A cell of the model's mask grid, in pixels of its input: closer than this to a tile's border a mask may be cut off.
 _MASK_CELL = 4
@@ -49,10 +52,11 @@ class TiledState(PlaneState):
         grid: TileGrid,
         budget_bytes: int,
         folder: Path | None = None,
+        store: EmbeddingStore | None = None,
     ) -> None:
         self.grid = grid
         tiles = {"tile_size": list(grid.tile_size), "halo": grid.halo}
-        super().__init__(predictor, stack, budget_bytes, folder, tiles)
+        super().__init__(predictor, stack, budget_bytes, folder, tiles, store)
 
     def frames_of(self, place: int) -> FrameStack:
         """Return the frames that a tile shows."""
@@ -141,9 +145,9 @@ class TiledTracker(PlaneTracker[TiledState, TilesFollowed]):
             self._leave(state, guest, place)
         return found if len(parts) == 1 else merged_part(found.object_id, parts)
 
-    def _new_state(self, stack: FrameStack, folder: Path | None) -> TiledState:
+    def _new_state(self, stack: FrameStack, folder: Path | None, store: EmbeddingStore | None) -> TiledState:
         grid = TileGrid.for_model(stack.frame_size, self.predictor.input_size, tile_size=self.tile_size, halo=self.halo)
-        return TiledState(self.predictor, stack, grid, self.memory_budget_bytes, folder)
+        return TiledState(self.predictor, stack, grid, self.memory_budget_bytes, folder, store)
 
     # -- prompts -------------------------------------------------------------------------------------------------------
 

@@ -174,6 +174,28 @@ class PreparedFrames:
                 self._upcoming[frame] = thread.submit(self._read, frame)
 
 
+def prepared_frames(
+    stack: FrameStack,
+    *,
+    input_size: tuple[int, int],
+    device: torch.device,
+    cached_frames: int = DEFAULT_CACHED_FRAMES,
+    frames_ahead: int = 0,
+    store: EmbeddingStore | None = None,
+) -> PreparedFrames:
+    """Prepare the frames of an open stack, of which none is read; see :func:`open_prepared_frames`."""
+    scaled = stack.scaled_to(input_size)
+    return PreparedFrames(
+        stack,
+        FrameTransform(input_size, resampling="frame" if scaled is None else "decoder"),
+        device,
+        cached_frames=cached_frames,
+        frames_ahead=frames_ahead,
+        scaled_stack=scaled,
+        store=store,
+    )
+
+
 def open_prepared_frames(
     source: FrameSource,
     *,
@@ -197,15 +219,12 @@ def open_prepared_frames(
     device, cached_frames, frames_ahead, store
         See :class:`PreparedFrames`.
     """
-    stack = open_frames(source)
-    scaled = stack.scaled_to(input_size)
-    frames = PreparedFrames(
-        stack,
-        FrameTransform(input_size, resampling="frame" if scaled is None else "decoder"),
-        device,
+    frames = prepared_frames(
+        open_frames(source),
+        input_size=input_size,
+        device=device,
         cached_frames=cached_frames,
         frames_ahead=frames_ahead,
-        scaled_stack=scaled,
         store=store,
     )
     frames[0]

@@ -19,6 +19,9 @@ from sam2_core.volumes.volume import Volume
 
 INSTALL = "pip install 'sam2-lab[formats]'"
 _LISTED = 12
+# What is read at once, for readers that take whole stacks otherwise: a plane, with the colours of its pixels. "A" is
+# what CZI files call those, of which bioio-czi 3.0 repeats the first where they are not read together.
+_PLANES = {".czi": "YXA", ".lif": "YXS"}
 
 
 class BioioVolume(ArrayVolume):
@@ -40,6 +43,8 @@ class BioioVolume(ArrayVolume):
         pixels = image.dask_data
         channel_names = [str(name) for name in image.channel_names or ()]
         letters = order.replace("S", "C").casefold()
+        if "S" in order and path.suffix.casefold() == ".czi":
+            pixels = pixels[..., ::-1]  # CZI has blue first, and bioio leaves it there
         if "S" in order and "C" in order:
             # the colours of a pixel are its channels, where there is one channel; else they count as more of them
             pixels, letters = _merged_samples(pixels, order)
@@ -90,7 +95,8 @@ class BioioReader:
         from bioio import BioImage
 
         try:
-            image = BioImage(source)
+            planes = _PLANES.get(source.suffix.casefold())
+            image = BioImage(source, **({"chunk_dims": list(planes)} if planes else {}))
         except Exception as error:  # each format's reader fails in ways of its own
             # bioio says the same of a format without a reader and of a file that its reader refuses
             is_without_reader = importlib.util.find_spec(f"bioio_{kind.casefold()}") is None

@@ -34,12 +34,12 @@ def local_path(url: str) -> Path | None:
 
 
 def named_suffix(source: Path | str) -> str:
-    """Ending of a path's or a URL's last part, in lower case."""
+    """Ending of a path's or a URL's last part, in lower case; of chained URLs the first that has one."""
     if isinstance(source, Path):
         return source.suffix.casefold()
-    first = source.split("::")[0]
-    path = urlsplit(first).path or first
-    return PurePosixPath(path).suffix.casefold()
+    # "simplecache::https://…/a.tif" names its file last, "zip://a.tif::https://…/b.zip" first
+    paths = (urlsplit(part).path or part for part in source.split("::"))
+    return next((suffix for path in paths if (suffix := PurePosixPath(path).suffix.casefold())), "")
 
 
 def open_url(url: str) -> Any:
@@ -53,8 +53,16 @@ def open_url(url: str) -> Any:
     import fsspec
 
     try:
-        return fsspec.open(url, "rb").open()
+        opened = fsspec.open(url, "rb")
+        file = opened.open()
+        # a zip file is closed with its file system, which nothing else holds
+        file.opened_by = opened
+        return file
     except FileNotFoundError as error:
+        reason = error.__cause__
+        is_missing = reason is None or isinstance(reason, FileNotFoundError) or getattr(reason, "status", 0) == 404
+        if not is_missing:  # fsspec says the same where a server does not answer or refuses
+            raise InvalidInputError(f"{url} cannot be opened ({type(reason).__name__}: {reason}).") from error
         raise MissingFileError(f"There is no file at {url}. Check the spelling, and that it may be read.") from error
     except ImportError as error:
         raise missing_url_package(url, error) from error

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from sam2_core.errors import InvalidInputError, MissingFileError
+from sam2_core.errors import InvalidInputError, MissingFileError, Sam2Error
 from sam2_core.volumes.array_volume import mapped_chunks
 from sam2_core.volumes.axes import AXES, axes_candidates, parse_axes, unknown_axes
 from sam2_core.volumes.contiguous_pixels import ContiguousPixels
@@ -279,6 +279,8 @@ def _opened(source: Path | str | bytes, label: str) -> tifffile.TiffFile:
         file = tifffile.TiffFile(_handle(source))
         file.filehandle.set_lock(True)
         page_count = len(file.pages)
+    except Sam2Error:
+        raise
     except FileNotFoundError:
         raise MissingFileError(f"There is no file {source!s}.") from None
     except (tifffile.TiffFileError, ValueError, struct.error, IndexError) as error:

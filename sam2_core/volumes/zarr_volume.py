@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _METADATA_FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 _LISTED = 12
+_NEEDS_RANGES = " Shards are read in parts: a web server has to answer range requests, which not every one does."
 
 
 class ZarrVolume(ArrayVolume):
@@ -90,6 +91,7 @@ class ZarrVolume(ArrayVolume):
         return InvalidInputError(
             f"{broken or 'A chunk of '}the zarr array {self._zarr.store_path} cannot be read "
             f"({type(error).__name__}: {error}). It is damaged, cut short, or cannot be reached; copy it again."
+            + (_NEEDS_RANGES if self._zarr.shards and "HTTP" in str(self._zarr.store) else "")
         )
 
     def _stored_pieces(self, region: tuple[slice, ...]) -> list[tuple[str, tuple[slice, ...]]]:
@@ -236,8 +238,9 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
         elif named_suffix(source) in ZIP_SUFFIXES and "::" not in source:
             chained = f"zip://::{source}"
             inside = _folder_in(url_to_fs(chained)[0].find(""))
-            store = zarr.storage.FsspecStore.from_url(chained, read_only=True)
-            return zarr.open(store, mode="r", path=inside), closes
+            return zarr.open(_chained_store(chained), mode="r", path=inside), closes
+        elif "::" in source:
+            store = _chained_store(source)
         else:
             store = zarr.storage.FsspecStore.from_url(source, read_only=True)
         return zarr.open(store, mode="r"), closes
@@ -256,6 +259,19 @@ def _opened(source: Path | str) -> tuple[Any, Any]:
         if closes is not None:
             closes.close()
         raise InvalidInputError(f"{source!s} cannot be opened ({type(error).__name__}: {error}).") from error
+
+
+def _chained_store(url: str) -> zarr.storage.FsspecStore:
+    """Store behind a chain of file systems, such as ``simplecache::https://…``.
+
+    Chains work synchronously, in threads: few of fsspec's wrapping file systems can be told to be asynchronous.
+    """
+    import zarr
+    from fsspec.core import url_to_fs
+    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+
+    files, path = url_to_fs(url)
+    return zarr.storage.FsspecStore(AsyncFileSystemWrapper(files, asynchronous=True), read_only=True, path=path)
 
 
 def _folder_in(names: Sequence[str]) -> str:

@@ -60,3 +60,17 @@ def test_refusals(capsys, tmp_path, labels):
         assert (code, out) == (2, "")
         assert message in err
     assert existing.read_text() == "{}"
+
+
+def test_to_a_url_and_from_it(capsys, tmp_path, labels):
+    path, pixels = labels
+    url = f"memory://{tmp_path.name}/a.zarr"
+    code, out, err = run(capsys, "convert", path, url)
+    assert code == 0, err
+    assert f"Written: {url}" in out.replace("\n", "")
+    for source in (url, (tmp_path / "labels.tif").as_uri()):
+        code, _, err = run(capsys, "convert", source, tmp_path / "back.tif", "--overwrite")
+        assert code == 0, err
+        assert np.array_equal(tifffile.imread(tmp_path / "back.tif"), pixels)
+    code, _, err = run(capsys, "convert", url, url)
+    assert (code, "the same" in err) == (2, True)

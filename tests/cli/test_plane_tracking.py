@@ -66,6 +66,9 @@ def test_presets(capsys, tmp_path, untrained, preset):
     result = tmp_path / "result"
     code, _, err = run(capsys, *command, "--preset", preset, "-o", result)
     assert code == 0, err
+    told = " ".join(err.split())
+    assert f"3 objects, 3 frames, in {preset}: at most about" in told
+    assert "(with --preset exact, which shows small objects less sharp: about" in told
     found = tifffile.imread(result / "labels.tif")
     assert found.shape == pixels.shape
     assert [row["id"] for row in rows_of(result / "objects.csv")] == ["2", "3", "9"]

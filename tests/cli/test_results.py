@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -36,6 +38,8 @@ def test_where_results_go(tmp_path, output, format, labels, folder, found):
 def test_what_contradicts_itself(tmp_path):
     with pytest.raises(InvalidInputError, match="means tiff"):
         Results.at(tmp_path / "a.tif", "coco")
+    with pytest.raises(InvalidInputError, match=r"written to this machine.*sam2 convert"):
+        Results.at(Path("s3://bucket/a.zarr"))
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="is a file"):
         Results.at(tmp_path / "file")

@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from sam2_core.cli.app import main
+from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from tests.cli.test_app import run
 from tests.cli.test_object_table import rows_of
 
@@ -55,3 +56,54 @@ def test_objects_of_a_label_image(capsys, tmp_path, picture, untrained, kind):
     code, _, err = run(capsys, "segment", picture, *arguments, "-o", tmp_path / "result", "-c", untrained)
     assert code == 0, err
     assert [row["id"] for row in rows_of(tmp_path / "result" / "objects.csv")] == ["9", "300"]
+
+
+@pytest.fixture
+def encoded(monkeypatch, tmp_path):
+    """How many frames the encoder was given, one entry a call, with an embedding store of the test's own."""
+    monkeypatch.setenv("SAM2_LAB_EMBEDDINGS", str(tmp_path / "embeddings"))
+    counts = []
+    real = SAM2VideoPredictor.forward_image
+    monkeypatch.setattr(
+        SAM2VideoPredictor, "forward_image", lambda model, batch: counts.append(len(batch)) or real(model, batch)
+    )
+    return counts
+
+
+def test_a_frame_is_encoded_once_for_all_commands(capsys, tmp_path, stack, untrained, encoded):
+    labels = []
+    for number, options in enumerate([[], [], ["--no-embeddings"]]):
+        result = tmp_path / str(number)
+        code, _, err = run(
+            capsys, "segment", stack, "-p", "2:10,12", "-b", "2:20,10,40,30", "-o", result, "-c", untrained, *options
+        )
+        assert code == 0, err
+        labels.append(tifffile.imread(result / "labels.tif"))
+    assert encoded == [1, 1]
+    assert labels[0].any()
+    assert np.array_equal(labels[0], labels[1])
+    code, out, err = run(capsys, "embed", stack, "-c", untrained)
+    assert code == 0, err
+    assert "3 frames encoded, 1 were there" in out
+    encoded.clear()
+    code, _, err = run(capsys, "segment", stack, "-p", "0:10,12", "-o", tmp_path / "last", "-c", untrained)
+    assert code == 0, err
+    assert encoded == []
+
+
+def test_tiles_are_encoded_once(capsys, tmp_path, untrained, encoded):
+    pixels = np.random.default_rng(0).integers(0, 255, (150, 210)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "plane.tif", pixels)
+    labels = []
+    for number in range(2):
+        result = tmp_path / str(number)
+        code, _, err = run(
+            capsys, "segment", tmp_path / "plane.tif", "-p", "10,12", "-p", "180,120", "-o", result, "-c", untrained
+        )
+        assert code == 0, err
+        labels.append(tifffile.imread(result / "labels.tif"))
+        if number == 0:
+            assert len(encoded) >= 2
+            encoded.clear()
+    assert encoded == []
+    assert np.array_equal(labels[0], labels[1])

@@ -17,6 +17,9 @@ def test_a_stack(capsys, tmp_path, stack, untrained):
     )
     assert code == 0, err
     assert "objects_by_frame.csv" in out
+    told = " ".join(err.split())
+    assert "3 objects, 4 frames: about" in told
+    assert "(with --preset crops: at most" in told
     with tifffile.TiffFile(result / "labels.tif") as file:
         assert file.series[0].axes == "TYX"
         labels = file.asarray()

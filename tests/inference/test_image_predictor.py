@@ -358,3 +358,14 @@ def test_fine_features_are_brought_into_order_once_an_image(
     predictor.predict_batch([POINTS, POINTS], [LABELS, LABELS])
 
     assert len(calls) == 2
+
+
+def test_features_that_are_known_take_the_place_of_the_image(predictor: SAM2ImagePredictor) -> None:
+    expected = predictor.segment(POINTS, LABELS)
+    with torch.inference_mode():
+        features = predictor.model.forward_image(predictor._transforms(picture())[None])
+    other = SAM2ImagePredictor(shared_model())
+    other.set_features(features, (HEIGHT, WIDTH))
+    answer = other.segment(POINTS, LABELS)
+    assert np.array_equal(answer.masks, expected.masks)
+    assert np.array_equal(answer.predicted_iou, expected.predicted_iou)

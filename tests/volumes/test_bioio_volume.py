@@ -43,7 +43,8 @@ class StandIn:
     time_interval = datetime.timedelta(minutes=1)
     resolution_levels = (0, 1)
 
-    def __init__(self, path):
+    def __init__(self, path, **options):
+        self.options = options
         if b"damaged" in Path(path).read_bytes():
             raise UnsupportedFileFormatError("does not support the image")
         self.current_resolution_level = 0
@@ -56,7 +57,9 @@ class StandIn:
     @property
     def dask_data(self):
         pixels = self.pixels + self.scene
-        return da.from_array(pixels[..., :: 2**self.current_resolution_level], chunks=(1, 1, 1, *pixels.shape[3:]))
+        # readers of CZI and LIF read whole z-stacks unless told otherwise
+        depth = 1 if "Z" not in self.options.get("chunk_dims", "ZYXS") else pixels.shape[2]
+        return da.from_array(pixels[..., :: 2**self.current_resolution_level], chunks=(1, 1, depth, *pixels.shape[3:]))
 
     def set_scene(self, scene):
         self.scene = self.scenes.index(scene) if scene in self.scenes else scene
@@ -101,12 +104,23 @@ def test_axes_scale_and_channels(path, image):
         open_volume(path, level=2)
 
 
-def test_colours_of_a_pixel_are_channels(path, image):
+@pytest.mark.parametrize("suffix", [".czi", ".lif"])
+def test_a_plane_is_read_without_its_whole_stack(tmp_path, image, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(b"anything")
+    assert open_volume(tmp_path / f"a{suffix}").chunks == (1, 1, 1, 16, 20)
+
+
+@pytest.mark.parametrize("suffix", [".czi", ".lif"])
+def test_colours_of_a_pixel_are_channels(tmp_path, image, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"anything")
     image.order, image.pixels = "TCZYXS", np.random.default_rng(6).integers(0, 255, (1, 1, 3, 8, 9, 3)).astype(np.uint8)
     volume = open_volume(path)
     assert volume.colour
     assert volume.sizes == {"t": 1, "c": 3, "z": 3, "y": 8, "x": 9}
-    assert np.array_equal(volume.stack(along="z").read(1), image.pixels[0, 0, 1])
+    # CZI files have blue first
+    expected = image.pixels[0, 0, 1][..., :: -1 if suffix == ".czi" else 1]
+    assert np.array_equal(volume.stack(along="z").read(1), expected)
 
 
 def test_one_of_several_scenes_has_to_be_chosen(path, image):
@@ -142,3 +156,35 @@ def test_the_real_bioio(tmp_path):
     assert np.array_equal(volume.read(), PIXELS)
     assert volume.scale["z"] == 2.0
     assert volume.channel_names == ("nuclei", "actin")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("bioio_czi") is None or importlib.util.find_spec("pylibCZIrw") is None,
+    reason="needs bioio-czi and pylibCZIrw, optional extras",
+)
+def test_a_real_czi_file(tmp_path):
+    from pylibCZIrw import czi
+
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        for place in np.ndindex(PIXELS.shape[:3]):
+            file.write(data=PIXELS[place][..., None], plane=dict(zip("TCZ", map(int, place), strict=True)))
+        names = {0: "nuclei", 1: "actin"}
+        file.write_metadata("document", channel_names=names, scale_x=0.25e-6, scale_y=0.5e-6, scale_z=2e-6)
+    with open_volume(tmp_path / "a.czi") as volume:
+        assert volume.sizes == {"t": 2, "c": 2, "z": 3, "y": 16, "x": 20}
+        assert volume.scale == pytest.approx({"z": 2.0, "y": 0.5, "x": 0.25})
+        assert volume.channel_names == ("nuclei", "actin")
+        assert volume.chunks == (1, 1, 1, 16, 20)
+        assert np.array_equal(volume.read(), PIXELS)
+        assert np.array_equal(volume.stack("z", at={"t": 1}, channels=["actin"]).read_raw(2)[..., 0], PIXELS[1, 1, 2])
+    picture = np.random.default_rng(6).integers(0, 255, (16, 20, 3)).astype(np.uint8)
+    with czi.create_czi(str(tmp_path / "colour.czi")) as file:
+        file.write(data=np.ascontiguousarray(picture[..., ::-1]), plane={"C": 0})
+        file.write_metadata("document", scale_x=0.25e-6, scale_y=0.5e-6)
+    with open_volume(tmp_path / "colour.czi") as volume:
+        assert volume.channel_names == ("red", "green", "blue")
+        assert np.array_equal(volume.stack().read(0), picture)
+    content = (tmp_path / "a.czi").read_bytes()
+    (tmp_path / "cut.czi").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InvalidInputError, match=r"cut\.czi cannot be opened.*cut short or damaged"):
+        open_volume(tmp_path / "cut.czi")

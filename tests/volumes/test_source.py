@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import socket
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from sam2_core.errors import InvalidInputError, MissingFileError
+from sam2_core.volumes import open_volume
 from sam2_core.volumes.source import is_file_of, is_url, kind_of, local_path, named_suffix, open_url
+from tests.volumes.web_folder import web_folder
 
 
 @pytest.mark.parametrize(
@@ -31,6 +37,8 @@ def test_local_files_behind_urls(tmp_path):
     assert local_path("s3://bucket/a.tif") is None
     assert named_suffix("https://host/dir.x/a.TIF?x=.png") == ".tif"
     assert named_suffix("zip://a.zarr::s3://bucket/b.zip") == ".zarr"
+    assert named_suffix("simplecache::https://host/a.tif") == ".tif"
+    assert named_suffix("zip://::s3://bucket/b.zip") == ".zip"
     assert named_suffix(Path("a.OME.Tif")) == ".tif"
 
 
@@ -67,3 +75,27 @@ def test_urls_that_cannot_be_opened():
         open_url("memory://nowhere/a.tif")
     with pytest.raises(InvalidInputError, match="cannot be opened"):
         open_url("foo://a.tif")
+
+
+def test_a_server_that_does_not_answer_is_not_a_file_that_is_missing():
+    pytest.importorskip("aiohttp")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/a.tif"
+        with pytest.raises(InvalidInputError, match=r"cannot be opened.*onnect"):
+            open_url(url)
+        with pytest.raises(InvalidInputError, match=r"cannot be opened.*onnect"):
+            open_volume(url)
+
+
+def test_files_behind_chained_addresses(tmp_path):
+    pytest.importorskip("aiohttp")
+    pixels = np.arange(3 * 8 * 9, dtype=np.uint8).reshape(3, 8, 9)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "ZYX"})
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "a.tif", "inside/a.tif")
+    with web_folder(tmp_path) as web:
+        for address in (f"{web}/a.tif", f"simplecache::{web}/a.tif", f"zip://inside/a.tif::{web}/a.zip"):
+            assert np.array_equal(open_volume(address).read(), pixels)
+        with pytest.raises(MissingFileError, match=r"no file at .*none\.tif"):
+            open_volume(f"{web}/none.tif")

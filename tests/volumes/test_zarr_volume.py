@@ -10,6 +10,7 @@ import zarr
 
 from sam2_core.errors import InvalidInputError, MissingDependencyError, MissingFileError
 from sam2_core.volumes import open_frames, open_volume
+from tests.volumes.web_folder import web_folder
 
 generator = np.random.default_rng(21)
 PIXELS = generator.integers(0, 4000, (2, 3, 6, 16, 20)).astype(np.uint16)  # t, c, z, y, x
@@ -98,6 +99,57 @@ def test_ome_zarr_wherever_it_lies(tmp_path, version, how):
         assert stack.spacing == (2.0, 0.5, 0.5)
         assert stack.spacing_unit == "micrometer"
         assert np.array_equal(stack.read_raw(3), PIXELS[1, [1, 0], 3].transpose(1, 2, 0))
+
+
+def zipped(folder, path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder.parent).as_posix())
+
+
+def write_shards(path):
+    names = ("t", "c", "z", "y", "x")
+    array = zarr.create_array(
+        path, shape=PIXELS.shape, chunks=(1, 1, 1, 8, 10), shards=(1, 1, 6, 16, 20), dtype="u2", dimension_names=names
+    )
+    array[:] = PIXELS
+
+
+@pytest.mark.parametrize(
+    ("version", "address"),
+    [
+        ("0.4", "{web}/a.ome.zarr"),
+        ("0.5", "{web}/a.ome.zarr/"),
+        ("0.5", "{web}/a.ome.zarr.zip"),
+        ("0.5", "{web}/shards.zarr"),
+        ("0.5", "zip://a.ome.zarr::{web}/a.ome.zarr.zip"),
+        ("0.4", "simplecache::{web}/a.ome.zarr"),
+        ("0.5", "dir://a.ome.zarr::file://{folder}"),
+    ],
+)
+def test_ome_zarr_on_a_web_server_and_through_chained_addresses(tmp_path, version, address):
+    pytest.importorskip("aiohttp")
+    zipped(write_ome(tmp_path / "a.ome.zarr", version), tmp_path / "a.ome.zarr.zip")
+    write_shards(tmp_path / "shards.zarr")
+    with web_folder(tmp_path) as web:
+        source = address.format(web=web, folder=tmp_path.as_posix())
+        with open_volume(source) as volume:
+            assert volume.shape == PIXELS.shape
+            assert volume.address == source
+            assert np.array_equal(volume.read({"t": 1, "c": 2}), PIXELS[1, 2])
+
+
+def test_a_server_that_sends_no_parts_of_files_is_named_as_the_reason(tmp_path):
+    pytest.importorskip("aiohttp")
+    zipped(write_ome(tmp_path / "a.ome.zarr", "0.5"), tmp_path / "a.ome.zarr.zip")
+    write_shards(tmp_path / "shards.zarr")
+    with web_folder(tmp_path, sends_parts=False) as web:
+        assert np.array_equal(open_volume(f"{web}/a.ome.zarr").read({"t": 1, "c": 2}), PIXELS[1, 2])
+        with pytest.raises(InvalidInputError, match="range requests"):
+            open_volume(f"{web}/a.ome.zarr.zip")
+        with pytest.raises(InvalidInputError, match=r"chunk c/1/2/0/0/0.*range requests"):
+            open_volume(f"{web}/shards.zarr").read({"t": 1, "c": 2, "z": 3})
 
 
 def test_levels_have_their_own_scale(tmp_path):

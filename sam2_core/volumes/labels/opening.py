@@ -20,6 +20,7 @@ from sam2_core.volumes.labels.formats import (
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import checked_layout
+from sam2_core.volumes.source import local_path
 
 LabelSource: TypeAlias = "str | os.PathLike[str] | LabelStack | Any"
 
@@ -102,7 +103,7 @@ def open_label_writer(
         raise InvalidInputError("overwrite and resume exclude each other: begin again, or continue.")
     if not isinstance(destination, str | os.PathLike):
         raise InvalidTypeError(f"Labels are written to a path or a URL; got {destination!r}.")
-    name = os.fspath(destination)
+    name = _address(destination)
     chosen = format_named(format) if format is not None else format_of_destination(name)
     kind = chosen.contribution
     if grid is not None and (grid.axes != "tz" or not kind.has_time_and_depth):
@@ -164,7 +165,7 @@ def open_labels(
         if all(hasattr(source, attribute) for attribute in ("shape", "dtype", "__getitem__")):
             return ArrayLabels(source, axis=axis or "frame")
         raise InvalidTypeError(f"Cannot read labels from {type(source).__name__}. Expected a path or an array.")
-    name = os.fspath(source)
+    name = _address(source)
     require_existing(name)
     chosen = format_named(format) if format is not None else format_of_source(name)
     open_existing = chosen.contribution.open_labels
@@ -172,6 +173,13 @@ def open_labels(
         raise InvalidInputError(f"The format {chosen.contribution.name} is only written; labels in it cannot be read.")
     reading = LabelReading(axis=axis, at=_checked_positions(at), length=length, frame_size=frame_size)
     return get_plugins().call(chosen, open_existing, name, reading, check=_require_labels)
+
+
+def _address(place: str | os.PathLike[str]) -> str:
+    """Path or URL as text, ``file://`` URLs as the path that they mean."""
+    name = os.fspath(place)
+    local = local_path(name)
+    return name if local is None else str(local)
 
 
 def _require_writer(opened: object) -> None:
