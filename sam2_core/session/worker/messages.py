@@ -302,7 +302,10 @@ class FrameFound:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A mask that may be an object: its scores (0-1; that of the object a logit), and the crop (x0, y0, x1, y1) that it was found in."""
+    """A mask that may be an object.
+
+    Its scores are 0-1, that of the object a logit; the crop (x0, y0, x1, y1) is the one that it was found in.
+    """
 
     mask: MaskData
     predicted_iou: float
