@@ -156,6 +156,16 @@ def test_hydra_finds_the_configurations_in_the_module() -> None:
     assert composed == load_config("configs/sam2.1/sam2.1_hiera_t.yaml", [override])
 
 
+@pytest.mark.usefixtures("alias")
+def test_helpers_whose_names_begin_with_an_underscore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs import some of them; ``import *`` brings none. The others are in the program that runs through both."""
+    monkeypatch.setattr("sam2_core.compat.builders.fetch_pretrained", lambda name: (None, Path("weights.pt")))
+    builders = importlib.import_module("sam2.build_sam")
+
+    assert builders._hf_download("facebook/sam2.1-hiera-tiny") == ("configs/sam2.1/sam2.1_hiera_t.yaml", "weights.pt")
+    assert not any(name.startswith("_") for name in builders.__all__)
+
+
 def _parameters(function: ast.FunctionDef) -> dict[str, str | None]:
     """Names of the parameters but self, in order, with the text of each default."""
     names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]

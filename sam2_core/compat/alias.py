@@ -79,7 +79,7 @@ class AliasFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Say what ``from … import *`` brings; the names themselves come when they are used."""
-        module.__dict__["__all__"] = sorted(_ALIASES[module.__name__])
+        module.__dict__["__all__"] = sorted(name for name in _ALIASES[module.__name__] if not name.startswith("_"))
         if module.__name__ == ROOT:
             module.__file__ = str(_CONFIG_ROOT / "__init__.py")
 

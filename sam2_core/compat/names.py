@@ -24,6 +24,8 @@ _MODULES: dict[str, dict[str, str]] = {
     "sam2.build_sam": _all_from(
         f"{_COMPAT}.builders",
         "HF_MODEL_ID_TO_FILENAMES",
+        "_hf_download",
+        "_load_checkpoint",
         "build_sam2",
         "build_sam2_hf",
         "build_sam2_video_predictor",
@@ -109,6 +111,7 @@ _MODULES: dict[str, dict[str, str]] = {
         **_all_from(
             f"{_COMPAT}.video_frames",
             "AsyncVideoFrameLoader",
+            "_load_img_as_tensor",
             "load_video_frames",
             "load_video_frames_from_jpg_images",
             "load_video_frames_from_video_file",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sam2_core.compat.signatures import with_signature_of
@@ -100,6 +101,21 @@ def load_video_frames_from_video_file(
     return load_video_frames(
         video_path, image_size, offload_video_to_cpu, img_mean, img_std, compute_device=compute_device
     )
+
+
+def _load_img_as_tensor(img_path: str | Path, image_size: int) -> tuple[Tensor, int, int]:
+    """Load a picture, resized and not normalised; programs import it although its name begins with an underscore.
+
+    Returns
+    -------
+    image : Tensor
+        (3, image_size, image_size) float32, 0-1.
+    height, width : int
+        Size of the picture in its file, pixels.
+    """
+    with Image.open(img_path) as picture:
+        image = FrameTransform(image_size, "frame", mean=(0, 0, 0), std=(1, 1, 1))(picture, torch.device("cpu"))
+        return image, picture.height, picture.width
 
 
 class AsyncVideoFrameLoader:

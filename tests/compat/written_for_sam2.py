@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
-from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES, build_sam2, build_sam2_video_predictor
+from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES, _load_checkpoint, build_sam2, build_sam2_video_predictor
 from sam2.modeling.backbones.hieradet import MultiScaleBlock
 from sam2.modeling.backbones.utils import window_partition, window_unpartition
 from sam2.modeling.position_encoding import apply_rotary_enc, compute_axial_cis
@@ -21,7 +21,7 @@ from sam2.modeling.sam2_base import SAM2Base
 from sam2.modeling.sam2_utils import get_next_point, sample_box_points, sample_random_points_from_errors
 from sam2.sam2_image_predictor import SAM2ImagePredictor
 from sam2.utils.amg import build_point_grid, mask_to_rle_pytorch
-from sam2.utils.misc import concat_points, get_sdpa_settings, load_video_frames, mask_to_box
+from sam2.utils.misc import _load_img_as_tensor, concat_points, get_sdpa_settings, load_video_frames, mask_to_box
 from sam2.utils.transforms import SAM2Transforms
 
 from tests.parity.alive_weights import alive_state_dict
@@ -42,7 +42,10 @@ CONFIG = "configs/sam2.1/sam2.1_hiera_t.yaml"
 
 
 def alive(model: SAM2Base) -> SAM2Base:
-    model.load_state_dict(alive_state_dict(model.state_dict(), 5))
+    _load_checkpoint(model, None)
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save({"model": alive_state_dict(model.state_dict(), 5)}, f"{folder}/alive.pt")
+        _load_checkpoint(model, f"{folder}/alive.pt")
     return model
 
 
@@ -125,6 +128,7 @@ def video_results() -> dict[str, np.ndarray]:
         for index, frame in enumerate(scene(4)):
             Image.fromarray(frame).save(Path(folder) / f"{index:05d}.jpg", quality=95)
         frames, height, width = load_video_frames(folder, SIZE, True, compute_device=torch.device("cpu"))
+        picture, *picture_size = _load_img_as_tensor(f"{folder}/00002.jpg", SIZE)
         state = predictor.init_state(folder)
         _, ids, logits = predictor.add_new_points_or_box(
             inference_state=state, frame_idx=0, obj_id=7, points=np.array([[35, 30]], np.float32), labels=np.array([1])
@@ -137,6 +141,8 @@ def video_results() -> dict[str, np.ndarray]:
         "who wins": np.array(chosen),
         "frames": frames,
         "frame size": np.array([height, width]),
+        "picture": picture,
+        "picture size": np.array(picture_size),
         "ids": np.array(ids),
         "clicked": logits,
         "tracked frames": np.array([index for index, _ in tracked]),
