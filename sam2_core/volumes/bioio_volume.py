@@ -111,7 +111,8 @@ class BioioReader:
                     f"formats the reader of that format, or save it as OME-TIFF or OME-Zarr. ({error})"
                 ) from error
             raise InvalidInputError(
-                f"{source.name} cannot be opened ({type(error).__name__}: {error}). It may be cut short or damaged."
+                f"{source.name} cannot be opened ({type(error).__name__}: {' '.join(str(error).split())}). It may be "
+                "cut short or damaged."
             ) from error
         _choose_scene(image, options.series, source.name)
         _choose_level(image, options.level, source.name)
