@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ INSTALL = "pip install 'sam2-lab[formats]'"
 _LISTED = 12
 # What is read at once, for readers that take whole stacks otherwise: a plane, with the colours of its pixels. "A" is
 # what CZI files call those, of which bioio-czi 3.0 repeats the first where they are not read together.
-_PLANES = {".czi": "YXA", ".lif": "YXS"}
+_PLANES = {"czi": "YXA", "lif": "YXS"}
 
 
 class BioioVolume(ArrayVolume):
@@ -34,17 +35,21 @@ class BioioVolume(ArrayVolume):
     path : Path
     axes : str, optional
         Letters for bioio's dimensions, to correct what the file says.
+    is_blue_first : bool
+        Whether the colours of a pixel come as blue, green, red.
     """
 
-    def __init__(self, image: Any, path: Path, *, axes: str | Sequence[str] | None = None) -> None:
+    def __init__(
+        self, image: Any, path: Path, *, axes: str | Sequence[str] | None = None, is_blue_first: bool = False
+    ) -> None:
         self._image = image
         self._stamp = FileStamp.of(path)
         order = str(image.dims.order).upper()
         pixels = image.dask_data
         channel_names = [str(name) for name in image.channel_names or ()]
         letters = order.replace("S", "C").casefold()
-        if "S" in order and path.suffix.casefold() == ".czi":
-            pixels = pixels[..., ::-1]  # CZI has blue first, and bioio leaves it there
+        if "S" in order and is_blue_first:
+            pixels = pixels[..., ::-1]
         if "S" in order and "C" in order:
             # the colours of a pixel are its channels, where there is one channel; else they count as more of them
             pixels, letters = _merged_samples(pixels, order)
@@ -95,8 +100,8 @@ class BioioReader:
         from bioio import BioImage
 
         try:
-            planes = _PLANES.get(source.suffix.casefold())
-            image = BioImage(source, **({"chunk_dims": list(planes)} if planes else {}))
+            own_reader = _own_reader(kind.casefold())
+            image = BioImage(source, **own_reader)
         except Exception as error:  # each format's reader fails in ways of its own
             # bioio says the same of a format without a reader and of a file that its reader refuses
             is_without_reader = importlib.util.find_spec(f"bioio_{kind.casefold()}") is None
@@ -106,11 +111,21 @@ class BioioReader:
                     f"formats the reader of that format, or save it as OME-TIFF or OME-Zarr. ({error})"
                 ) from error
             raise InvalidInputError(
-                f"{source.name} cannot be opened ({type(error).__name__}: {error}). It may be cut short or damaged."
+                f"{source.name} cannot be opened ({type(error).__name__}: {' '.join(str(error).split())}). It may be "
+                "cut short or damaged."
             ) from error
         _choose_scene(image, options.series, source.name)
         _choose_level(image, options.level, source.name)
-        return BioioVolume(image, source, axes=options.axes)
+        # so CZI has them, and bioio-czi leaves them
+        is_blue_first = kind == "CZI" and bool(own_reader)
+        return BioioVolume(image, source, axes=options.axes, is_blue_first=is_blue_first)
+
+
+def _own_reader(kind: str) -> dict[str, Any]:
+    """Options for a format whose own reader is installed and has to be told to read plane by plane."""
+    if kind not in _PLANES or importlib.util.find_spec(f"bioio_{kind}") is None:
+        return {}
+    return {"reader": importlib.import_module(f"bioio_{kind}").Reader, "chunk_dims": list(_PLANES[kind])}
 
 
 def _choose_scene(image: Any, series: int | str | None, name: str) -> None:

@@ -60,8 +60,9 @@ def open_url(url: str) -> Any:
         return file
     except FileNotFoundError as error:
         reason = error.__cause__
-        is_missing = reason is None or isinstance(reason, FileNotFoundError) or getattr(reason, "status", 0) == 404
-        if not is_missing:  # fsspec says the same where a server does not answer or refuses
+        is_silent = isinstance(reason, OSError) and not isinstance(reason, FileNotFoundError)
+        # fsspec says the same where a server does not answer or refuses
+        if is_silent or getattr(reason, "status", 404) != 404:
             raise InvalidInputError(f"{url} cannot be opened ({type(reason).__name__}: {reason}).") from error
         raise MissingFileError(f"There is no file at {url}. Check the spelling, and that it may be read.") from error
     except ImportError as error:

@@ -74,6 +74,11 @@ def image(monkeypatch):
     module.__spec__ = ModuleSpec("bioio", None)
     module.BioImage = type("BioImage", (StandIn,), {})
     monkeypatch.setitem(sys.modules, "bioio", module)
+    for name in ("bioio_czi", "bioio_lif"):
+        reader = types.ModuleType(name)
+        reader.__spec__ = ModuleSpec(name, None)
+        reader.Reader = type("Reader", (), {})
+        monkeypatch.setitem(sys.modules, name, reader)
     return module.BioImage
 
 
@@ -138,12 +143,19 @@ def test_damaged_and_changed_files(path, image, monkeypatch):
     path.write_bytes(b"damaged and longer")
     with pytest.raises(InvalidInputError, match="changed since it was opened"):
         volume.read({"t": 0})
-    with pytest.raises(MissingDependencyError, match=r"No installed bioio reader takes a\.czi"):
-        open_volume(path)
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == "bioio_czi" else find_spec(name))
     with pytest.raises(InvalidInputError, match="cut short or damaged"):
         open_volume(path)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bioio_czi" else find_spec(name))
+    with pytest.raises(MissingDependencyError, match=r"No installed bioio reader takes a\.czi"):
+        open_volume(path)
+
+
+def test_a_reader_for_many_formats_is_used_as_it_is(path, image, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "bioio_czi" else find_spec(name))
+    image.order, image.pixels = "TCZYXS", np.random.default_rng(6).integers(0, 255, (1, 1, 3, 8, 9, 3)).astype(np.uint8)
+    assert np.array_equal(open_volume(path).stack(along="z").read(1), image.pixels[0, 0, 1])
 
 
 @pytest.mark.skipif(importlib.util.find_spec("bioio_ome_tiff") is None, reason="needs bioio, an optional extra")
