@@ -60,3 +60,8 @@ def test_it_can_be_written_down():
     choice = StackChoice.parsed(axis="z", at=["t=1"], channels="0, dapi", contrast="1,2", scale="z=2")
     assert json.loads(json.dumps(choice.as_dict())) == choice.as_dict()
     assert choice.channels == (0, "dapi")
+
+
+def test_two_axes_are_for_sessions(tmp_path):
+    with pytest.raises(InvalidInputError, match="one axis"):
+        StackChoice.parsed(axis="tz").open(str(tmp_path / "a.tif"))

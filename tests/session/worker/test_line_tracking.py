@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sam2_core.errors import InvalidInputError
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.line_tracking import LineTrack, NetworkTracking, TrackedMask
+from sam2_core.volumes import open_volume
 from tests.inference.video_scene import HEIGHT, WIDTH, stack
 from tests.session.job_scene import predictor
 
@@ -38,6 +40,14 @@ def test_it_is_what_the_predictor_finds_on_those_frames() -> None:
         if result.frame_index > 1:
             mask = (result.logits[0, 0] > 0).cpu().numpy()
             assert np.array_equal(found[result.frame_index][1].mask.paste((HEIGHT, WIDTH)), mask)
+
+
+def test_frames_along_two_axes_are_not_tracked_as_one() -> None:
+    network = predictor()
+    whole = network.init_state(open_volume(stack(4)[None, ..., 0].repeat(2, axis=0), axes="tzyx").stack("tz"))
+
+    with pytest.raises(InvalidInputError, match="init_line"):
+        network.propagate(whole)
 
 
 def test_features_are_those_of_the_whole_stack() -> None:
