@@ -8,6 +8,7 @@ from typing import Any
 
 from sam2_core.cli import options
 from sam2_core.cli.prompts import StackGeometry
+from sam2_core.errors import InvalidInputError
 from sam2_core.volumes import open_frames, open_volume
 from sam2_core.volumes.contrast import Contrast
 from sam2_core.volumes.frame_stack import FrameStack
@@ -82,6 +83,11 @@ class StackChoice:
 
     def open(self, source: str) -> FrameStack:
         """Open a source as frames; nothing but its metadata is read."""
+        if self.axis is not None and len(self.axis) == 2:
+            raise InvalidInputError(
+                f"--axis names one axis, such as z; got {self.axis!r}. Z-stacks over time are worked on as one in a "
+                "session (docs/session.md); here choose a time or a slice with --at t=0 or --at z=0."
+            )
         if self.axes is None and self.level is None and self.scale is None and self.plane == "yx":
             # what the frames of plain pages and folders are called does not matter here
             whole = open_unnamed(source, series=self.series)

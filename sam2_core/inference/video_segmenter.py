@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from sam2_core.errors import StateError
+from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator
 from sam2_core.inference.empty_frames import empty_frames_allowed
 from sam2_core.inference.frame_masks import FrameMasks
@@ -142,6 +142,11 @@ class VideoSegmenter(VideoPrompting):
         PluginError
             There is no such propagator; or, later, it failed.
         """
+        if state.images.stack.grid is not None:
+            raise InvalidInputError(
+                f"{state.images.stack.name} has frames along two axes, of which the last one along the second is no "
+                "neighbour of the first at the next place. Track along one of them: open a line of them with init_line."
+            )
         choice = PropagatorChoice.of(propagator, direction, reverse, options)
         if start_frame is not None:
             start_frame = checked_frame_index(start_frame, state.num_frames)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
+
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator, get_plugins
@@ -523,7 +525,8 @@ class JobStarting(SessionState, ABC):
             )
         if direction not in ("forward", "backward"):
             raise InvalidInputError(f'direction is "forward" or "backward"; got {direction!r}.')
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        given: object = count  # callers need not have heeded the types
+        if given is not None and (not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 1):
             raise InvalidInputError(f"count is a number of times, at least 1; got {count!r}.")
         CarryingOptions(**checked_options(CarryingOptions, options))
         wanted = [one.id for one in self.objects] if object_ids is None else list(dict.fromkeys(object_ids))

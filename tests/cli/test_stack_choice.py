@@ -90,3 +90,8 @@ def test_a_missing_chunk_is_an_error_where_that_is_wanted(tmp_path, axes):
         assert stack.read(0).all()
         with pytest.raises(MissingFileError, match=r"Frame 1 of .*c/1/0/0.* is missing"):
             stack.read(1)
+
+
+def test_two_axes_are_for_sessions(tmp_path):
+    with pytest.raises(InvalidInputError, match="one axis"):
+        StackChoice.parsed(axis="tz").open(str(tmp_path / "a.tif"))

@@ -24,7 +24,7 @@ def test_the_code_of_the_pages(repository: Path, tmp_path: Path) -> None:
 
     tifffile.imwrite(
         tmp_path / "film.tif",
-        np.repeat(np.repeat(cell[None, None].astype(np.uint8), 3, axis=1), 2, axis=0),
+        np.repeat(np.repeat(cell[None, None].astype(np.uint8), 3, axis=1), 3, axis=0),
         imagej=True,
         metadata={"axes": "TZYX"},
     )
@@ -36,10 +36,10 @@ def test_the_code_of_the_pages(repository: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[0] == "8 frames"
     assert "click on cell 1" in done.stdout
     assert (tmp_path / "labels.zarr").is_dir()
-    assert "[0, 1]" in done.stdout.splitlines(), "carried to the other time"
+    assert "[0, 1, 2]" in done.stdout.splitlines(), "carried to the other times"
     with tifffile.TiffFile(tmp_path / "film-labels.tif") as labels:
-        assert (labels.series[0].axes, labels.series[0].shape) == ("TZYX", (2, 3, 96, 96))
-    assert len((tmp_path / "volumes.csv").read_text().splitlines()) == 3
+        assert (labels.series[0].axes, labels.series[0].shape) == ("TZYX", (3, 3, 96, 96))
+    assert len((tmp_path / "volumes.csv").read_text().splitlines()) == 4
     assert done.stdout.splitlines()[-1] == "cell.tif done"
     assert (tmp_path / "labels" / "cell_labels.tif").exists()
     assert len((tmp_path / "objects.csv").read_text().splitlines()) == 9

@@ -24,7 +24,6 @@ from sam2_core.session.label_import import import_label_file
 from sam2_core.session.lineage import Lineage, write_trackmate
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.review import ReviewQueue
-from sam2_core.session.volume_measurements import measure_volumes, write_volumes
 from sam2_core.volumes import open_labels, open_volume
 from tests.session.job_scene import PATIENCE, predictor
 from tests.session.worker.test_volume_carrying import DEPTH, SIDE, drawn
@@ -369,25 +368,6 @@ def test_labels_of_all_times_go_into_the_image(labelled: AnnotationSession, tmp_
     shutil.rmtree(store)
 
 
-def test_volumes_are_measured_at_each_time(labelled: AnnotationSession, tmp_path: Path) -> None:
-    found = {(one.object_id, one.t): one for one in measure_volumes(labelled)}
-
-    assert set(found) == {(label, time) for label in (1, 2) for time in range(TIMES)}
-    for time in range(TIMES):
-        for region in regionprops(LABELS[time], IMAGES[time]):
-            one = found[region.label, time]
-            assert one.voxels == region.area
-            assert one.physical_volume == pytest.approx(region.area * 2.0 * 0.5 * 0.25)
-            assert (one.z, one.y, one.x) == pytest.approx(region.centroid)
-            assert one.mean_intensity == pytest.approx(region.intensity_mean)
-            assert one.slices == len(np.unique(region.coords[:, 0]))
-    write_volumes(labelled, tmp_path / "volumes.csv")
-    with (tmp_path / "volumes.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 6
-    assert rows[0]["name"] == "drifting"
-
-
 def test_a_table_of_masks_says_where_they_are(labelled: AnnotationSession, tmp_path: Path) -> None:
     write_measurements(labelled, tmp_path / "masks.csv", intensity=False)
     with (tmp_path / "masks.csv").open(newline="", encoding="utf-8") as file:
@@ -433,11 +413,3 @@ def test_lineage_goes_from_volume_to_volume(labelled: AnnotationSession, tmp_pat
     (region,) = [one for one in regionprops(LABELS[0]) if one.label == 1]
     assert float(first.get("POSITION_Z", "")) == pytest.approx(region.centroid[0] * 2.0)
     assert {float(one.get("POSITION_T", "")) for one in spots} == {0.0, 20.0, 40.0}
-
-
-def test_volumes_need_a_depth() -> None:
-    with (
-        AnnotationSession.create(volume().stack("t", {"z": 5})) as film,
-        pytest.raises(InvalidInputError, match="along t"),
-    ):
-        next(measure_volumes(film))

@@ -112,6 +112,9 @@ class NetworkTracking:
         try:
             for object_id, one in objects.items():
                 for place, mask in one.masks.items():
+                    # there may be hundreds: each is a piece of work, between which others may go first
+                    if self._should_stop():
+                        return
                     predictor.prompt_mask(line, place, object_id, mask.paste(line.images.frame_size), others=False)
             propagator = Propagator("outwards", "from given masks", propagate=_outwards(objects))
             for masks in predictor.propagate(line, propagator=propagator, should_stop=self._should_stop):
