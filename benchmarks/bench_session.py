@@ -79,6 +79,8 @@ def main() -> None:
         seconds_labels, labels = timed(lambda: session.labels(options.frames // 2))
         assert len(np.unique(labels)) == options.objects + 1
         seconds_review, _ = timed(lambda: ReviewQueue(session).ranked(20))
+        session.lock(ids[0], options.frames // 2)
+        seconds_again, _ = timed(lambda: ReviewQueue(session).ranked(20))
         session.close()
         size = sum(file.stat().st_size for file in (Path(folder) / "session").iterdir())
         seconds_open, _ = timed(lambda: AnnotationSession.open(Path(folder) / "session", open_frames(frames)).close())
@@ -89,6 +91,7 @@ def main() -> None:
         "redo seconds": round(seconds_redo, 2),
         "labels milliseconds": round(seconds_labels * 1e3, 1),
         "review seconds": round(seconds_review, 2),
+        "after one change": round(seconds_again, 3),
         "open seconds": round(seconds_open, 2),
         "memory MiB": round(written / MIB),
         "largest memory MiB": round((peak.greatest - before) / MIB),

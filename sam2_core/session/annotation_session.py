@@ -20,6 +20,7 @@ from sam2_core.session.job_starting import JobStarting, WorkerKind
 from sam2_core.session.journal import FORMAT, GRID_FORMAT, Journal
 from sam2_core.session.mask_comparing import MaskComparing
 from sam2_core.session.mask_editing import MaskEditing
+from sam2_core.session.mask_facts import MaskFacts
 from sam2_core.session.mask_finding import MaskFinding
 from sam2_core.session.prompt_context import SessionPromptContext
 from sam2_core.session.prompt_editing import PromptEditing
@@ -85,6 +86,8 @@ class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, 
         self._file_lock = lock
         self._is_temporary = temporary
         self._model = model
+        #: What the review queue knows of each mask.
+        self.mask_facts = MaskFacts(self)
         self._runner = JobRunner(self, self._new_link, is_inline=worker is None)
         self._worker_kind = worker
         self._news = SessionNews(self)

@@ -37,8 +37,8 @@ class MaskComparing(SessionState):
 
     def disagreements(self, object_id: int) -> dict[int, float]:
         """How far an object's masks are from what was compared with them: 1 - IoU, by frame; see `start_compare`."""
-        records = self.records(object_id)
         found = self._journal.items(DISAGREEMENT, a=self._checked_id(object_id))
+        records = self.records(object_id) if found else {}
         return {key.b: document["score"] for key, document in found if _holds(document, records.get(key.b))}
 
     def disagreements_on(self, frame: int) -> dict[int, float]:

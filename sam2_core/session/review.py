@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.session.items import MaskRecord, MaskReference
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job import Job
-    from sam2_core.session.mask_pixels import MaskPixels
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,19 @@ class ReviewQueue:
         count : int, optional
             At most so many; all by default.
         """
-        every = (item for item in self._items() if item.suspicion >= self.smallest)
-        if count is None:
-            return sorted(every, key=_order)
-        return heapq.nsmallest(count, every, key=_order)
+        rows, reasons, suspicions = self._suspicions()
+        worst = np.flatnonzero((suspicions >= self.smallest) & (suspicions > 0))
+        # rows are by object and frame, which decides between equal ones
+        worst = worst[np.argsort(-suspicions[worst], kind="stable")][:count]
+        return [
+            ReviewItem(
+                int(rows["object"][place]),
+                int(rows["frame"][place]),
+                float(suspicions[place]),
+                {name: float(weights[place]) for name, weights in reasons.items() if weights[place]},
+            )
+            for place in worst
+        ]
 
     def next(self) -> ReviewItem | None:
         """The most suspicious mask; None if none is worth a look."""
@@ -114,104 +121,64 @@ class ReviewQueue:
         self.session.start_segment(item.object_id, item.frame)
         return self.session.start_propagate([item.object_id], start=item.frame, count=count)
 
-    def _items(self) -> Iterator[ReviewItem]:
-        usual = {one.id: self._usual_area(one.id) for one in self.session.objects}
-        # frame by frame, with the two beside it, so that memory does not grow with their number
-        before: dict[int, MaskRecord] = {}
-        here, after = self.session.records_on(0), {}
+    def _suspicions(self) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+        """All masks, how far each reason holds for each of them, and the sum of that."""
+        rows = self.session.mask_facts.rows()
         # of z-stacks over time the last slice of one is no neighbour of the first one of the next
         length = self.session.frame_count if self.session.grid is None else self.session.grid.sizes[1]
-        for frame in range(self.session.frame_count):
-            after = self.session.records_on(frame + 1) if frame + 1 < self.session.frame_count else {}
-            is_first, is_last = frame % length == 0, (frame + 1) % length == 0
-            disagreements = self.session.disagreements_on(frame)
-            read = cache(self.session.pixels)  # a mask is compared with each of its neighbours
-            for object_id, record in here.items():
-                if record.is_trusted:
-                    continue
-                beside = (None if is_first else before.get(object_id), None if is_last else after.get(object_id))
-                reasons = {**_score_reasons(record, *beside), **_shape_reasons(record, *beside, usual[object_id])}
-                overlap = self._overlap(object_id, record, here, read)
-                if overlap > 0.02:
-                    reasons["overlap"] = overlap
-                if disagreements.get(object_id, 0.0) > 0.1:
-                    reasons["propagators disagree"] = disagreements[object_id]
-                if reasons:
-                    yield ReviewItem(object_id, frame, sum(reasons.values()), reasons)
-            before, here = here, after
-
-    def _usual_area(self, object_id: int) -> float:
-        return float(
-            np.median([record.area for record in self.session.records(object_id).values() if record.area] or [1])
-        )
-
-    def _overlap(
-        self,
-        object_id: int,
-        record: MaskRecord,
-        on_frame: Mapping[int, MaskRecord],
-        read: Callable[[MaskReference], MaskPixels],
-    ) -> float:
-        """Share of a mask that other objects cover too."""
-        if not record.area:
-            return 0.0
-        x0, y0, x1, y1 = record.mask.box
-        others = [
-            other
-            for other_id, other in on_frame.items()
-            if other_id != object_id and other.area
-            # most objects are nowhere near each other, and boxes tell without reading pixels
-            if other.mask.box[0] < x1 and x0 < other.mask.box[2] and other.mask.box[1] < y1 and y0 < other.mask.box[3]
-        ]
-        if not others:
-            return 0.0
-        theirs = np.zeros((y1 - y0, x1 - x0), bool)
-        for other in others:
-            theirs |= read(other.mask).within(record.mask.box)
-        return float(np.count_nonzero(read(record.mask).inside & theirs) / record.area)
+        before, after = _neighbours(rows, length)
+        reasons = {**_score_reasons(rows, before, after), **_shape_reasons(rows, before, after)}
+        reasons["overlap"] = np.where(rows["overlap"] > 0.02, rows["overlap"], 0.0)
+        reasons["propagators disagree"] = np.where(rows["disagreement"] > 0.1, rows["disagreement"], 0.0)
+        for weights in reasons.values():
+            weights[rows["is_trusted"]] = 0.0
+        return rows, reasons, np.sum(list(reasons.values()), axis=0)
 
 
-def _order(item: ReviewItem) -> tuple[float, int, int]:
-    return (-item.suspicion, item.object_id, item.frame)
+def _neighbours(rows: NDArray[Any], length: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows of the same object on the frame before and the one after, of so many in a row; -1 where there is none."""
+    places = np.arange(len(rows))
+    follows = np.zeros(len(rows) + 1, bool)
+    follows[1:-1] = (np.diff(rows["object"]) == 0) & (np.diff(rows["frame"]) == 1) & (rows["frame"][1:] % length != 0)
+    return np.where(follows[:-1], places - 1, -1), np.where(follows[1:], places + 1, -1)
 
 
-def _score_reasons(record: MaskRecord, *neighbours: MaskRecord | None) -> dict[str, float]:
-    scores = [_sureness(one) for one in neighbours if one is not None]
-    known = [score for score in scores if score is not None]
-    own = _sureness(record)
-    if own is None or not known:
-        return {}
-    drop = max(known) - own
-    return {"score drops": drop} if drop > 0.05 else {}
+def _score_reasons(
+    rows: NDArray[Any], before: NDArray[np.intp], after: NDArray[np.intp]
+) -> dict[str, NDArray[np.float64]]:
+    known = [np.where(beside >= 0, rows["sureness"][beside], np.nan) for beside in (before, after)]
+    drop = np.fmax(*known) - rows["sureness"]
+    return {"score drops": np.where(drop > 0.05, drop, 0.0)}
 
 
 def _shape_reasons(
-    record: MaskRecord, before: MaskRecord | None, after: MaskRecord | None, usual_area: float
-) -> dict[str, float]:
-    reasons = {}
-    neighbours = [one for one in (before, after) if one is not None and one.area]
-    if not record.area:
-        # empty at the end of an object's life is as it should be, in the middle of it is not
-        return {"vanishes": 1.0} if len(neighbours) == 2 else {}
-    if neighbours:
-        jump = min(abs(math.log(record.area / one.area)) for one in neighbours)
-        if jump > math.log(1.3):
-            reasons["area jumps"] = min(1.0, jump / math.log(4))
+    rows: NDArray[Any], before: NDArray[np.intp], after: NDArray[np.intp]
+) -> dict[str, NDArray[np.float64]]:
+    area = np.where(rows["area"] > 0, rows["area"], np.nan)
+    centre = (rows["box"][:, :2] + rows["box"][:, 2:]) / 2
+    radius = np.sqrt(_usual_areas(rows) / math.pi)
+    jumps, moves = [], []
+    for beside in (before, after):
+        there = np.where(beside >= 0, area[beside], np.nan)
+        jumps.append(np.abs(np.log(area / there)))
         # in radii of the object, so that large ones may move farther
-        move = min(math.dist(_centre(record), _centre(one)) for one in neighbours) / math.sqrt(usual_area / math.pi)
-        if move > 0.75:
-            reasons["place jumps"] = min(1.0, move / 3)
-    return reasons
+        moves.append(np.where(np.isnan(there), np.nan, np.hypot(*(centre - centre[beside]).T) / radius))
+    jump, move = np.fmin(*jumps), np.where(np.isnan(area), np.nan, np.fmin(*moves))
+    beside_filled = [(beside >= 0) & ~np.isnan(area[beside]) for beside in (before, after)]
+    return {
+        "area jumps": np.where(jump > math.log(1.3), np.minimum(1.0, jump / math.log(4)), 0.0),
+        "place jumps": np.where(move > 0.75, np.minimum(1.0, move / 3), 0.0),
+        # empty at the end of an object's life is as it should be, in the middle of it is not
+        "vanishes": np.where(np.isnan(area) & beside_filled[0] & beside_filled[1], 1.0, 0.0),
+    }
 
 
-def _sureness(record: MaskRecord) -> float | None:
-    """Predicted IoU times the probability of being there."""
-    if record.predicted_iou is None:
-        return None
-    presence = 1.0 if record.object_score is None else 1 / (1 + math.exp(-max(-60.0, record.object_score)))
-    return record.predicted_iou * presence
-
-
-def _centre(record: MaskRecord) -> tuple[float, float]:
-    x0, y0, x1, y1 = record.mask.box
-    return (x0 + x1) / 2, (y0 + y1) / 2
+def _usual_areas(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """For each mask the median area of its object's masks that are not empty."""
+    usual = np.ones(len(rows))
+    borders = [0, *(np.flatnonzero(np.diff(rows["object"])) + 1).tolist(), len(rows)]
+    for first, last in pairwise(borders):
+        filled = rows["area"][first:last][rows["area"][first:last] > 0]
+        if len(filled):
+            usual[first:last] = np.median(filled)
+    return usual

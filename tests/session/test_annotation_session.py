@@ -482,9 +482,13 @@ def test_a_temporary_session_goes_when_it_is_closed() -> None:
 
 #: What each call of a session is given; calls that are not here take nothing.
 GIVEN: dict[str, tuple[Any, ...]] = {
-    **dict.fromkeys(("object", "has_object", "prompted_frames", "records", "masked_frames", "locked_frames"), (1,)),
+    **dict.fromkeys(
+        ("object", "has_object", "prompted_frames", "records", "masked_frames", "locked_frames", "disagreements"), (1,)
+    ),
     **dict.fromkeys(("prompt", "record", "mask", "clear_prompt", "lock", "start_segment", "segment"), (1, 0)),
-    **dict.fromkeys(("prompts_on", "records_on", "labels", "start_everything", "start_features"), (0,)),
+    **dict.fromkeys(
+        ("prompts_on", "records_on", "labels", "start_everything", "start_features", "disagreements_on"), (0,)
+    ),
     **dict.fromkeys(("change_object", "split_object", "mark_division", "ancestors", "delete_masks"), (1,)),
     **dict.fromkeys(("paint", "set_mask_prompt"), (1, 0, rectangle(1, 3, 1, 3))),
     **dict.fromkeys(("delete_objects", "merge_objects"), ([1, 2],)),
@@ -501,6 +505,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "finish_results": (1,),
     "import_labels": ({},),
     "import_tracks": ({}, []),
+    "add_disagreements": (1, 0, {1: MaskPixels.empty()}),
     "start_export": ("labels.tif",),
     "use_model": (object(),),
 }
