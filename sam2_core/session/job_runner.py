@@ -106,6 +106,7 @@ class JobRunner:
     ) -> Job:
         """Start a job that needs no inference worker; those of a kind are done one after another."""
         with self._lock:
+            self._require_open()
             job = self._new_job(kind, label, stop, training)
             self._lanes[kind].start(job, work)
         return job
@@ -341,9 +342,12 @@ class JobRunner:
         link = self._link
         return (link is not None and link.pump()) or any(lane.pump() for lane in self._lanes.values())
 
-    def _opened_link(self) -> Link:
+    def _require_open(self) -> None:
         if self._is_closed:
             raise StateError("The session is closed; open it again.")
+
+    def _opened_link(self) -> Link:
+        self._require_open()
         if self._link is None:
             self._link_number += 1
             self._link = self._make_link(partial(self.hear, self._link_number), partial(self.lose, self._link_number))
