@@ -47,6 +47,7 @@ from sam2_napari.save_panel import SavePanel
 from sam2_napari.session_start import SessionRequest, close_session, open_session
 from sam2_napari.start_panel import StartPanel
 from sam2_napari.tool_panel import ToolPanel
+from sam2_napari.training_panel import TrainingPanel, model_name
 
 if TYPE_CHECKING:
     import napari
@@ -214,9 +215,20 @@ class AnnotateDock(QWidget):
         self.workspace.tools.buttons["point"].click()
         self.annotation.rows_changed.connect(self._answered)
         self.folder_work.began(self.annotation)
+        session.model_changed.connect(self._model_changed)
         self.say(FIRST_CLICK)
         if self.workspace.keys.wrong:
             self.say(f"{' '.join(self.workspace.keys.wrong)} Change it in File > Preferences > SAM 2 Lab.", True)
+
+    def _model_changed(self, model: Any) -> None:
+        """Choose it for the next session too; from any thread."""
+        if self.annotation is not None:
+            self.annotation.gui.call(lambda: self._show_model(model))
+
+    def _show_model(self, model: Any) -> None:
+        if self.workspace is not None:
+            self.workspace.show_model()
+        self.start.list_models(model)
 
     def _answered(self, rows: list[ObjectRow]) -> None:
         if self.status.text() == FIRST_CLICK and any(row.is_here for row in rows):
@@ -321,9 +333,9 @@ class Workspace(QWidget):
     def __init__(self, annotation: Annotation) -> None:
         super().__init__()
         self._annotation = annotation
-        session = annotation.session
-        title = QLabel(f"<b>{session.stack.name}</b>: {session.frame_count} frames along {session.stack.axis}")
-        title.setWordWrap(True)
+        self.title = QLabel()
+        self.title.setWordWrap(True)
+        self.show_model()
         self.undo = button(with_key("Undo", key_of("undo")), annotation.undo, "Take back what was done last.")
         self.redo = button(with_key("Redo", key_of("redo")), annotation.redo, "Do again what was undone.")
         self.stop = button("Close", partial(annotation.close, "The session is closed; it can be continued."))
@@ -335,6 +347,7 @@ class Workspace(QWidget):
         self.propagation = PropagatePanel(annotation, lambda: self.table.selected)
         self.everything = EverythingPanel(annotation)
         self.review = ReviewPanel(annotation)
+        self.training = TrainingPanel(annotation)
         self.save = SavePanel(annotation)
         self.jobs = JobList(annotation)
         self.tabs = QTabWidget()
@@ -342,12 +355,13 @@ class Workspace(QWidget):
             (self.propagation, "Track"),
             (self.everything, "Everything"),
             (self.review, "Review"),
+            (self.training, "Train"),
             (self.save, "Save"),
         ):
             self.tabs.addTab(panel, name)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(title)
+        layout.addWidget(self.title)
         layout.addLayout(history)
         layout.addWidget(self.tools)
         layout.addWidget(self.table, 1)
@@ -355,6 +369,13 @@ class Workspace(QWidget):
         layout.addWidget(self.tabs)
         self.keys = BoundKeys(annotation.viewer, annotation.layers)
         self._bind()
+
+    def show_model(self) -> None:
+        """Say what is worked on, and with which model."""
+        session = self._annotation.session
+        frames = f"{session.frame_count} frames along {session.stack.axis}"
+        with_model = "" if session.model is None else f", with {model_name(session.model)}"
+        self.title.setText(f"<b>{session.stack.name}</b>: {frames}{with_model}")
 
     def let_go(self) -> None:
         """Give the keys back."""

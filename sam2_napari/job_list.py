@@ -32,6 +32,8 @@ class JobRow(QWidget):
         super().__init__(parent)
         self._job, self._control = job, control
         self.label = QLabel()
+        # what a job is called must not make the dock wide
+        self.label.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(10)
@@ -53,7 +55,8 @@ class JobRow(QWidget):
         self.bar.setRange(0, job.total)
         self.bar.setValue(job.done)
         left = "" if job.eta_seconds is None else f", about {in_time(job.eta_seconds)} left"
-        count = f" {job.done} of {job.total}" if job.total else ""
+        unit = " s" if job.kind == "train" else ""
+        count = f" {job.done} of {job.total}{unit}" if job.total else ""
         self.label.setText(f"{job.label}: {job.state}{count}{left}")
         self.pause.setText("Go on" if job.state == "paused" else "Pause")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -66,7 +67,12 @@ class OptionForm(QWidget):
         label = in_words(option.name)
         kind, settings = optional_number(option.annotation)
         if kind is None:
-            return create_widget(value=option.default, annotation=option.annotation, name=option.name, label=label)
+            given: Any = create_widget(
+                value=option.default, annotation=option.annotation, name=option.name, label=label
+            )
+            if isinstance(option.default, float):
+                _show_all_digits(given, option.default)
+            return given
         # magicgui has no field for it that can be empty, but would begin with the lowest number
         nothing = float(settings.get("min", LOWEST) - 1)
         self._left_out[option.name] = kind, nothing
@@ -76,12 +82,14 @@ class OptionForm(QWidget):
         widget: Any = create_widget(value=value, annotation=Annotated[float, limits], name=option.name, label=label)
         if kind is int:
             widget.native.setDecimals(0)
+        elif option.default is not None:
+            _show_all_digits(widget, option.default)
         widget.native.setSpecialValueText(LEFT_OUT)
         return widget
 
 
 def optional_number(annotation: Any) -> tuple[type | None, dict[str, Any]]:
-    """``int`` or ``float`` of a type such as ``Annotated[int | None, {"min": 1}]``, with its settings; else None."""
+    """``int`` or ``float`` of a type such as ``Annotated[int | None, {"min": 1}]``, and its settings, or None."""
     settings: dict[str, Any] = {}
     if get_origin(annotation) is Annotated:
         annotation, *notes = get_args(annotation)
@@ -91,6 +99,15 @@ def optional_number(annotation: Any) -> tuple[type | None, dict[str, Any]]:
         return None, {}
     inner = [one for one in get_args(annotation) if one is not type(None)]
     return (inner[0], settings) if len(inner) == 1 and inner[0] in (int, float) else (None, {})
+
+
+def _show_all_digits(widget: Any, value: float) -> None:
+    """Let a number field have a default such as 0.0002 as it is: it would round it to two digits, to nothing."""
+    native = widget.native
+    if hasattr(native, "setDecimals"):
+        digits = -int(Decimal(str(value)).normalize().as_tuple().exponent)
+        native.setDecimals(max(native.decimals(), digits + 1))
+        widget.value = value
 
 
 def in_words(name: str) -> str:

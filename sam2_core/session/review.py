@@ -136,7 +136,7 @@ class ReviewQueue:
 
 
 def _neighbours(rows: NDArray[Any], length: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The rows of the same object on the frame before and the one after, of so many in a row; -1 where there is none."""
+    """The rows of the same object one frame before and after, of frames in rows of that length; -1: there is none."""
     places = np.arange(len(rows))
     follows = np.zeros(len(rows) + 1, bool)
     follows[1:-1] = (np.diff(rows["object"]) == 0) & (np.diff(rows["frame"]) == 1) & (rows["frame"][1:] % length != 0)

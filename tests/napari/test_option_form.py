@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from sam2_core.hooks.options import checked_options
+from sam2_core.hooks.options import checked_options, options_of
 from sam2_napari.option_form import LEFT_OUT, OptionForm
 
 
@@ -14,6 +14,9 @@ def options(
     *,
     steps: Annotated[int | None, {"min": 1}] = None,
     rate: Annotated[float | None, {"min": 0.0, "max": 1.0}] = 0.25,
+    learning_rate: Annotated[float, {"min": 0.0, "max": 1.0}] = 2e-4,
+    decay: float | None = 1.5e-5,
+    scale: float = 30.0,
     seed: int | None = None,
     kind: Literal["one", "two"] = "two",
     is_quick: bool = True,
@@ -24,7 +27,8 @@ def options(
 def test_a_form_begins_with_the_defaults(display: None, qapp: Any) -> None:
     form = OptionForm(options)
 
-    assert form.values == {"steps": None, "rate": 0.25, "seed": None, "kind": "two", "is_quick": True}
+    assert form.values == {one.name: one.default for one in options_of(options)}
+    assert list(form.values.values()) == [None, 0.25, 2e-4, 1.5e-5, 30.0, None, "two", True]
     assert form.widgets["steps"].native.text() == LEFT_OUT
 
 

@@ -337,6 +337,12 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
             session.start_segment(one.id, 0).wait(PATIENCE)
 
 
+def test_nothing_is_started_once_it_is_closed(scene: Scene) -> None:
+    scene.session.close()
+    with pytest.raises(StateError, match="closed"):
+        scene.session.runner.start_local("export", "something", lambda progress: None)
+
+
 def test_everything_is_one_step_and_can_be_tracked(scene: Scene) -> None:
     session = scene.session
     options = {"points_per_side": 4, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
