@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from sam2_core.errors import InvalidInputError
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.candidate_panel import CandidatePanel
 from sam2_napari.option_form import OptionForm
 
 if TYPE_CHECKING:
@@ -42,24 +43,26 @@ class EverythingPanel(QWidget):
         self.form = OptionForm(everything_options)
         self.find = button(
             "Segment everything on this frame",
-            lambda: annotation.segment_everything(**self.form.values),
+            lambda: self.candidates.find(),
             "Find all objects on this frame; those that are there already are left out. One undo takes all back.",
         )
         self.find_and_track = button(
             "… and track them through the stack",
-            lambda: annotation.segment_everything(track=True, **self.form.values),
+            lambda: self.candidates.find(track=True),
             "Find all objects on this frame, and carry each through the stack.",
         )
         self.layers = QComboBox()
         self.take = button(
             "Start from this layer", self.import_layer, "Make an object of every label, to be corrected and tracked."
         )
+        self.candidates = CandidatePanel(annotation, self.form)
         form = QFormLayout()
         form.addRow("Labels", self.layers)
         layout = QVBoxLayout(self)
         layout.addWidget(self.form)
         layout.addWidget(self.find)
         layout.addWidget(self.find_and_track)
+        layout.addWidget(self.candidates)
         layout.addSpacing(8)
         layout.addWidget(QLabel("Or start from labels of other software:"))
         layout.addLayout(form)

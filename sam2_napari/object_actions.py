@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.items import SessionObject
-    from sam2_core.session.job import Job
     from sam2_napari.drawing import Drawing
     from sam2_napari.frame_placement import FramePlacement
     from sam2_napari.gui_thread import OrderedWork
@@ -170,24 +169,6 @@ class ObjectActions(QObject):
         self.work.do(
             lambda: self.session.start_propagate(object_ids, propagator=propagator, start=start, count=count, **options)
         )
-
-    def segment_everything(self, *, track: bool = False, **options: Any) -> None:
-        """Find all objects on this frame in the background, and with `track` carry them through the stack then."""
-        frame = self.frame
-        if frame is None:
-            self.say("The viewer shows no frame of this session.")
-            return
-
-        def go_on(job: Job) -> None:
-            if job.state == "done" and job.result:
-                self.propagate(list(job.result))
-
-        def work() -> None:
-            job = self.session.start_everything(frame, **options)
-            if track:
-                job.changed.connect(go_on)
-
-        self.work.do(work)
 
     def cancel(self) -> None:
         """Stop what is being drawn, or else every job."""
