@@ -59,7 +59,8 @@ class FolderPanel(QWidget):
         self.choice = self._made_choice()
         self.list_part = self._made_list()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        # what is below is about one image
+        layout.setContentsMargins(0, 0, 0, 12)
         layout.addWidget(self.choice)
         layout.addWidget(self.list_part)
         self.list_part.hide()
