@@ -97,7 +97,7 @@ class CandidatePanel(QWidget):
             self._applied = thresholds
             self.preview.hide()
             self._choose()
-            self._annotation.say(f"{len(ids)} objects on frame {candidates.frame}.")
+            self._annotation.say(f"{len(ids)} object{'s' * (len(ids) != 1)} on frame {candidates.frame}.")
             if track and ids:
                 self._annotation.propagate(ids)
 

@@ -267,7 +267,8 @@ class Workspace(QWidget):
         super().__init__()
         self._annotation = annotation
         session = annotation.session
-        title = QLabel(f"<b>{session.stack.name}</b>: {session.frame_count} frames along {session.stack.axis}")
+        frames = f": {session.frame_count} frames along {session.stack.axis}" if session.frame_count > 1 else ""
+        title = QLabel(f"<b>{session.stack.name}</b>{frames}")
         title.setWordWrap(True)
         self.undo = button(with_key("Undo", key_of("undo")), annotation.undo, "Take back what was done last.")
         self.redo = button(with_key("Redo", key_of("redo")), annotation.redo, "Do again what was undone.")

@@ -394,7 +394,7 @@ def _candidates(found: Any) -> Iterator[Candidate]:
     for rle, box, iou, stability, crop in zip(found["rles"], *columns, strict=True):
         x0, y0 = int(box[0]), int(box[1])
         mask = MaskPixels.cut(mask_in_box(rle, box), (y0, x0))
-        yield Candidate(MaskData.of(mask), iou, stability, tuple(int(side) for side in crop))
+        yield Candidate(MaskData.of(mask), iou, stability, (int(crop[0]), int(crop[1]), int(crop[2]), int(crop[3])))
 
 
 def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
