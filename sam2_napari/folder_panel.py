@@ -129,9 +129,7 @@ class FolderPanel(QWidget):
         self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.view.setToolTip("Double-click on an image to open it.")
         self.view.itemDoubleClicked.connect(lambda one: self._work.go(self._items[self.view.row(one)]))
-        self.previous = button(
-            with_key("Back", key_of("previous_image")), partial(self._step, -1), "The image before."
-        )
+        self.previous = button(with_key("Back", key_of("previous_image")), partial(self._step, -1), "The image before.")
         self.next = button(with_key("Next", key_of("next_image")), partial(self._step, 1), "The image after.")
         self.done = button(
             with_key("Done, next", key_of("finish_image")),

@@ -141,7 +141,7 @@ class ObjectTable(QWidget):
         self.view.setMinimumHeight(130)
         header = self.view.horizontalHeader()
         header.setMinimumSectionSize(22)
-        for column, width in ((SHOWN, 42), (LOCKED, 42), (COLOUR, 22), (SCORE, 48), (FRAMES, 56)):
+        for column, width in ((SHOWN, 42), (LOCKED, 42), (COLOUR, 22), (SCORE, 48), (FRAMES, 56), (FROM, 64)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
