@@ -373,9 +373,9 @@ class Workspace(QWidget):
     def show_model(self) -> None:
         """Say what is worked on, and with which model."""
         session = self._annotation.session
-        frames = f"{session.frame_count} frames along {session.stack.axis}"
+        frames = f": {session.frame_count} frames along {session.stack.axis}" if session.frame_count > 1 else ""
         with_model = "" if session.model is None else f", with {model_name(session.model)}"
-        self.title.setText(f"<b>{session.stack.name}</b>: {frames}{with_model}")
+        self.title.setText(f"<b>{session.stack.name}</b>{frames}{with_model}")
 
     def let_go(self) -> None:
         """Give the keys back."""

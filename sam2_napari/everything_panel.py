@@ -12,6 +12,7 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.session.label_import import import_label_file
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.candidate_panel import CandidatePanel
 from sam2_napari.layer_labels import LabelsChoice, LayerLabels
 from sam2_napari.option_form import OptionForm
 
@@ -43,12 +44,12 @@ class EverythingPanel(QWidget):
             self.form.widgets[name].value = value
         self.find = button(
             "Segment everything on this frame",
-            lambda: annotation.segment_everything(**self.form.values),
+            lambda: self.candidates.find(),
             "Find all objects on this frame; those that are there already are left out. One undo takes all back.",
         )
         self.find_and_track = button(
             "… and track them through the stack",
-            lambda: annotation.segment_everything(track=True, **self.form.values),
+            lambda: self.candidates.find(track=True),
             "Find all objects on this frame, and carry each through the stack.",
         )
         self.layers = LabelsChoice(annotation)
@@ -66,12 +67,14 @@ class EverythingPanel(QWidget):
         files = QHBoxLayout()
         files.addWidget(self.take_file)
         files.addWidget(self.take_folder)
+        self.candidates = CandidatePanel(annotation, self.form)
         form = QFormLayout()
         form.addRow("Labels", self.layers)
         layout = QVBoxLayout(self)
         layout.addWidget(self.form)
         layout.addWidget(self.find)
         layout.addWidget(self.find_and_track)
+        layout.addWidget(self.candidates)
         layout.addSpacing(8)
         layout.addWidget(QLabel("Or start from labels of other software:"))
         layout.addLayout(form)

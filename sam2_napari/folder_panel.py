@@ -59,7 +59,8 @@ class FolderPanel(QWidget):
         self.choice = self._made_choice()
         self.list_part = self._made_list()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        # what is below is about one image
+        layout.setContentsMargins(0, 0, 0, 12)
         layout.addWidget(self.choice)
         layout.addWidget(self.list_part)
         self.list_part.hide()
@@ -124,13 +125,11 @@ class FolderPanel(QWidget):
         self.title = QLabel()
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.view = QListWidget()
-        self.view.setFixedHeight(104)
+        self.view.setFixedHeight(88)
         self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.view.setToolTip("Double-click on an image to open it.")
         self.view.itemDoubleClicked.connect(lambda one: self._work.go(self._items[self.view.row(one)]))
-        self.previous = button(
-            with_key("Previous", key_of("previous_image")), partial(self._step, -1), "The image before."
-        )
+        self.previous = button(with_key("Back", key_of("previous_image")), partial(self._step, -1), "The image before.")
         self.next = button(with_key("Next", key_of("next_image")), partial(self._step, 1), "The image after.")
         self.done = button(
             with_key("Done, next", key_of("finish_image")),

@@ -43,6 +43,8 @@ ACTIONS: Final = (
     Action("next_image", "PageDown", "Next image"),
     Action("previous_image", "PageUp", "Previous image"),
 )
+#: As keyboards have it, and as buttons have room for.
+_SHORT: Final = {"Control": "Ctrl", "-": "+", "Escape": "Esc", "PageUp": "PgUp", "PageDown": "PgDn"}
 _BY_NAME: Final = {action.name: action for action in ACTIONS}
 
 
@@ -59,7 +61,9 @@ def label_of(name: str) -> str:
 
 def with_key(label: str, key: str) -> str:
     """A button's text that says its key too."""
-    return f"{label} ({key.replace('Control', 'Ctrl').replace('-', '+').replace('Escape', 'Esc')})" if key else label
+    for long, short in _SHORT.items():
+        key = key.replace(long, short)
+    return f"{label} ({key})" if key else label
 
 
 def normal_key(key: str) -> str | None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.items import SessionObject
-    from sam2_core.session.job import Job
     from sam2_napari.drawing import Drawing
     from sam2_napari.frame_placement import FramePlacement
     from sam2_napari.gui_thread import OrderedWork
@@ -150,6 +149,42 @@ class ObjectActions(QObject):
         self.select(daughters[0].id)
         self.say(f"{' and '.join(one.name for one in daughters)} come from object {parent}; click on each.")
 
+    def link_objects(self, object_ids: Iterable[int]) -> None:
+        """Say that of these objects the one that is there first became the others."""
+        chosen = list(object_ids)
+        if len(chosen) < 2:
+            self.say("Select a cell and those that it became in the table, at least two objects.")
+            return
+
+        def work() -> str:
+            session = self.session
+            frames = {one: session.masked_frames(one) or session.prompted_frames(one) for one in chosen}
+            parent, *daughters = sorted(chosen, key=lambda one: (frames[one][:1] or [session.frame_count], one))
+            names = [one.name for one in session.mark_division(parent, daughters)]
+            said = f"{' and '.join(names)} come{'s' * (len(names) == 1)} from {session.object(parent).name}."
+            first = min((frames[one][0] for one in daughters if frames[one]), default=session.frame_count)
+            if frames[parent] and frames[parent][-1] >= first:
+                said += (
+                    f" It is still there on frame {frames[parent][-1]}: graphs leave out a link to what began earlier."
+                )
+            return said
+
+        self.work.do(work, then=self.say)
+
+    def unlink_objects(self, object_ids: Iterable[int]) -> None:
+        """Take away the links between these objects, or, where there are none, all that they come from."""
+        chosen = list(object_ids)
+        if not chosen:
+            self.say("Select objects in the table first.")
+            return
+
+        def work() -> str:
+            parents = {parent for one in chosen for parent in self.session.object(one).parents}
+            changed = self.session.unlink_objects(chosen, sorted(parents & set(chosen)) or None)
+            return f"{' and '.join(one.name for one in changed)}: no link any more."
+
+        self.work.do(work, then=self.say)
+
     def lock(self, object_id: int | None = None, locked: bool = True) -> None:
         """Accept an object's mask on this frame, so that nothing but a hand changes it; or let it go again."""
         current, frame = self._current_on_frame() if object_id is None else (object_id, self.frame)
@@ -171,24 +206,6 @@ class ObjectActions(QObject):
         self.work.do(
             lambda: self.session.start_propagate(object_ids, propagator=propagator, start=start, count=count, **options)
         )
-
-    def segment_everything(self, *, track: bool = False, **options: Any) -> None:
-        """Find all objects on this frame in the background, and with `track` carry them through the stack then."""
-        frame = self.frame
-        if frame is None:
-            self.say("The viewer shows no frame of this session.")
-            return
-
-        def go_on(job: Job) -> None:
-            if job.state == "done" and job.result:
-                self.propagate(list(job.result))
-
-        def work() -> None:
-            job = self.session.start_everything(frame, **options)
-            if track:
-                job.changed.connect(go_on)
-
-        self.work.do(work)
 
     def cancel(self) -> None:
         """Stop what is being drawn, or else every job; what they have come to stays."""

@@ -13,8 +13,8 @@ from sam2_napari.buttons import button
 from sam2_napari.keys import key_of, with_key
 from sam2_napari.object_rows import ObjectRow
 
-SHOWN, LOCKED, COLOUR, NAME, CLASS, SCORE, FRAMES = range(7)
-HEADERS: Final = ("Show", "Lock", "", "Name", "Class", "Score", "Frames")
+SHOWN, LOCKED, COLOUR, NAME, CLASS, SCORE, FRAMES, FROM = range(8)
+HEADERS: Final = ("Show", "Lock", "", "Name", "Class", "Score", "Frames", "From")
 TIPS: Final = (
     "Shown",
     "The mask on this frame is locked",
@@ -23,6 +23,7 @@ TIPS: Final = (
     "Class, such as nucleus",
     "IoU that the model expects of the mask on this frame",
     "Frames on which it has a mask",
+    "The cell that it came from when that divided",
 )
 
 
@@ -45,7 +46,7 @@ class ObjectModel(QAbstractTableModel):
             before, self.rows = self.rows, rows
             for number, (old, new) in enumerate(zip(before, rows, strict=True)):
                 if old != new:
-                    self.dataChanged.emit(self.index(number, 0), self.index(number, FRAMES))
+                    self.dataChanged.emit(self.index(number, 0), self.index(number, FROM))
             return
         self.beginResetModel()
         self.rows = rows
@@ -73,7 +74,13 @@ class ObjectModel(QAbstractTableModel):
         row, column = self.rows[index.row()], index.column()
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             score = "" if row.score is None else f"{row.score:.2f}"
-            said = {NAME: row.name, CLASS: row.category, SCORE: score, FRAMES: str(row.frames)}
+            said = {
+                NAME: row.name,
+                CLASS: row.category,
+                SCORE: score,
+                FRAMES: str(row.frames),
+                FROM: self._parents(row),
+            }
             return said.get(column)
         if role == Qt.ItemDataRole.CheckStateRole and column in (SHOWN, LOCKED):
             is_on = row.id not in self._annotation.hidden if column == SHOWN else row.is_locked
@@ -81,8 +88,12 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and column == COLOUR:
             return QColor(row.colour)
         if role == Qt.ItemDataRole.ToolTipRole and row.parents:
-            return f"comes from {', '.join(f'object {parent}' for parent in row.parents)}"
+            return f"comes from {self._parents(row)}"
         return None
+
+    def _parents(self, row: ObjectRow) -> str:
+        names = {one.id: one.name for one in self.rows if one.id in row.parents}
+        return ", ".join(names.get(parent, f"object {parent}") for parent in row.parents)
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Take what a person changed in a cell."""
@@ -130,11 +141,13 @@ class ObjectTable(QWidget):
         self.view.setMinimumHeight(130)
         header = self.view.horizontalHeader()
         header.setMinimumSectionSize(22)
-        for column, width in ((SHOWN, 42), (LOCKED, 42), (COLOUR, 22), (SCORE, 48), (FRAMES, 56)):
+        for column, width in ((SHOWN, 42), (LOCKED, 42), (COLOUR, 22), (SCORE, 48), (FRAMES, 56), (FROM, 64)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(CLASS, QHeaderView.ResizeMode.Stretch)
+        is_over_time = annotation.placement.along == "t"
+        self.view.setColumnHidden(FROM, not is_over_time)
         self.view.doubleClicked.connect(self._double_clicked)
         self.view.selectionModel().selectionChanged.connect(self._selection_changed)
 
@@ -145,14 +158,29 @@ class ObjectTable(QWidget):
         self.divide = button(
             with_key("Divides", key_of("divide")), annotation.mark_division, "It has two daughters now."
         )
+        self.link = button(
+            "Link",
+            lambda: annotation.link_objects(self.selected),
+            "Of the selected objects the one that is there first became the others.",
+        )
+        self.unlink = button(
+            "Unlink",
+            lambda: annotation.unlink_objects(self.selected),
+            "Take away the links between the selected objects, or, of a single one, what it comes from.",
+        )
         self.delete = button("Delete", lambda: annotation.delete_objects(self.selected), "Delete those selected.")
         actions = QHBoxLayout()
         for widget in (self.merge, self.split, self.divide, self.delete):
             actions.addWidget(widget)
+        links = QHBoxLayout()
+        for widget in (self.link, self.unlink):
+            links.addWidget(widget)
+            widget.setVisible(is_over_time)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.view, 1)
         layout.addLayout(actions)
+        layout.addLayout(links)
         annotation.rows_changed.connect(self._show)
         annotation.selected.connect(lambda _: self._select_current())
 

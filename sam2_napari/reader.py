@@ -32,16 +32,11 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
 def read(path: str) -> list[LayerData]:
     """Open an image: a layer for each channel, or one in colours; nothing is read until it is shown.
 
-    In any format that has a volume reader, also those that the manifest leaves to napari.
-
-    Raises
-    ------
-    Sam2Error
-        It cannot be opened.
+    An axis that the image does not name is taken for what it mostly is; the dock lets a person name it otherwise.
     """
-    from sam2_core.volumes.readers import open_volume
+    from sam2_core.volumes.readers import open_unnamed
 
-    volume = open_volume(path)
+    volume = open_unnamed(path)
     letters = volume.axes.replace("c", "")
     described: dict[str, Any] = {
         "scale": [volume.scale.get(letter, 1.0) for letter in letters],
@@ -49,7 +44,8 @@ def read(path: str) -> list[LayerData]:
         "axis_labels": tuple(letters),
     }
     # a worker opens for itself what the layer shows as a whole; of the others the path tells their sessions apart
-    described["metadata"] = {SOURCE_KEY: {"path": path, "axes": "" if "c" in volume.axes else letters}}
+    is_whole = "c" not in volume.axes and not volume.guessed_axis
+    described["metadata"] = {SOURCE_KEY: {"path": path, "axes": letters if is_whole else ""}}
     if "c" not in volume.axes:
         return [(VolumeArray(volume), {"name": volume.name, **described}, "image")]
     if volume.colour:

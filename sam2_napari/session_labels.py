@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,17 @@ from sam2_napari.frame_placement import FramePlacement
 
 if TYPE_CHECKING:
     from sam2_core.session.items import Change
-    from sam2_core.session.session_state import SessionState
 
 KEPT_BYTES: Final = 128 * 2**20
 
 Labels = NDArray[np.int32]
+
+
+class HasLabels(Protocol):
+    """What has labels frame by frame, as a session does."""
+
+    def labels(self, frame: int, /) -> Labels:
+        """Labels (y, x) of a frame, which the caller may write to."""
 
 
 class SessionLabels:
@@ -29,7 +35,8 @@ class SessionLabels:
 
     Parameters
     ----------
-    session : SessionState
+    session : HasLabels
+        An AnnotationSession, for one.
     placement : FramePlacement
         Where the session's frames are; elsewhere there is background.
     kept_bytes : int
@@ -38,7 +45,7 @@ class SessionLabels:
 
     dtype: Final = np.dtype(np.int32)
 
-    def __init__(self, session: SessionState, placement: FramePlacement, *, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, session: HasLabels, placement: FramePlacement, *, kept_bytes: int = KEPT_BYTES) -> None:
         self._session = session
         self._placement = placement
         height, width = placement.frame_size

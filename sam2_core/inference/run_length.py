@@ -126,7 +126,7 @@ def mask_in_box(rle: Mapping[str, Any], box: Sequence[int]) -> npt.NDArray[np.bo
     ends = np.cumsum(np.asarray(rle["counts"], dtype=np.int64))
     # the same runs, cut to the columns of the box
     first, last = x0 * height, (x1 + 1) * height
-    lengths = np.diff(np.clip(ends, first, last), prepend=first).astype(np.int64)
+    lengths: Counts = np.diff(np.concatenate([[first], np.clip(ends, first, last)]))
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape(x1 + 1 - x0, height).T[y0 : y1 + 1]
 

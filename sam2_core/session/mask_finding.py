@@ -92,8 +92,14 @@ class MaskFinding(ObjectEditing):
         found = {one: there[one] for one in replaces if one in there and self._is_as_found(one, frame)}
         staying = [one for one, mask in found.items() if any(mask.same_as(other) for other, _, _ in masks)]
         gone = [one for one in found if one not in staying]
-        known = [mask for one, mask in there.items() if one not in gone]
-        new = [one for one in masks if one[0].area and all(one[0].iou(other) <= most_overlap for other in known)]
+        others = [mask for one, mask in there.items() if one not in found]
+        new = [
+            (mask, iou, score)
+            for mask, iou, score in masks
+            if mask.area
+            and all(mask.iou(one) <= most_overlap for one in others)
+            and not any(mask.same_as(found[one]) for one in staying)
+        ]
         changes: Changes = []
         for one in gone:
             changes += self._without(one)
@@ -101,7 +107,7 @@ class MaskFinding(ObjectEditing):
             return staying
         references = self._keep_pixels([mask for mask, _, _ in new])
         ids = self._free_ids(len(new))
-        changes += self._reserve(ids)
+        changes += self._reserve(ids) if ids else []
         for object_id, (mask, iou, score), reference in zip(ids, new, references, strict=True):
             made = SessionObject.new(object_id)
             record = MaskRecord(reference, "prompt", mask.area, predicted_iou=iou, object_score=score)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.session.items import MaskRecord, SessionObject
 from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels
@@ -190,6 +190,38 @@ class ObjectEditing(SessionState):
         changes += [(Key(OBJECT, one.id), one.document()) for one in daughters]
         self._do(f"division of {parent.name}", changes)
         return daughters
+
+    @alone
+    def unlink_objects(self, object_ids: Iterable[int], parent_ids: Iterable[int] | None = None) -> list[SessionObject]:
+        """Say that objects do not come from others, as one step; :meth:`mark_division` says that they do.
+
+        Parameters
+        ----------
+        object_ids : iterable of int
+        parent_ids : iterable of int, optional
+            Only from these; from none by default.
+
+        Returns
+        -------
+        list of SessionObject
+            Those that were changed.
+
+        Raises
+        ------
+        StateError
+            There is no such object, or none of them comes from any of these.
+        """
+        gone = None if parent_ids is None else {self.object(parent).id for parent in parent_ids}
+        changed = []
+        for one in [self.object(object_id) for object_id in dict.fromkeys(object_ids)]:
+            left = () if gone is None else tuple(parent for parent in one.parents if parent not in gone)
+            if left != one.parents:
+                changed.append(replace(one, parents=left))
+        if not changed:
+            raise StateError("There is no link to take away: none of these objects comes from another one of them.")
+        names = changed[0].name if len(changed) == 1 else f"{len(changed)} objects"
+        self._do(f"unlink {names}", [(Key(OBJECT, one.id), one.document()) for one in changed])
+        return changed
 
     def ancestors(self, object_id: int) -> set[int]:
         """The objects that an object comes from, directly and by way of others."""

@@ -162,6 +162,24 @@ def test_images_of_any_format_are_opened_from_the_dock(dock: Any, tmp_path: Any)
     assert len(dock.viewer.layers) == 1
 
 
+def test_frames_that_nobody_says_what_they_are_counted_along(dock: Any, tmp_path: Any) -> None:
+    from PIL import Image
+
+    for number, frame in enumerate(cells(3)):
+        Image.fromarray(np.stack([frame] * 3, -1)).save(tmp_path / f"frame{number}.png")
+    dock.start.add_image(str(tmp_path))
+    assert dock.start.chosen_image.data.shape == (*cells(3).shape, 3)
+    dock.start.axes.setText("tyx")
+    dock.start.axes.editingFinished.emit()
+    dock.start.session.setCurrentIndex(0)
+    dock.start.begin.click()
+    until(lambda: dock.annotation is not None, why=lambda: dock.status.text())
+
+    stack = dock.annotation.session.stack
+    assert (stack.axis, len(stack)) == ("t", 3)
+    np.testing.assert_array_equal(stack.read(1)[..., 0], cells(3)[1])
+
+
 def test_a_stack_of_one_slice(dock: Any) -> None:
     annotation = started(dock, np.zeros((1, 16, 16), np.uint8))
 

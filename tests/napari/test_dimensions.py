@@ -84,6 +84,64 @@ def test_divisions_in_a_time_lapse_show_as_tracks(dock: Any) -> None:
     assert session.object(1).parents == ()
 
 
+def test_track_links_are_edited_and_undone(dock: Any) -> None:
+    annotation = started(dock, cells(), "tyx")
+    session, table = annotation.session, dock.workspace.table
+
+    def painted() -> None:
+        for first, last in ((0, 2), (3, 5), (2, 5)):
+            one = session.add_object()
+            for frame in range(first, last + 1):
+                session.paint(one.id, frame, cells()[frame] > 99)
+
+    def parents() -> list[tuple[int, ...]]:
+        return [row.parents for row in annotation.rows]
+
+    annotation.work.do(painted)
+    until(lambda: [row.frames for row in annotation.rows] == [3, 3, 4])
+    assert table.link.isVisibleTo(table)
+    table.link.click()
+    assert "at least two objects" in dock.status.text()
+
+    # the one that is there first is the parent
+    table._select({1, 2})
+    table.link.click()
+    until(lambda: parents() == [(), (1,), ()], why=lambda: dock.status.text())
+    until(lambda: "object 2 comes from object 1" in dock.status.text())
+    assert table.model.data(table.model.index(1, 7)) == "object 1"
+    until(lambda: dock.lineage.layer is not None and dock.lineage.layer.graph == {2: [1]})
+
+    # of one that begins while its parent is still there the person is told
+    table._select({1, 3})
+    table.link.click()
+    until(lambda: parents() == [(), (1,), (1,)])
+    until(lambda: "still there on frame 2" in dock.status.text())
+
+    # a link between two, and then what is left of one
+    table._select({1, 2})
+    table.unlink.click()
+    until(lambda: parents() == [(), (), (1,)])
+    table._select({3})
+    table.unlink.click()
+    until(lambda: parents() == [(), (), ()])
+    until(lambda: dock.lineage.layer.graph == {})
+    table.unlink.click()
+    until(lambda: "no link to take away" in dock.status.text())
+
+    for expected in ([(), (), (1,)], [(), (1,), (1,)], [(), (1,), ()], [(), (), ()]):
+        annotation.undo()
+        until(lambda expected=expected: parents() == expected)
+    until(lambda: dock.lineage.layer.graph == {})
+
+
+def test_links_are_not_offered_where_frames_are_no_times(dock: Any) -> None:
+    annotation = started(dock, cells(2), "zyx")
+    table = dock.workspace.table
+    assert not table.link.isVisibleTo(table)
+    assert table.view.isColumnHidden(7)
+    annotation.undo()
+
+
 @pytest.mark.parametrize("along", ["z", "t"])
 def test_a_stack_over_time_is_worked_on_along_one_axis(dock: Any, along: str) -> None:
     image = np.stack([cells(3), cells(3)[::-1]])  # t, z, y, x

@@ -304,6 +304,28 @@ def test_divisions(session: AnnotationSession) -> None:
     assert session.object(first.id).parents == (mother.id,)
 
 
+def test_links_to_parents_are_taken_away(session: AnnotationSession) -> None:
+    mother, aunt = session.add_object().id, session.add_object().id
+    first, second = (one.id for one in session.mark_division(mother))
+    session.mark_division(aunt, [first])
+    steps = len(session.history)
+
+    (changed,) = session.unlink_objects([first, aunt], [aunt])
+    assert changed == session.object(first)
+    assert changed.parents == (mother,)
+    assert [one.id for one in session.unlink_objects([first, second])] == [first, second]
+    assert session.object(second).parents == ()
+    for objects, parents in (([mother], None), ([first], [mother]), ([first], [])):
+        with pytest.raises(StateError, match="no link"):
+            session.unlink_objects(objects, parents)
+    with pytest.raises(StateError, match="no object 99"):
+        session.unlink_objects([first], [99])
+    assert len(session.history) == steps + 2
+    session.undo()
+    session.undo()
+    assert session.object(first).parents == (mother, aunt)
+
+
 def test_interpolation_lies_between(session: AnnotationSession) -> None:
     one = session.add_object()
     session.paint(one.id, 0, rectangle(1, 4, 1, 4))

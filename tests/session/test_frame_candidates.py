@@ -27,19 +27,23 @@ def session() -> Iterator[AnnotationSession]:
         yield made
 
 
+def drawn(scores: list[tuple[float, float]], places: list[tuple[int, int]], overlap: float) -> FrameCandidates:
+    """Squares with their upper left corners (y, x) there."""
+    height, width = frames(1).shape[1:3]
+    every = []
+    for (iou, stability), (top, left) in zip(scores, places, strict=True):
+        mask = np.zeros((height, width), bool)
+        mask[top : top + 9, left : left + 9] = True
+        every.append(Candidate(MaskData.of(MaskPixels.cut(mask)), iou, 3.0, stability, (0, 0, width, height)))
+    options = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.4, "box_nms_thresh": overlap}
+    return FrameCandidates.of(CandidatesFound(1, FRAME, tuple(every)), options)
+
+
 @pytest.fixture
 def candidates() -> FrameCandidates:
     """Squares in two rows; each of the last two lies on one of the first two."""
-    drawn = []
-    height, width = frames(1).shape[1:3]
-    for number, (iou, stability) in enumerate(SCORES):
-        place = number % 6
-        mask = np.zeros((height, width), bool)
-        top, left = 2 + 12 * (place // 3) + number // 6, 2 + 12 * (place % 3)
-        mask[top : top + 9, left : left + 9] = True
-        drawn.append(Candidate(MaskData.of(MaskPixels.cut(mask)), iou, 3.0, stability, (0, 0, width, height)))
-    options = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.4, "box_nms_thresh": 0.5}
-    return FrameCandidates.of(CandidatesFound(1, FRAME, tuple(drawn)), options)
+    places = [(2 + 12 * (place // 3), 2 + 12 * (place % 3)) for place in range(6)]
+    return drawn(SCORES, [*places, (3, 2), (3, 14)], 0.5)
 
 
 def masks(session: AnnotationSession) -> list[bytes]:
@@ -94,10 +98,27 @@ def test_another_choice_is_one_step(session: AnnotationSession, candidates: Fram
     assert sorted(masks(session)) == sorted(before)
     assert session.add_candidates(candidates, replaces=third) == third
     assert len(session.history) == 3
+    # some only go
+    fewer = session.add_candidates(candidates, pred_iou_thresh=0.8, replaces=third)
+    assert sorted(fewer) == [2, 3, 8]
+    assert [one.id for one in session.objects] == sorted(fewer)
     # without the first run, which was undone
-    for _ in range(3):
+    for _ in range(4):
         session.undo()
     assert len(session.add_candidates(candidates, replaces=third)) == 6
+
+
+def test_another_choice_is_the_same_as_the_first_would_have_been(session: AnnotationSession) -> None:
+    """Also where masks overlap by more than those of different runs may, but less than duplicates do."""
+    overlapping = drawn([(0.9, 0.9), (0.8, 0.95)], [(2, 2), (4, 2)], 0.7)
+    assert overlapping.choose() == [0, 1]
+    first = session.add_candidates(overlapping, pred_iou_thresh=0.85)
+    assert len(first) == 1
+    both = session.add_candidates(overlapping, replaces=first)
+    assert len(both) == 2
+    # as objects of their own they would be one
+    session.paint(first[0], 2, session.mask(first[0], FRAME))
+    assert session.add_candidates(overlapping, replaces=both) == [both[1]]
 
 
 def test_objects_that_were_worked_on_stay(session: AnnotationSession, candidates: FrameCandidates) -> None:
