@@ -23,9 +23,11 @@ from scipy import ndimage
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.hooks import Drawn
 from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.frame_candidates import FrameCandidates
 from sam2_core.session.items import Change, MaskReference, SessionObject, SessionPrompt
 from sam2_core.session.journal import Journal
 from sam2_core.session.mask_pixels import MaskPixels
+from sam2_core.session.worker.messages import CandidatesFound
 from sam2_core.volumes import open_volume
 from sam2_core.volumes.frames import open_frames
 
@@ -522,6 +524,10 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "interpolate": (1, 0, 1),
     "answer": (1, 0, SessionPrompt(points=((1.0, 1.0),), labels=(1,)), MaskPixels.empty(), None, None),
     "add_found_objects": (0, [(MaskPixels.cut(rectangle(1, 3, 1, 3)), None, None)]),
+    "add_candidates": (
+        FrameCandidates.of(CandidatesFound(1, 0, ()), {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.5}),
+    ),
+    "start_candidates": (0,),
     "begin_results": ("results",),
     "add_results": (1, 0, {}, "track"),
     "finish_results": (1,),
@@ -532,7 +538,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
     "use_model": (object(),),
 }
 #: What says the same whether the session is open or not.
-ALWAYS = {"close", "create", "open", "checked_frame"}
+ALWAYS = {"close", "create", "open", "checked_frame", "frame_at", "position"}
 
 
 @pytest.mark.parametrize(
