@@ -213,8 +213,12 @@ class SAM2AutomaticMaskGenerator:
 
         Parameters
         ----------
-        image, progress, cancelled
-            As for :meth:`generate`.
+        image : ndarray or PIL.Image.Image
+            Axes (y, x) or (y, x, RGB); uint8 (0-255) or floating point (0-1).
+        progress : callable, optional
+            Called with the number of points done and of all points, from this thread.
+        cancelled : callable, optional
+            Asked between batches of points and between masks; when it returns true, generation stops.
 
         Returns
         -------

@@ -199,7 +199,7 @@ class ObjectEditing(SessionState):
         ----------
         object_ids : iterable of int
         parent_ids : iterable of int, optional
-            Only from these; from none by default.
+            Take away the links to these only; all links by default.
 
         Returns
         -------

@@ -528,6 +528,7 @@ GIVEN: dict[str, tuple[Any, ...]] = {
         FrameCandidates.of(CandidatesFound(1, 0, ()), {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.5}),
     ),
     "start_candidates": (0,),
+    "unlink_objects": ([1],),
     "begin_results": ("results",),
     "add_results": (1, 0, {}, "track"),
     "finish_results": (1,),
