@@ -105,7 +105,9 @@ class LabelsChoice(QComboBox):
         self.clear()
         for text, meant in every:
             self.addItem(text, meant)
-        self.setCurrentIndex(next((at for at, (_, meant) in enumerate(every) if meant is before), 0))
+        # Qt gives back another string than it got
+        is_same = [meant is before or (isinstance(meant, str) and meant == before) for _, meant in every]
+        self.setCurrentIndex(is_same.index(True) if any(is_same) else 0)
 
     def _let_go(self) -> None:
         for event in ("inserted", "removed"):

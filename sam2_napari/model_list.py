@@ -24,7 +24,7 @@ class ListedModel:
     @property
     def label(self) -> str:
         """What the list says."""
-        if self.entry.shipped:
+        if self.entry.name == OFFLINE:
             return f"{self.entry.name}: small, works offline"
         return f"{self.entry.name}{'' if self.is_here else f', get {size(self.entry)}'}"
 

@@ -106,7 +106,8 @@ def _show_all_digits(widget: Any, value: float) -> None:
     native = widget.native
     if hasattr(native, "setDecimals"):
         digits = -int(Decimal(str(value)).normalize().as_tuple().exponent)
-        native.setDecimals(max(native.decimals(), digits + 1))
+        # of a number as small as that somebody may want half of it
+        native.setDecimals(max(native.decimals(), digits + 1 if digits > 2 else digits))
         widget.value = value
 
 

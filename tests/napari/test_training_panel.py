@@ -139,12 +139,14 @@ def test_a_labels_layer_is_learned_from_without_work_in_the_session(
     viewer: Any, dock: Any, work: Any, training: FakeTraining
 ) -> None:
     panel = work.training
+    panel.source.setCurrentText("All masks")
     labels = np.zeros(cells().shape, np.int32)
     labels[:4, 30:50, 24:44] = 7
     layer, small = (
         viewer.add_labels(labels, name="by hand"),
         viewer.add_labels(np.ones((2, 4, 4), np.uint8), name="small"),
     )
+    assert panel.source.chosen == "all"
     try:
         layer.name = "drawn by hand"
         panel.source.setCurrentText("small")
@@ -191,6 +193,7 @@ def test_the_new_model_answers_the_next_click(viewer: Any, dock: Any, work: Any)
     until(lambda: session.model == "my-cells", 600, why=lambda: f"{dock.status.text()} {panel.state.text()}")
     until(lambda: panel.model.currentData() == "my-cells")
     until(lambda: "my-cells is used from now on" in panel.state.text())
+    assert panel.model.currentText() == "my-cells"
 
     dock.annotation.select(None)
     Hand(viewer).click(*CELLS[1])
