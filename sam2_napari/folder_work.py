@@ -67,7 +67,9 @@ class FolderWork(QObject):
 
     def go(self, item: WorkItem | None) -> None:
         """Take an image into the viewer in the place of the one before, and go on with its session."""
-        if item is None or self._is_opening:
+        # asked for twice, its session would be opened while it is being opened
+        is_on_the_way = item == self.current and not self._dock.start.isEnabled()
+        if item is None or self._is_opening or is_on_the_way:
             return
         self._is_opening = True
         self._dock.close_session()
@@ -113,12 +115,21 @@ class FolderWork(QObject):
             except DestinationExistsError:
                 return None
 
+        is_heard = False
+
+        def ended(job: Job) -> None:
+            nonlocal is_heard
+            if job.state == "done" and not is_heard:
+                is_heard = True
+                self._written(item)
+
         def started(job: Job | None) -> None:
             if job is None:
                 self._ask_replace(item)
                 return
-            job.changed.connect(lambda _: annotation.gui.call(lambda: self._written(item, job)))
-            self._written(item, job)
+            job.changed.connect(lambda job: annotation.gui.call(lambda: ended(job)))
+            # it may have ended before anybody listened
+            ended(job)
 
         self._dock.say(f"Writing {item.labels.name}…")
         annotation.work.do(start, then=started)
@@ -191,10 +202,10 @@ class FolderWork(QObject):
             start.choose_frames(known)
         start.request()
 
-    def _written(self, item: WorkItem, job: Job) -> None:
+    def _written(self, item: WorkItem) -> None:
         """The labels are there: go on."""
         work = self.work
-        if job.state != "done" or work is None or item is not self.current:
+        if work is None or item is not self.current:
             return
 
         def go_on(following: WorkItem | None) -> None:
