@@ -288,7 +288,9 @@ class JobStarting(SessionState, ABC):
         Job
             Its result are the :class:`~sam2_core.session.frame_candidates.FrameCandidates`.
         """
-        return self._started(self.runner.start(CandidatesJob(self._session(), self.checked_frame(frame), options)))
+        session = self._session()
+        asked = {**everything_thresholds(session.model), **options}
+        return self._started(self.runner.start(CandidatesJob(session, self.checked_frame(frame), asked)))
 
     def start_encode(self, frames: Sequence[int] | None = None) -> Job:
         """Encode frames ahead, so that clicks on them are answered at once.
