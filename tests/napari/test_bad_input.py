@@ -167,7 +167,8 @@ def test_frames_that_nobody_says_what_they_are_counted_along(dock: Any, tmp_path
 
     for number, frame in enumerate(cells(3)):
         Image.fromarray(np.stack([frame] * 3, -1)).save(tmp_path / f"frame{number}.png")
-    dock.start.add_image(str(tmp_path))
+    dock.open_image(str(tmp_path))
+    until(lambda: dock.start.chosen_image is not None, why=lambda: dock.status.text())
     assert dock.start.chosen_image.data.shape == (*cells(3).shape, 3)
     dock.start.axes.setText("tyx")
     dock.start.axes.editingFinished.emit()

@@ -31,6 +31,8 @@ def dock(display: None, qapp: Any) -> Iterator[Any]:
         made = dock_module.AnnotateDock(ViewerModel())
         made.viewer.add_image(cells(1)[0], name="image")
         made.start.list_models(MODEL)
+        # a new one, whatever other tests have kept of an image like this
+        made.start.session.setCurrentIndex(0)
         made.start.begin.click()
         until(lambda: made.annotation is not None, why=lambda: made.status.text())
         yield made
