@@ -44,7 +44,12 @@ def test_notebook_runs(kernel: Any, path: Path) -> None:
     nbformat.validate(book)
     book.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
     client = nbclient.NotebookClient(book, km=kernel, timeout=300, store_widget_state=False)
-    client.execute(reset_kc=False, cleanup_kc=False)
+    try:
+        client.execute(reset_kc=False, cleanup_kc=False)
+    finally:
+        # the kernel goes on, the line to it does not: its sockets would be found open by whichever test comes then
+        if client.kc is not None:
+            client.kc.stop_channels()
     shown = {kind for cell in book.cells for output in cell.get("outputs", ()) for kind in output.get("data", {})}
 
     assert "image/png" in shown
