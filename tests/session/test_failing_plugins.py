@@ -78,7 +78,7 @@ def test_the_session_goes_on_and_each_is_named(plugins: Plugins) -> None:
 @pytest.mark.filterwarnings("ignore::sam2_core.hooks.PluginWarning")
 def test_one_that_hangs_the_worker_is_named_and_the_worker_replaced(plugins: Plugins) -> None:
     with new_session(worker="process") as session:
-        session.worker_patience = 10.0
+        session.worker_patience = 20.0
         one = session.add_object().id
         session.add_points(one, 0, (30, 20))
         with pytest.raises(WorkerError, match=r"'hangs' of plugin wave-propagators 1\.2"):
