@@ -72,10 +72,7 @@ class ObjectEditing(SessionState):
         """
         gone = [self.object(object_id) for object_id in dict.fromkeys(object_ids)]
         names = gone[0].name if len(gone) == 1 else f"{len(gone)} objects"
-        changes: Changes = []
-        for one in gone:
-            changes += self._without(one.id)
-        self._do(f"delete {names}", changes)
+        self._do(f"delete {names}", self._without([one.id for one in gone]))
 
     @alone
     def merge_objects(self, object_ids: Sequence[int]) -> SessionObject:
@@ -95,9 +92,7 @@ class ObjectEditing(SessionState):
         if len(members) < 2:
             raise InvalidInputError(f"Merging takes at least two different objects; got {list(object_ids)}.")
         first = members[0]
-        changes: Changes = []
-        for one in members[1:]:
-            changes += self._without(one.id)
+        changes = self._without([one.id for one in members[1:]])
         changes += self._merged_prompts([one.id for one in members])
         changes += self._merged_masks([one.id for one in members])
         self._do(f"merge {len(members)} objects", changes)
@@ -235,14 +230,14 @@ class ObjectEditing(SessionState):
                 todo += parents.get(one, ())
         return found
 
-    def _without(self, object_id: int) -> Changes:
-        """What takes an object away, and its name from those that came from it."""
-        changes: Changes = [(Key(OBJECT, object_id), None)]
+    def _without(self, gone: Sequence[int]) -> Changes:
+        """What takes objects away, and their names from those that came from them and stay."""
+        changes: Changes = [(Key(OBJECT, one), None) for one in gone]
         for kind in ON_FRAMES:
-            changes += [(Key(kind, *numbers), None) for numbers in self._journal.keys(kind, a=object_id)]
+            changes += [(Key(kind, *numbers), None) for one in gone for numbers in self._journal.keys(kind, a=one)]
         for one in self.objects:
-            if object_id in one.parents:
-                left = tuple(parent for parent in one.parents if parent != object_id)
+            left = tuple(parent for parent in one.parents if parent not in gone)
+            if one.id not in gone and left != one.parents:
                 changes.append((Key(OBJECT, one.id), replace(one, parents=left).document()))
         return changes
 

@@ -263,6 +263,28 @@ def test_changing_an_object(session: AnnotationSession) -> None:
         session.change_object(9, name="x")
 
 
+@pytest.mark.parametrize("daughters_first", [True, False])
+def test_related_objects_go_together(session: AnnotationSession, daughters_first: bool) -> None:
+    mother, father = session.add_object(), session.add_object()
+    (both,) = session.mark_division(mother.id, count=1)
+    session.mark_division(father.id, [both.id])
+    (grandchild,) = session.mark_division(both.id, count=1)
+    session.paint(both.id, 0, rectangle(1, 4, 1, 4))
+    before = session.objects
+    family = [both.id, mother.id] if daughters_first else [mother.id, both.id]
+
+    session.delete_objects(family)
+    assert {one.id: one.parents for one in session.objects} == {father.id: (), grandchild.id: ()}
+    session.undo()
+    assert session.objects == before
+    session.delete_objects([mother.id, father.id])
+    assert {one.id: one.parents for one in session.objects} == {both.id: (), grandchild.id: (both.id,)}
+    session.undo()
+    session.merge_objects([grandchild.id, *family])
+    assert {one.id: one.parents for one in session.objects} == {father.id: (), grandchild.id: ()}
+    assert np.array_equal(session.mask(grandchild.id, 0), rectangle(1, 4, 1, 4))
+
+
 def test_split_makes_an_object_of_each_part(session: AnnotationSession) -> None:
     one = session.add_object("pair", category="nucleus")
     for frame in range(3):
