@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -17,8 +18,8 @@ from sam2_core.session.volume_measurements import measure_volumes
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
 
-#: One of them is in the folder of a graph that was written.
-_ZARR_FILES = ("zarr.json", ".zgroup")
+#: In one of them are the attributes of a zarr group, of its version 3 and 2.
+_ATTRIBUTE_FILES = ("zarr.json", ".zattrs")
 
 
 @dataclass(frozen=True)
@@ -303,9 +304,22 @@ def _checked_place(path: Path | str, overwrite: bool) -> Path:
     place = Path(path)
     if place.exists() and not overwrite:
         raise DestinationExistsError(f"{place} exists already; pass overwrite=True to replace it.")
-    if place.is_dir() and any(place.iterdir()) and not any((place / name).is_file() for name in _ZARR_FILES):
+    if place.is_dir() and any(place.iterdir()) and not _is_graph(place):
         raise DestinationExistsError(f"{place} is a folder of something else than a graph, and is not replaced.")
     return place
+
+
+def _is_graph(folder: Path) -> bool:
+    """Whether a folder is a GEFF; an image in a folder is a zarr group too, and must not be taken for one."""
+    for name in _ATTRIBUTE_FILES:
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        attributes = found.get("attributes") if name == "zarr.json" and isinstance(found, dict) else found
+        if isinstance(attributes, dict) and "geff" in attributes:
+            return True
+    return False
 
 
 def _make_free(place: Path) -> None:
