@@ -14,10 +14,10 @@ from psygnal import Signal
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.session.items import Change, MaskRecord, MaskReference, SessionObject, SessionPrompt
-from sam2_core.session.journal import Document, DocumentChange, Journal, Key, StepInfo
+from sam2_core.session.journal import RESERVED, Document, DocumentChange, Journal, Key, StepInfo
 from sam2_core.session.mask_pixels import EMPTY, Box, MaskPixels, union_box
 
-OBJECT, PROMPT, MASK, DISAGREEMENT, RESERVED = "object", "prompt", "mask", "disagreement", "reserved"
+OBJECT, PROMPT, MASK, DISAGREEMENT = "object", "prompt", "mask", "disagreement"
 #: Documents that an object has on frames, and takes along when it is deleted.
 ON_FRAMES = (PROMPT, MASK, DISAGREEMENT)
 Changes: TypeAlias = list[tuple[Key, Document | None]]

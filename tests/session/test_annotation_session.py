@@ -374,6 +374,29 @@ def test_interpolation_leaves_locked_frames(session: AnnotationSession) -> None:
     assert np.array_equal(session.mask(one.id, 1), rectangle(8, 9, 8, 9))
 
 
+def test_ids_of_an_import_are_not_given_to_others(session: AnnotationSession) -> None:
+    """Somebody goes on while labels are imported, and takes that back."""
+    labels = np.zeros((2, HEIGHT, WIDTH), np.int32)
+    labels[0, :2, :2], labels[1, :2, :2], labels[1, 5:7, 5:7], labels[1, 7:9, 7:9] = 1, 1, 2, 3
+    mine = []
+
+    def frames() -> Iterator[tuple[int, np.ndarray]]:
+        yield 0, labels[0]
+        mine.append(session.add_object("mine").id)
+        yield 1, labels[1]
+
+    ids = session.import_labels(frames())
+
+    mine.append(session.add_object().id)
+    assert not {*mine} & {*ids.values()}
+    assert len({*mine, *ids.values()}) == 5
+    session.undo()
+    session.undo()
+    assert [one.id for one in session.objects] == sorted(ids.values())
+    assert session.add_object().id not in ids.values()
+    assert np.array_equal(session.mask(ids[3], 1), labels[1] == 3)
+
+
 def test_import_labels(session: AnnotationSession) -> None:
     session.add_object("mine")
     labels = np.zeros((2, HEIGHT, WIDTH), np.uint16)
