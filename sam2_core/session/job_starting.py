@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job_runner import JobRunner
     from sam2_core.session.local_jobs import Progress
-    from sam2_core.volumes.frame_grid import FrameGrid
     from sam2_core.volumes.labels.opening import LabelSource
 
 WorkerKind: TypeAlias = Literal["thread", "process"]
@@ -476,11 +475,6 @@ class JobStarting(SessionState, ABC):
         Parameters are those of :meth:`start_carry`, and `should_stop`, as for :meth:`propagate`.
         """
         return self.runner.frames_of(self._carrying(object_ids, time, direction, count, options), should_stop)
-
-    @property
-    @abstractmethod
-    def grid(self) -> FrameGrid | None:
-        """How the frames of a stack along two axes are numbered; None for a stack along one."""
 
     def _propagation(
         self,

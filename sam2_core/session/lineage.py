@@ -128,7 +128,8 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
     MissingDependencyError
         The library ``geff`` is not installed.
     DestinationExistsError, InvalidInputError
-        There is something already, and not `overwrite`; or there is nothing to write.
+        There is something already, and not `overwrite`; or there is nothing to write; or the frames go along two axes
+        other than "tz".
     """
     try:
         import geff
@@ -137,6 +138,7 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
         raise MissingDependencyError(
             'GEFF files are written by the library geff; install it with pip install "sam2-lab[tracks]".'
         ) from error
+    _require_times(session)
     place = _checked_place(path, overwrite)
     lineage = _filled(session)
     stack = session.stack
@@ -179,13 +181,15 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
     Raises
     ------
     InvalidInputError
-        The frames are along z, where objects do not move but are sections of one; or there is nothing to write.
+        The frames are along z, where objects do not move but are sections of one, or along two axes other than "tz";
+        or there is nothing to write.
     DestinationExistsError
         There is something already, and not `overwrite`.
     """
     stack = session.stack
     if stack.axis == "z":
         raise InvalidInputError("TrackMate's tracks go over time, and this stack's frames are along z. Export labels.")
+    _require_times(session)
     place = _checked_place(path, overwrite)
     lineage = _filled(session)
     step, row_step, column_step = stack.spacing
@@ -291,6 +295,15 @@ def _declare_features(model: ElementTree.Element) -> None:
             ElementTree.SubElement(
                 place, "Feature", feature=name, name=words, shortname=words, dimension=dimension, isint=is_integer
             )
+
+
+def _require_times(session: AnnotationSession) -> None:
+    """Refuse frames along two axes that are not z-stacks over time: they have no order in which objects move."""
+    if session.grid is not None and session.grid.axes != "tz":
+        raise InvalidInputError(
+            f'Tracks go over time, or over z-stacks over time, "tz"; the frames of this session go along '
+            f'"{session.grid.axes}". Open the session on volume.stack("tz"), or export labels.'
+        )
 
 
 def _filled(session: AnnotationSession) -> Lineage:
