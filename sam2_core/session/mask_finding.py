@@ -102,7 +102,7 @@ class MaskFinding(ObjectEditing):
         ]
         changes: Changes = []
         for one in gone:
-            changes += self._without(one)
+            changes += self._without([one])
         if not new and not gone:
             return staying
         references = self._keep_pixels([mask for mask, _, _ in new])
