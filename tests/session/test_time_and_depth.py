@@ -449,7 +449,7 @@ def test_masks_are_interpolated_along_one_axis(session: AnnotationSession) -> No
     assert np.array_equal(session.mask(one.id, session.frame_at(t=1, z=2)), square(3, 4))
     assert session.interpolate(one.id, start, deeper) == [session.frame_at(t=0, z=3), session.frame_at(t=0, z=4)]
     assert np.array_equal(session.mask(one.id, session.frame_at(t=0, z=4)), square(6, 4))
-    with pytest.raises(InvalidInputError, match="t = 0, z = 5 and .* t = 2, z = 2"):
+    with pytest.raises(InvalidInputError, match=r"t = 0, z = 5 and .* t = 2, z = 2"):
         session.interpolate(one.id, deeper, over_time)
 
 
