@@ -530,8 +530,16 @@ class JobStarting(SessionState, ABC):
             one: [frame for frame, record in self.records(self.object(one).id).items() if record.area] for one in wanted
         }
         if time is None:
-            line = only_line(grid, grid.other("t"), [frame for frames in filled.values() for frame in frames])
-            first = grid.position(line.start)["t"]
+            masked = sorted({grid.position(frame)["t"] for frames in filled.values() for frame in frames})
+            if not masked:
+                raise StateError(
+                    "No object has a mask that could be carried: segment one on the slices of a time first."
+                )
+            if len(masked) > 1:
+                raise InvalidInputError(
+                    f"Objects have masks at t = {', '.join(map(str, masked))}; say from when to carry, with time=…."
+                )
+            first = masked[0]
         else:
             first = grid.checked("t", time)
         step = 1 if direction == "forward" else -1

@@ -225,6 +225,7 @@ def test_carrying_again_takes_back_what_is_not_there_any_more(tracking: Annotati
 
     frames = list(tracking.carry([cell], time=1, direction="backward", growth=0))
     assert times_of(tracking, frames) == {0}
+    assert all(tracking.record(cell, frame) is not None for frame in frames), "nothing came where there is no mask"
     record = tracking.record(cell, stale)
     assert record is not None
     assert record.area == 0
@@ -250,6 +251,15 @@ def test_what_cannot_be_carried(
     with pytest.raises(error, match=words):
         tracking.carry([cell], **options)
     assert tracking.jobs.active == []
+
+
+def test_from_when_to_carry_must_be_clear(tracking: AnnotationSession) -> None:
+    with pytest.raises(StateError, match="No object has a mask"):
+        tracking.carry()
+    cell = fill(tracking, 0)
+    tracking.paint(cell, tracking.frame_at(t=2, z=0), mask_at(0, 0))
+    with pytest.raises(InvalidInputError, match=r"masks at t = 0, 2; say .* time=…"):
+        tracking.carry([cell])
 
 
 def test_in_a_process_of_its_own() -> None:
