@@ -209,15 +209,16 @@ class TrackingJob(InferenceJob):
 
     def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
-        if self.step is not None:
-            self.take(self.step, found)
+        masks = self.wanted(found)
+        if self.step is not None and masks:
+            self.take(self.step, found.frame, masks)
             if found.frame not in self._found_before:
                 self.frames.append(found.frame)
 
-    def take(self, step: int, found: Found) -> None:
+    def take(self, step: int, frame: int, masks: Sequence[FoundMask]) -> None:
         """Take the masks of a frame into the session."""
-        results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in self.wanted(found)}
-        self.session.add_results(step, found.frame, results, "track")
+        results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in masks}
+        self.session.add_results(step, frame, results, "track")
 
     def wanted(self, found: Found) -> Sequence[FoundMask]:
         """Which of the masks that were found are taken."""
@@ -317,9 +318,9 @@ class CompareJob(PropagateJob):
     kind = "compare"
     is_trial = True
 
-    def take(self, step: int, found: Found) -> None:
+    def take(self, step: int, frame: int, masks: Sequence[FoundMask]) -> None:
         """Note how far a frame's masks are from those that are there."""
-        self.session.add_disagreements(step, found.frame, {one.object: one.mask.mask() for one in _masks(found)})
+        self.session.add_disagreements(step, frame, {one.object: one.mask.mask() for one in masks})
 
 
 class EverythingJob(InferenceJob):

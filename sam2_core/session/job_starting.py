@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.job_runner import JobRunner
     from sam2_core.session.local_jobs import Progress
-    from sam2_core.volumes.frame_grid import FrameGrid
     from sam2_core.volumes.labels.opening import LabelSource
 
 WorkerKind: TypeAlias = Literal["thread", "process"]
@@ -477,11 +476,6 @@ class JobStarting(SessionState, ABC):
         """
         return self.runner.frames_of(self._carrying(object_ids, time, direction, count, options), should_stop)
 
-    @property
-    @abstractmethod
-    def grid(self) -> FrameGrid | None:
-        """How the frames of a stack along two axes are numbered; None for a stack along one."""
-
     def _propagation(
         self,
         object_ids: Sequence[int] | None,
@@ -536,8 +530,16 @@ class JobStarting(SessionState, ABC):
             one: [frame for frame, record in self.records(self.object(one).id).items() if record.area] for one in wanted
         }
         if time is None:
-            line = only_line(grid, grid.other("t"), [frame for frames in filled.values() for frame in frames])
-            first = grid.position(line.start)["t"]
+            masked = sorted({grid.position(frame)["t"] for frames in filled.values() for frame in frames})
+            if not masked:
+                raise StateError(
+                    "No object has a mask that could be carried: segment one on the slices of a time first."
+                )
+            if len(masked) > 1:
+                raise InvalidInputError(
+                    f"Objects have masks at t = {', '.join(map(str, masked))}; say from when to carry, with time=…."
+                )
+            first = masked[0]
         else:
             first = grid.checked("t", time)
         step = 1 if direction == "forward" else -1

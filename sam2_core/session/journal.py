@@ -30,6 +30,8 @@ FORMAT: Final = 1
 GRID_FORMAT: Final = 2
 #: Changes of one step above which an undo does not look at each of them: one of a long propagation would take seconds.
 LARGE_STEP: Final = 2000
+#: Kind of the documents that note the next free number: what was given once stays given, whichever step comes last.
+RESERVED: Final = "reserved"
 
 _TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -475,7 +477,9 @@ class Journal:
         for key, value in changes:
             # as text, so that lists and tuples are the same
             before, after = self._get_text(key), _text(value)
-            if before == after or self._was_changed_later(step, key):
+            if key.kind == RESERVED:
+                after = _higher(before, after)
+            if before == after or (key.kind != RESERVED and self._was_changed_later(step, key)):
                 continue
             # of several changes in one step the first "before" and the last "after" count
             self._connection.execute(
@@ -484,8 +488,21 @@ class Journal:
                 (step, key.kind, key.a, key.b, before, after),
             )
             self._put(key, after)
+            if key.kind == RESERVED:
+                self._reserve_in_later_steps(step, key, after)
             done.append(_change(key, before, after))
         return done
+
+    def _reserve_in_later_steps(self, step: int, key: Key, reserved: str | None) -> None:
+        """Keep the undo or redo of a later step from giving back what this one reserves."""
+        place = (key.kind, key.a, key.b)
+        rows = self._connection.execute(
+            "SELECT step, before, after FROM changes WHERE kind = ? AND a = ? AND b = ? AND step > ?", (*place, step)
+        ).fetchall()
+        self._connection.executemany(
+            "UPDATE changes SET before = ?, after = ? WHERE step = ? AND kind = ? AND a = ? AND b = ?",
+            [(_higher(before, reserved), _higher(after, reserved), later, *place) for later, before, after in rows],
+        )
 
     def _was_changed_later(self, step: int, key: Key) -> bool:
         query = "SELECT 1 FROM changes WHERE kind = ? AND a = ? AND b = ? AND step > ? LIMIT 1"
@@ -519,6 +536,11 @@ class Journal:
 
 def _text(value: Document | None) -> str | None:
     return None if value is None else json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def _higher(first: str | None, second: str | None) -> str | None:
+    """Of two documents of the kind :data:`RESERVED` the one with the higher number."""
+    return max(first, second, key=lambda text: -1 if text is None else int(json.loads(text)["next"]))
 
 
 def _change(key: Key, before: str | None, after: str | None) -> DocumentChange:

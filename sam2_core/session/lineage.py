@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -17,8 +18,8 @@ from sam2_core.session.volume_measurements import measure_volumes
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
 
-#: One of them is in the folder of a graph that was written.
-_ZARR_FILES = ("zarr.json", ".zgroup")
+#: In one of them are the attributes of a zarr group, of its version 3 and 2.
+_ATTRIBUTE_FILES = ("zarr.json", ".zattrs")
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
     MissingDependencyError
         The library ``geff`` is not installed.
     DestinationExistsError, InvalidInputError
-        There is something already, and not `overwrite`; or there is nothing to write.
+        There is something already, and not `overwrite`; or there is nothing to write; or the frames go along two axes
+        other than "tz".
     """
     try:
         import geff
@@ -136,6 +138,7 @@ def write_geff(session: AnnotationSession, path: Path | str, *, overwrite: bool 
         raise MissingDependencyError(
             'GEFF files are written by the library geff; install it with pip install "sam2-lab[tracks]".'
         ) from error
+    _require_times(session)
     place = _checked_place(path, overwrite)
     lineage = _filled(session)
     stack = session.stack
@@ -178,13 +181,15 @@ def write_trackmate(session: AnnotationSession, path: Path | str, *, overwrite: 
     Raises
     ------
     InvalidInputError
-        The frames are along z, where objects do not move but are sections of one; or there is nothing to write.
+        The frames are along z, where objects do not move but are sections of one, or along two axes other than "tz";
+        or there is nothing to write.
     DestinationExistsError
         There is something already, and not `overwrite`.
     """
     stack = session.stack
     if stack.axis == "z":
         raise InvalidInputError("TrackMate's tracks go over time, and this stack's frames are along z. Export labels.")
+    _require_times(session)
     place = _checked_place(path, overwrite)
     lineage = _filled(session)
     step, row_step, column_step = stack.spacing
@@ -292,6 +297,15 @@ def _declare_features(model: ElementTree.Element) -> None:
             )
 
 
+def _require_times(session: AnnotationSession) -> None:
+    """Refuse frames along two axes that are not z-stacks over time: they have no order in which objects move."""
+    if session.grid is not None and session.grid.axes != "tz":
+        raise InvalidInputError(
+            f'Tracks go over time, or over z-stacks over time, "tz"; the frames of this session go along '
+            f'"{session.grid.axes}". Open the session on volume.stack("tz"), or export labels.'
+        )
+
+
 def _filled(session: AnnotationSession) -> Lineage:
     lineage = Lineage.of(session)
     if not lineage.nodes:
@@ -303,9 +317,22 @@ def _checked_place(path: Path | str, overwrite: bool) -> Path:
     place = Path(path)
     if place.exists() and not overwrite:
         raise DestinationExistsError(f"{place} exists already; pass overwrite=True to replace it.")
-    if place.is_dir() and any(place.iterdir()) and not any((place / name).is_file() for name in _ZARR_FILES):
+    if place.is_dir() and any(place.iterdir()) and not _is_graph(place):
         raise DestinationExistsError(f"{place} is a folder of something else than a graph, and is not replaced.")
     return place
+
+
+def _is_graph(folder: Path) -> bool:
+    """Whether a folder is a GEFF; an image in a folder is a zarr group too, and must not be taken for one."""
+    for name in _ATTRIBUTE_FILES:
+        try:
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        attributes = found.get("attributes") if name == "zarr.json" and isinstance(found, dict) else found
+        if isinstance(attributes, dict) and "geff" in attributes:
+            return True
+    return False
 
 
 def _make_free(place: Path) -> None:

@@ -77,7 +77,8 @@ class MaskEditing(SessionState):
         """Fill the frames between two masks of an object by a shape that changes evenly from one to the other.
 
         The signed distances to the two borders are averaged (Raya and Udupa, IEEE Trans. Med. Imaging 9(1), 1990,
-        shape-based interpolation), after the masks' centres have been laid on each other. Locked frames stay.
+        shape-based interpolation), after the masks' centres have been laid on each other. Locked frames stay. In a
+        stack along two axes the frames are those between the two along one of them.
 
         Returns
         -------
@@ -89,11 +90,12 @@ class MaskEditing(SessionState):
         StateError
             There is no such object, or no mask on one of the two frames.
         InvalidInputError
-            Frames in the wrong order.
+            Frames in the wrong order, or that differ in their positions on both axes.
         """
         one, first, last = self.object(object_id), self.checked_frame(first), self.checked_frame(last)
         if first >= last:
             raise InvalidInputError(f"Interpolation goes from a frame to a later one; got {first} and {last}.")
+        line = self._line_between(first, last)
         ends = []
         for frame in (first, last):
             record = self.record(object_id, frame)
@@ -102,10 +104,11 @@ class MaskEditing(SessionState):
             ends.append(self.mask(object_id, frame))
         frames = [
             frame
-            for frame in range(first + 1, last)
+            for frame in line[1:-1]
             if not ((record := self.record(object_id, frame)) is not None and record.locked)
         ]
-        masks = [MaskPixels.cut(_between(ends[0], ends[1], (frame - first) / (last - first))) for frame in frames]
+        shares = [line.index(frame) / (len(line) - 1) for frame in frames]
+        masks = [MaskPixels.cut(_between(ends[0], ends[1], share)) for share in shares]
         references = self._keep_pixels(masks)
         self._do(
             f"interpolate {one.name}",
@@ -193,6 +196,22 @@ class MaskEditing(SessionState):
             for frame, places in frames:
                 add(self._placed(self.checked_frame(frame), {ids[one]: place for one, place in places.items()}))
         return ids
+
+    def _line_between(self, first: int, last: int) -> range:
+        """The frames from one to a later one along one axis, with both."""
+        if self.grid is None:
+            return range(first, last + 1)
+        for axis in self.grid.axes:
+            line = self.grid.line(axis, first)
+            if last in line:
+                return range(first, last + 1, line.step)
+        places = [
+            ", ".join(f"{axis} = {at}" for axis, at in self.grid.position(frame).items()) for frame in (first, last)
+        ]
+        raise InvalidInputError(
+            f"Interpolation goes along {' or '.join(self.grid.axes)}; frame {first} is at {places[0]} and frame {last} "
+            f"at {places[1]}. Choose two frames that differ on one axis only."
+        )
 
     @contextmanager
     def _importing(self, label: str) -> Iterator[Callable[[Iterable[tuple[Key, Document | None]]], None]]:

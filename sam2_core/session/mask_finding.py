@@ -100,9 +100,7 @@ class MaskFinding(ObjectEditing):
             and all(mask.iou(one) <= most_overlap for one in others)
             and not any(mask.same_as(found[one]) for one in staying)
         ]
-        changes: Changes = []
-        for one in gone:
-            changes += self._without(one)
+        changes = self._without(gone)
         if not new and not gone:
             return staying
         references = self._keep_pixels([mask for mask, _, _ in new])

@@ -72,10 +72,7 @@ class ObjectEditing(SessionState):
         """
         gone = [self.object(object_id) for object_id in dict.fromkeys(object_ids)]
         names = gone[0].name if len(gone) == 1 else f"{len(gone)} objects"
-        changes: Changes = []
-        for one in gone:
-            changes += self._without(one.id)
-        self._do(f"delete {names}", changes)
+        self._do(f"delete {names}", self._without([one.id for one in gone]))
 
     @alone
     def merge_objects(self, object_ids: Sequence[int]) -> SessionObject:
@@ -95,9 +92,7 @@ class ObjectEditing(SessionState):
         if len(members) < 2:
             raise InvalidInputError(f"Merging takes at least two different objects; got {list(object_ids)}.")
         first = members[0]
-        changes: Changes = []
-        for one in members[1:]:
-            changes += self._without(one.id)
+        changes = self._without([one.id for one in members[1:]])
         changes += self._merged_prompts([one.id for one in members])
         changes += self._merged_masks([one.id for one in members])
         self._do(f"merge {len(members)} objects", changes)
@@ -107,8 +102,9 @@ class ObjectEditing(SessionState):
     def split_object(self, object_id: int) -> list[SessionObject]:
         """Make an object of every part of an object that touches no other part, over all its frames.
 
-        Parts touch if their pixels do on a frame (8 neighbours), or cover each other from a frame to the next one. The
-        largest part stays the object; prompts with points go with the part they lie in.
+        Parts touch if their pixels do on a frame (8 neighbours), or cover each other from a frame to the next one, of
+        a stack along two axes to the next one on either. The largest part stays the object; prompts with points go
+        with the part they lie in.
 
         Returns
         -------
@@ -235,14 +231,14 @@ class ObjectEditing(SessionState):
                 todo += parents.get(one, ())
         return found
 
-    def _without(self, object_id: int) -> Changes:
-        """What takes an object away, and its name from those that came from it."""
-        changes: Changes = [(Key(OBJECT, object_id), None)]
+    def _without(self, gone: Sequence[int]) -> Changes:
+        """What takes objects away, and their names from those that came from them and stay."""
+        changes: Changes = [(Key(OBJECT, one), None) for one in gone]
         for kind in ON_FRAMES:
-            changes += [(Key(kind, *numbers), None) for numbers in self._journal.keys(kind, a=object_id)]
+            changes += [(Key(kind, *numbers), None) for one in gone for numbers in self._journal.keys(kind, a=one)]
         for one in self.objects:
-            if object_id in one.parents:
-                left = tuple(parent for parent in one.parents if parent != object_id)
+            left = tuple(parent for parent in one.parents if parent not in gone)
+            if one.id not in gone and left != one.parents:
                 changes.append((Key(OBJECT, one.id), replace(one, parents=left).document()))
         return changes
 
@@ -288,7 +284,9 @@ class ObjectEditing(SessionState):
                 piece = parent[piece]
             return piece
 
-        before: tuple[int, np.ndarray, int] | None = None  # frame, pieces' numbers there, number of the first one
+        # of frames that others come next to: where the pieces lie, their numbers there, and that of the first one
+        seen: dict[int, tuple[tuple[slice, slice], np.ndarray, int]] = {}
+        reach = 1 if self.grid is None else self.grid.sizes[1]
         for frame in self.masked_frames(object_id):
             record = self.record(object_id, frame)
             if record is None or record.mask.pixels is None:
@@ -302,16 +300,27 @@ class ObjectEditing(SessionState):
                 offset = (pixels.box[1], pixels.box[0])
                 pieces.append((frame, MaskPixels.cut(numbered == number, offset)))
                 parent.append(len(parent))
-            if before is not None and before[0] == frame - 1:
-                both = (full > 0) & (before[1] > 0)
-                for here, there in set(zip(full[both].tolist(), before[1][both].tolist(), strict=True)):
-                    parent[root(first + here - 1)] = root(before[2] + there - 1)
-            before = (frame, full, first)
+            for earlier in self._frames_before(frame):
+                if earlier in seen:
+                    window, theirs, first_there = seen[earlier]
+                    mine = full[window]
+                    both = (mine > 0) & (theirs > 0)
+                    for here, there in set(zip(mine[both].tolist(), theirs[both].tolist(), strict=True)):
+                        parent[root(first + here - 1)] = root(first_there + there - 1)
+            seen[frame] = (pixels.window, numbered, first)
+            seen = {one: known for one, known in seen.items() if one > frame - reach}
         parts: dict[int, dict[int, list[MaskPixels]]] = {}
         for number, (frame, piece) in enumerate(pieces):
             parts.setdefault(root(number), {}).setdefault(frame, []).append(piece)
         joined = [{frame: self._joined(group) for frame, group in part.items()} for part in parts.values()]
         return sorted(joined, key=lambda part: -sum(pixels.area for pixels in part.values()))
+
+    def _frames_before(self, frame: int) -> list[int]:
+        """The frames that a frame comes next to: one, or one along each axis."""
+        if self.grid is None:
+            return [frame - 1]
+        lines = [self.grid.line(axis, frame) for axis in self.grid.axes]
+        return [frame - line.step for line in lines if frame != line.start]
 
     def _joined(self, pieces: Sequence[MaskPixels]) -> MaskPixels:
         if len(pieces) == 1:

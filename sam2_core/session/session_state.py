@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,13 @@ from psygnal import Signal
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError, StateError
 from sam2_core.session.items import Change, MaskRecord, MaskReference, SessionObject, SessionPrompt
-from sam2_core.session.journal import Document, DocumentChange, Journal, Key, StepInfo
+from sam2_core.session.journal import RESERVED, Document, DocumentChange, Journal, Key, StepInfo
 from sam2_core.session.mask_pixels import EMPTY, Box, MaskPixels, union_box
 
-OBJECT, PROMPT, MASK, DISAGREEMENT, RESERVED = "object", "prompt", "mask", "disagreement", "reserved"
+if TYPE_CHECKING:
+    from sam2_core.volumes.frame_grid import FrameGrid
+
+OBJECT, PROMPT, MASK, DISAGREEMENT = "object", "prompt", "mask", "disagreement"
 #: Documents that an object has on frames, and takes along when it is deleted.
 ON_FRAMES = (PROMPT, MASK, DISAGREEMENT)
 Changes: TypeAlias = list[tuple[Key, Document | None]]
@@ -63,6 +66,11 @@ class SessionState:
         self._waiting = threading.local()
 
     # Reading
+
+    @property
+    def grid(self) -> FrameGrid | None:
+        """How the frames of a stack along two axes are numbered; None for a stack along one."""
+        return None
 
     @property
     def objects(self) -> list[SessionObject]:

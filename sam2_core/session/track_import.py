@@ -48,8 +48,15 @@ def import_track_file(
     Raises
     ------
     MissingFileError, InvalidInputError, InvalidTypeError, MissingDependencyError
-        No such files, or of another stack than the session's. Nothing is imported then.
+        No such files, or of another stack than the session's; or a session over two axes, such as "tz". Nothing is
+        imported then.
     """
+    if session.grid is not None:
+        axes = " and ".join(session.grid.axes)
+        raise InvalidInputError(
+            f"Tracks are imported into a session whose frames go along one axis; those of this one go along {axes}. "
+            "Import labels, or open a session along t."
+        )
     graph = read_tracks(source, session.stack)
     graph.require_within(session.frame_count, session.frame_size)
     tracklets = graph.tracklets()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -105,6 +106,7 @@ class WorkList:
         self.format = format_named(format).contribution.name
         self.sessions = self.labels / SESSIONS_NAME if sessions is None else Path(sessions)
         self.takes_labelled_as_done = takes_labelled_as_done
+        self._noting = threading.Lock()
         self.items = self._listed()
 
     def state(self, item: WorkItem) -> WorkState:
@@ -194,20 +196,25 @@ class WorkList:
             )
         self.labels.mkdir(parents=True, exist_ok=True)
         job = session.start_export(item.labels, self.format, overwrite=True)
-        job.changed.connect(partial(self._note_end, item))
+        noted = threading.Event()
+        job.changed.connect(partial(self._note_end, item, noted))
         # it may have ended before anybody listened
-        self._note_end(item, job)
+        self._note_end(item, noted, job)
         return job
 
     def take_up_again(self, item: WorkItem) -> None:
         """Note that an image is worked on again: its labels are not those of its session any more."""
-        note = _read(item._note)
-        if note.get("is_done"):
-            _write(item._note, {**note, "is_done": False})
+        with self._noting:
+            note = _read(item._note)
+            if note.get("is_done"):
+                _write(item._note, {**note, "is_done": False})
 
-    def _note_end(self, item: WorkItem, job: Job) -> None:
-        if job.state == "done":
-            _write(item._note, {"labels": item.labels.name, "is_done": True})
+    def _note_end(self, item: WorkItem, noted: threading.Event, job: Job) -> None:
+        """Note once that labels were written; it is called in the job's thread and in that of who started it."""
+        with self._noting:
+            if job.state == "done" and not noted.is_set():
+                _write(item._note, {"labels": item.labels.name, "is_done": True})
+                noted.set()
 
     def _listed(self) -> list[WorkItem]:
         readers = [one.contribution for one in get_plugins().contributions(VolumeReader).values()]

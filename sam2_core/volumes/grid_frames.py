@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +26,8 @@ STACKS_AT_HAND: Final = 3
 class GridFrames(FrameStack):
     """Frames along two axes of a volume, numbered as its :class:`~sam2_core.volumes.frame_grid.FrameGrid` says.
 
-    The contrast is one for all of them, so that an object looks the same at every time.
+    The contrast is one for all of them, so that an object looks the same at every time. Frames may be read from any
+    thread.
 
     Parameters
     ----------
@@ -62,10 +65,13 @@ class GridFrames(FrameStack):
         self._budget = budget_bytes
         self._options: dict[str, Any] = {"along": inner, "plane": plane, "channels": channels}
         self._stacks: OrderedDict[int, VolumeFrames] = OrderedDict()
+        self._readers: Counter[int] = Counter()
+        self._lock = threading.Lock()
         self.volume = volume
         if self._outer in self._at:
             raise InvalidInputError(f"Frames are counted along {self._outer}; at={self._at} fixes a position on it.")
-        first = self._stack(0)
+        with self._stack(0) as stack:
+            first = stack
         sizes = volume.sizes
         super().__init__(
             name=volume.name,
@@ -88,47 +94,64 @@ class GridFrames(FrameStack):
 
     def close(self) -> None:
         """Stop reading ahead, let go of what was read, and close the volume."""
-        for stack in self._stacks.values():
+        with self._lock:
+            stacks = list(self._stacks.values())
+            self._stacks.clear()
+        for stack in stacks:
             stack.let_go()
-        self._stacks.clear()
         self.volume.close()
 
     @property
     def fixed(self) -> dict[str, int]:
         """See :attr:`FrameStack.fixed`."""
-        return {axis: position for axis, position in self._stack(0).fixed.items() if axis != self._outer}
+        with self._stack(0) as stack:
+            return {axis: position for axis, position in stack.fixed.items() if axis != self._outer}
 
     def source_file(self, index: int) -> tuple[Path, str] | None:
         """Name the file of a frame; see :meth:`FrameStack.source_file`."""
         first, second = self._places(index)
-        return self._stack(first).source_file(second)
+        with self._stack(first) as stack:
+            return stack.source_file(second)
 
     def _sample(self) -> NDArray[Any]:
         return sample_pixels(self.volume, self.fixed, self.channels)
 
     def _read_raw(self, index: int) -> NDArray[Any]:
         first, second = self._places(index)
-        return self._stack(first)._read_raw(second)
+        with self._stack(first) as stack:
+            return stack._read_raw(second)
 
     def _read_raw_window(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
         first, second = self._places(index)
-        return self._stack(first)._read_raw_window(second, rows, columns)
+        with self._stack(first) as stack:
+            return stack._read_raw_window(second, rows, columns)
 
     def _places(self, index: int) -> tuple[int, int]:
         return divmod(index, self.grid.sizes[1])
 
-    def _stack(self, position: int) -> VolumeFrames:
-        """The frames at a position on the first axis."""
-        stack = self._stacks.get(position)
-        if stack is None:
-            stack = self._stacks[position] = VolumeFrames(
-                self.volume,
-                at={**self._at, self._outer: position},
-                contrast=None,
-                budget_bytes=max(1, self._budget // STACKS_AT_HAND),
-                **self._options,
-            )
-        self._stacks.move_to_end(position)
-        while len(self._stacks) > STACKS_AT_HAND:
-            self._stacks.popitem(last=False)[1].let_go()
-        return stack
+    @contextmanager
+    def _stack(self, position: int) -> Iterator[VolumeFrames]:
+        """The frames at a position on the first axis, which nobody lets go of meanwhile."""
+        with self._lock:
+            stack = self._stacks.get(position)
+            if stack is None:
+                stack = self._stacks[position] = VolumeFrames(
+                    self.volume,
+                    at={**self._at, self._outer: position},
+                    contrast=None,
+                    budget_bytes=max(1, self._budget // STACKS_AT_HAND),
+                    **self._options,
+                )
+            self._stacks.move_to_end(position)
+            self._readers[position] += 1
+        try:
+            yield stack
+        finally:
+            with self._lock:
+                self._readers[position] -= 1
+                idle = [one for one in self._stacks if not self._readers[one]]
+                surplus = max(0, len(self._stacks) - STACKS_AT_HAND)
+                dropped = [self._stacks.pop(one) for one in idle[:surplus]]
+            # outside of the lock: it waits for what is being read ahead
+            for one in dropped:
+                one.let_go()

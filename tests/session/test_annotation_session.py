@@ -263,6 +263,28 @@ def test_changing_an_object(session: AnnotationSession) -> None:
         session.change_object(9, name="x")
 
 
+@pytest.mark.parametrize("daughters_first", [True, False])
+def test_related_objects_go_together(session: AnnotationSession, daughters_first: bool) -> None:
+    mother, father = session.add_object(), session.add_object()
+    (both,) = session.mark_division(mother.id, count=1)
+    session.mark_division(father.id, [both.id])
+    (grandchild,) = session.mark_division(both.id, count=1)
+    session.paint(both.id, 0, rectangle(1, 4, 1, 4))
+    before = session.objects
+    family = [both.id, mother.id] if daughters_first else [mother.id, both.id]
+
+    session.delete_objects(family)
+    assert {one.id: one.parents for one in session.objects} == {father.id: (), grandchild.id: ()}
+    session.undo()
+    assert session.objects == before
+    session.delete_objects([mother.id, father.id])
+    assert {one.id: one.parents for one in session.objects} == {both.id: (), grandchild.id: (both.id,)}
+    session.undo()
+    session.merge_objects([grandchild.id, *family])
+    assert {one.id: one.parents for one in session.objects} == {father.id: (), grandchild.id: ()}
+    assert np.array_equal(session.mask(grandchild.id, 0), rectangle(1, 4, 1, 4))
+
+
 def test_split_makes_an_object_of_each_part(session: AnnotationSession) -> None:
     one = session.add_object("pair", category="nucleus")
     for frame in range(3):
@@ -350,6 +372,29 @@ def test_interpolation_leaves_locked_frames(session: AnnotationSession) -> None:
 
     assert session.interpolate(one.id, 0, 3) == [2]
     assert np.array_equal(session.mask(one.id, 1), rectangle(8, 9, 8, 9))
+
+
+def test_ids_of_an_import_are_not_given_to_others(session: AnnotationSession) -> None:
+    """Somebody goes on while labels are imported, and takes that back."""
+    labels = np.zeros((2, HEIGHT, WIDTH), np.int32)
+    labels[0, :2, :2], labels[1, :2, :2], labels[1, 5:7, 5:7], labels[1, 7:9, 7:9] = 1, 1, 2, 3
+    mine = []
+
+    def frames() -> Iterator[tuple[int, np.ndarray]]:
+        yield 0, labels[0]
+        mine.append(session.add_object("mine").id)
+        yield 1, labels[1]
+
+    ids = session.import_labels(frames())
+
+    mine.append(session.add_object().id)
+    assert not {*mine} & {*ids.values()}
+    assert len({*mine, *ids.values()}) == 5
+    session.undo()
+    session.undo()
+    assert [one.id for one in session.objects] == sorted(ids.values())
+    assert session.add_object().id not in ids.values()
+    assert np.array_equal(session.mask(ids[3], 1), labels[1] == 3)
 
 
 def test_import_labels(session: AnnotationSession) -> None:

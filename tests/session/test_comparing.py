@@ -9,11 +9,14 @@ import pytest
 
 from sam2_core.errors import PluginError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.inference_jobs import Statements
 from sam2_core.session.items import Change, MaskRecord
 from sam2_core.session.journal import Key
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.review import ReviewItem, ReviewQueue
 from sam2_core.session.session_state import MASK
+from sam2_core.session.worker.inference_worker import InferenceWorker, WorkerOptions
+from sam2_core.session.worker.messages import Cancel, Finished, FrameFound, FromWorker, Propagate, Segment
 from tests.session.job_scene import PATIENCE, Gate, new_session, predictor
 
 FRAMES = 6
@@ -128,6 +131,31 @@ def test_the_network_goes_on_from_the_masks_of_the_session() -> None:
                 pass
             labels.append([session.labels(frame) for frame in range(FRAMES)])
     assert np.array_equal(labels[0], labels[1])
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_nothing_is_kept_of_a_trial_during_which_somebody_clicked(
+    session: AnnotationSession, is_cancelled: bool
+) -> None:
+    one = tracked(session)
+    statements = Statements(session)
+    sent: list[FromWorker] = []
+    worker = InferenceWorker(
+        predictor(), session.stack, sent.append, WorkerOptions(encodes_ahead=False, measures=False)
+    )
+    worker.receive(Propagate(1, (statements.of(one, is_trial=True),), (one,), "forward"))
+    worker.receive(Segment(2, 0, statements.of(one), (one,)))
+    while worker.step():
+        if is_cancelled and any(isinstance(report, FrameFound) and report.job == 1 for report in sent):
+            worker.receive(Cancel(1))
+
+    assert {report.job for report in sent if isinstance(report, Finished)} == {1, 2}
+    found = sum(isinstance(report, FrameFound) and report.job == 1 for report in sent)
+    assert found == (1 if is_cancelled else FRAMES)
+    told = worker._lines.of(None).told
+    told.hear([statements.of(one)])
+    assert told.must_forget(one)
+    worker.close()
 
 
 def test_a_deleted_object_takes_its_scores_along(session: AnnotationSession) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.session.annotation_session import AnnotationSession
@@ -125,6 +126,30 @@ def test_what_is_there_stays_until_there_is_something_to_put_in_its_place(
     assert len(geff.read(tmp_path / "cells.geff")[0].edges) == len(EDGES)
     assert "mother" in (tmp_path / "cells.xml").read_text()
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_image_is_not_taken_for_a_graph(session: AnnotationSession, tmp_path: Path, zarr_format: int) -> None:
+    place = tmp_path / "film.ome.zarr"
+    group = zarr.create_group(str(place), zarr_format=zarr_format, attributes={"multiscales": []})
+    group.create_array("0", shape=(2, 3), dtype="u1")[:] = 5
+
+    for format in ("geff", "trackmate"):
+        with pytest.raises(DestinationExistsError, match="something else"):
+            session.start_export(place, format, overwrite=True).wait()
+
+    assert zarr.open_array(str(place / "0"))[1, 2] == 5
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_graph_of_either_version_of_zarr_is_replaced(
+    session: AnnotationSession, tmp_path: Path, zarr_format: int
+) -> None:
+    zarr.create_group(str(tmp_path / "cells.geff"), zarr_format=zarr_format, attributes={"geff": {}})
+
+    write_geff(session, tmp_path / "cells.geff", overwrite=True)
+
+    assert len(geff.read(tmp_path / "cells.geff")[0].edges) == len(EDGES)
 
 
 def test_tracks_are_a_format_of_the_export(session: AnnotationSession, tmp_path: Path) -> None:

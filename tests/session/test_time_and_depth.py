@@ -24,6 +24,7 @@ from sam2_core.session.label_import import import_label_file
 from sam2_core.session.lineage import Lineage, write_trackmate
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.review import ReviewQueue
+from sam2_core.session.track_import import import_track_file
 from sam2_core.volumes import open_labels, open_volume
 from tests.session.job_scene import PATIENCE, predictor
 from tests.session.worker.test_volume_carrying import DEPTH, SIDE, drawn
@@ -224,6 +225,7 @@ def test_carrying_again_takes_back_what_is_not_there_any_more(tracking: Annotati
 
     frames = list(tracking.carry([cell], time=1, direction="backward", growth=0))
     assert times_of(tracking, frames) == {0}
+    assert all(tracking.record(cell, frame) is not None for frame in frames), "nothing came where there is no mask"
     record = tracking.record(cell, stale)
     assert record is not None
     assert record.area == 0
@@ -249,6 +251,15 @@ def test_what_cannot_be_carried(
     with pytest.raises(error, match=words):
         tracking.carry([cell], **options)
     assert tracking.jobs.active == []
+
+
+def test_from_when_to_carry_must_be_clear(tracking: AnnotationSession) -> None:
+    with pytest.raises(StateError, match="No object has a mask"):
+        tracking.carry()
+    cell = fill(tracking, 0)
+    tracking.paint(cell, tracking.frame_at(t=2, z=0), mask_at(0, 0))
+    with pytest.raises(InvalidInputError, match=r"masks at t = 0, 2; say .* time=…"):
+        tracking.carry([cell])
 
 
 def test_in_a_process_of_its_own() -> None:
@@ -413,3 +424,59 @@ def test_lineage_goes_from_volume_to_volume(labelled: AnnotationSession, tmp_pat
     (region,) = [one for one in regionprops(LABELS[0]) if one.label == 1]
     assert float(first.get("POSITION_Z", "")) == pytest.approx(region.centroid[0] * 2.0)
     assert {float(one.get("POSITION_T", "")) for one in spots} == {0.0, 20.0, 40.0}
+
+
+def square(row: int, column: int) -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[row : row + 3, column : column + 3] = True
+    return mask
+
+
+def test_parts_are_split_where_neither_axis_joins_them(session: AnnotationSession) -> None:
+    """Nothing is next to the last slice of a time but the one before, and the same one at other times."""
+    one = session.add_object()
+    last, first_of_next = session.frame_at(t=0, z=DEPTH - 1), session.frame_at(t=1, z=0)
+    session.paint(one.id, last, square(0, 0))
+    session.paint(one.id, first_of_next, square(0, 0))
+    assert len(session.split_object(one.id)) == 2
+
+    other = session.add_object()
+    for place, mask in (((0, 2), square(8, 8)), ((1, 2), square(9, 9)), ((1, 3), square(10, 10))):
+        session.paint(other.id, session.frame_at(t=place[0], z=place[1]), mask)
+    assert session.split_object(other.id) == [other]
+    session.paint(other.id, session.frame_at(t=2, z=3), square(0, 0))
+    assert len(session.split_object(other.id)) == 2
+
+
+def test_masks_are_interpolated_along_one_axis(session: AnnotationSession) -> None:
+    one = session.add_object()
+    start = session.frame_at(t=0, z=2)
+    over_time, deeper = session.frame_at(t=2, z=2), session.frame_at(t=0, z=5)
+    for frame, mask in ((start, square(2, 2)), (over_time, square(4, 6)), (deeper, square(8, 5))):
+        session.paint(one.id, frame, mask)
+
+    assert session.interpolate(one.id, start, over_time) == [session.frame_at(t=1, z=2)]
+    assert np.array_equal(session.mask(one.id, session.frame_at(t=1, z=2)), square(3, 4))
+    assert session.interpolate(one.id, start, deeper) == [session.frame_at(t=0, z=3), session.frame_at(t=0, z=4)]
+    assert np.array_equal(session.mask(one.id, session.frame_at(t=0, z=4)), square(6, 4))
+    with pytest.raises(InvalidInputError, match=r"t = 0, z = 5 and .* t = 2, z = 2"):
+        session.interpolate(one.id, deeper, over_time)
+
+
+def test_tracks_of_frames_are_refused(labelled: AnnotationSession, tmp_path: Path) -> None:
+    write_trackmate(labelled, tmp_path / "cells.xml")
+    before = labelled.objects
+
+    with pytest.raises(InvalidInputError, match="along t and z"):
+        import_track_file(labelled, tmp_path / "cells.xml")
+
+    assert labelled.objects == before
+
+
+def test_the_other_order_of_the_axes_has_no_tracks(tmp_path: Path) -> None:
+    with AnnotationSession.create(volume().stack("zt"), tmp_path / "other") as session:
+        session.paint(session.add_object().id, 0, square(0, 0))
+        for name in ("a.xml", "a.geff"):
+            with pytest.raises(InvalidInputError, match='"tz"'):
+                session.start_export(tmp_path / name).wait()
+    assert not list(tmp_path.glob("a.*"))

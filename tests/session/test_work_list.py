@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import tifffile
 from PIL import Image
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError, MissingFileError
+from sam2_core.session import work_list
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.work_list import WorkItem, WorkList
 from sam2_core.volumes import open_labels
@@ -180,3 +183,44 @@ def test_what_is_wrong_is_told(folder: Path, tmp_path: Path) -> None:
     (work.sessions / "cell1.png.json").write_text("{")
     with pytest.raises(InvalidInputError, match="damaged"):
         work.state(work.items[0])
+
+
+class EndedJob:
+    """A job that has ended, and tells so again while its end is being noted, from another thread."""
+
+    state = "done"
+
+    def __init__(self) -> None:
+        self.changed = self
+        self.hear: Any = None
+
+    def connect(self, hear: Any) -> None:
+        self.hear = hear
+
+
+def test_the_end_is_noted_once_whoever_tells_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = WorkList(folder)
+    item = work.items[0]
+    job = EndedJob()
+    written: list[dict[str, Any]] = []
+    tellers: list[threading.Thread] = []
+    real = work_list._write
+
+    def write(note: Path, content: dict[str, Any]) -> None:
+        if not tellers:
+            tellers.append(threading.Thread(target=job.hear, args=(job,)))
+            tellers[0].start()
+            # it must wait until this is written
+            tellers[0].join(0.2)
+        written.append(content)
+        real(note, content)
+
+    with painted(work, item) as session:
+        monkeypatch.setattr(session, "start_export", lambda *args, **options: job)
+        monkeypatch.setattr(work_list, "_write", write)
+        work.start_finish(item, session)
+        tellers[0].join()
+        assert [one["is_done"] for one in written] == [True]
+        work.take_up_again(item)
+        job.hear(job)
+        assert [one["is_done"] for one in written] == [True, False]

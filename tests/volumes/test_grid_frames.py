@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import zarr
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes import open_volume
 from sam2_core.volumes.grid_frames import STACKS_AT_HAND
+from sam2_core.volumes.volume_frames import VolumeFrames
 
 PIXELS = np.random.default_rng(0).integers(0, 60_000, (5, 2, 4, 12, 16)).astype(np.uint16)
 SCALE = {"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.25}
@@ -38,6 +40,39 @@ def test_frames_in_any_order(volume: object) -> None:
             assert np.array_equal(stack.read_raw(frame)[..., 0], PIXELS[t, 1, z])
             part = stack.read_raw_window(frame, slice(2, 9), slice(3, 15))
             assert np.array_equal(part[..., 0], PIXELS[t, 1, z, 2:9, 3:15])
+
+
+def test_frames_from_many_threads(volume: object) -> None:
+    def read(seed: int) -> None:
+        for frame in np.random.default_rng(seed).permutation(20).tolist():
+            assert np.array_equal(stack.read_raw(frame)[..., 0], PIXELS[frame // 4, 1, frame % 4])
+
+    with volume.stack("tz", channels=[1]) as stack, ThreadPoolExecutor(6) as threads:  # type: ignore[attr-defined]
+        for done in [threads.submit(read, seed) for seed in range(24)]:
+            done.result()
+
+
+def test_a_time_that_is_being_read_is_not_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = open_volume(PIXELS, axes="tczyx").stack("tz", channels=[1])
+    gone: list[int] = []
+    during: list[list[int]] = []
+    real = VolumeFrames._read_raw
+
+    def read_raw(self: VolumeFrames, index: int) -> object:
+        if self.fixed["t"] == 0:
+            # as another thread might meanwhile
+            for time in range(1, 5):
+                stack.read_raw(4 * time)
+            during.append([*gone])
+        return real(self, index)
+
+    monkeypatch.setattr(VolumeFrames, "_read_raw", read_raw)
+    monkeypatch.setattr(VolumeFrames, "let_go", lambda self: gone.append(self.fixed["t"]))
+
+    assert np.array_equal(stack.read_raw(1)[..., 0], PIXELS[0, 1, 1])
+    assert during == [[1, 2]]
+    stack.read_raw(4 * 1)
+    assert gone == [1, 2, 0]
 
 
 def test_the_other_order_of_the_axes() -> None:

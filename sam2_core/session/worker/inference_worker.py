@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from sam2_core.session.worker.messages import (
     FromWorker,
     LookAt,
     MaskData,
+    ObjectStatement,
     Open,
     Pause,
     Progress,
@@ -45,7 +47,7 @@ from sam2_core.session.worker.messages import (
     ToWorker,
 )
 from sam2_core.session.worker.task_queue import Task, TaskQueue, Urgency
-from sam2_core.session.worker.told_lines import ToldLines
+from sam2_core.session.worker.told_lines import ToldLine, ToldLines
 from sam2_core.session.worker.volume_carrying import CarryingOptions, VolumeCarrying
 from sam2_core.volumes.embedding_store_key import feature_bytes
 
@@ -286,7 +288,7 @@ class InferenceWorker:
 
     def _propagate(self, request: Propagate, task: Task) -> Iterator[None]:
         line = self._lines.of(request.line)
-        with self._lines.used(line):
+        with self._lines.used(line), _nothing_kept_of_trials(line, request.objects):
             # it may have been closed since the request came
             line.hear(request.objects)
             line.told.keep_only(request.existing)
@@ -424,6 +426,15 @@ class InferenceWorker:
             self._features.forget()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+@contextmanager
+def _nothing_kept_of_trials(line: ToldLine, objects: Sequence[ObjectStatement]) -> Iterator[None]:
+    """Have objects told anew after a trial, also those of which a later statement was heard meanwhile."""
+    try:
+        yield
+    finally:
+        line.told.outdate(one.id for one in objects if one.is_trial)
 
 
 def failure_of(job: int | None, error: BaseException) -> Failed:

@@ -69,6 +69,11 @@ class ObjectStatement:
     revision: int
     frames: tuple[FrameStatement, ...] = ()
 
+    @property
+    def is_trial(self) -> bool:
+        """Whether what is found holds for nothing else: a generation of its own, which no other statement has."""
+        return self.generation == self.revision
+
     def frame_numbers(self) -> set[int]:
         """The frames on which something is said."""
         return {one.frame for one in self.frames}

@@ -14,6 +14,7 @@ from torch import Tensor
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import TrainingVideo
 from sam2_core.model import ImageFeatures, SAM2Base
+from sam2_core.training.fine_tuning.labelled_frames import LabelledFrames
 from sam2_core.training.samples import PIXEL_MEAN, PIXEL_STD
 
 #: Objects of fewer pixels at the model's input size are not asked for.
@@ -64,6 +65,8 @@ class View:
 def windows_of(model: SAM2Base, videos: Sequence[TrainingVideo], length: int = 1) -> list[Window]:
     """Every run of labelled frames that begins with an object that can be seen.
 
+    In a stack along two axes, such as z-stacks over time, a run stays at one position on the first axis.
+
     Parameters
     ----------
     model : SAM2Base
@@ -81,6 +84,8 @@ def windows_of(model: SAM2Base, videos: Sequence[TrainingVideo], length: int = 1
     for video in videos:
         for first in range(len(video) - length + 1):
             frames = tuple(range(first, first + length))
+            if not _is_run(video, frames):
+                continue
             if _can_be_seen(model, video, first) and all(video.masks(frame) is not None for frame in frames[1:]):
                 found.append(Window(video, frames))
     if not found:
@@ -90,6 +95,12 @@ def windows_of(model: SAM2Base, videos: Sequence[TrainingVideo], length: int = 1
             f"{tuple(model.input_size)}."
         )
     return found
+
+
+def _is_run(video: TrainingVideo, frames: Sequence[int]) -> bool:
+    """Whether consecutive frames follow each other in the picture too."""
+    grid = video.stack.grid if isinstance(video, LabelledFrames) else None
+    return grid is None or frames[-1] in grid.line(grid.axes[1], frames[0])
 
 
 class Views:

@@ -220,6 +220,12 @@ def is_ctc_folder(folder: Path) -> bool:
     return bool(_masks(folder))
 
 
+def clear_ctc_folder(folder: Path) -> None:
+    """Delete the masks and the table of a folder, and nothing else."""
+    for path in [*_masks(folder).values(), folder / _names(folder)[1]]:
+        path.unlink(missing_ok=True)
+
+
 def save_mask(path: Path, labels: NDArray[Any]) -> None:
     """Write one frame as a small TIFF: (y, x)."""
     tifffile.imwrite(path, labels, compression="zlib", software="sam2-lab")

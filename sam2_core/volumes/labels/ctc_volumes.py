@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
-from sam2_core.volumes.labels.ctc import CtcVolumeWriter, is_ctc_folder
+from sam2_core.volumes.labels.ctc import CtcVolumeWriter, clear_ctc_folder, is_ctc_folder
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import LabelLayout
 
@@ -47,6 +47,9 @@ class CtcVolumesWriter(LabelWriter):
         self._open: tuple[int, CtcVolumeWriter] | None = None
         # what cannot be written is refused now, and not at the first frame
         self._volume(0)
+        if overwrite and folder.is_dir():
+            # masks of later times and lines of the table would be taken for those of the new labels
+            clear_ctc_folder(folder)
 
     def _volume(self, time: int) -> CtcVolumeWriter:
         """The writer of one time."""

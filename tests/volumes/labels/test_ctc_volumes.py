@@ -60,6 +60,32 @@ def test_what_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     assert tifffile.imread(tmp_path / "01_RES" / "mask000.tif").max() == 0
 
 
+def test_nothing_is_left_of_what_is_replaced(tmp_path: Path) -> None:
+    """Objects that are not there any more, and times beyond the last."""
+    folder = tmp_path / "01_RES"
+    with writer(folder, metadata={"parents": {7: 5}}) as opened:
+        for frame in range(6):
+            opened.write(frame, np.where(LABELS[frame] == 0, 5 if frame < 2 else 7, LABELS[frame]).astype(np.uint16))
+    (folder / "mask003.tif").write_bytes((folder / "mask002.tif").read_bytes())
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InvalidInputError):
+        writer(folder, overwrite=True, metadata={"parents": {2: 2}})
+    assert (folder / "mask003.tif").exists(), "what cannot be written replaces nothing"
+
+    with writer(folder, overwrite=True) as opened:
+        for frame in range(6):
+            opened.write(frame, LABELS[frame])
+
+    assert sorted(path.name for path in folder.iterdir() if path.suffix in (".tif", ".txt")) == [
+        "mask000.tif",
+        "mask001.tif",
+        "mask002.tif",
+        "notes.txt",
+        "res_track.txt",
+    ]
+    assert (folder / "res_track.txt").read_text() == "1 0 1 0\n2 2 2 1\n"
+
+
 def test_ids_have_16_bits(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="uint16"):
         writer(tmp_path / "01_RES", dtype="uint32")
