@@ -7,10 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-# before there is a window: it loads Triton, which has an LLVM of its own, and where Mesa's renderer has loaded another
-# one first the process ends in a segmentation fault
-import torchvision.ops  # noqa: F401
 from qtpy.QtCore import Qt
 
 from tests.napari.hand import Hand, until

@@ -76,6 +76,8 @@ def click_a_cell(dock: Any, hand: Hand, number: int) -> None:
     until(lambda: dock.annotation.drawing.prompt_type is not None)
     hand.click(x, y + 4 * number)
     until(lambda: [row.is_here for row in dock.annotation.rows] == [True], why=lambda: dock.status.text())
+    # the mask is there before its job has ended
+    until(lambda: not dock.annotation.session.jobs.active)
 
 
 def test_images_are_worked_through_with_keys(viewer: Any, dock: Any, images: Path, hand: Hand) -> None:
@@ -128,6 +130,7 @@ def test_a_folder_is_gone_on_with_where_it_was_left(viewer: Any, dock: Any, imag
     until(lambda: listed(dock)[0] == "done")
     dock.annotation.delete_objects([1])
     until(lambda: listed(dock)[0] == "in work")
+    until(lambda: not dock.annotation.session.jobs.active)
     dock.folder.done.click()
     shown(dock, "cell2.tif")
     until(lambda: listed(dock)[0] == "done")
