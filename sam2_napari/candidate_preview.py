@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sam2_napari.label_layer import like
 from sam2_napari.layer_removal import remove_layers
+from sam2_napari.layer_stack import SHOWN_KEY
 from sam2_napari.session_labels import SessionLabels
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class CandidatePreview:
             return
         self._labels = SessionLabels(self._source, self._annotation.placement)
         image = self._annotation.image
-        self.layer = Labels(self._labels, name=f"{image.name} candidates", opacity=1.0, **like(image))
+        self.layer = Labels(
+            self._labels, name=f"{image.name} candidates", opacity=1.0, metadata={SHOWN_KEY: True}, **like(image)
+        )
         self.layer.colormap = DirectLabelColormap(color_dict={None: COLOUR, 0: "transparent"})
         self.layer.contour = CONTOUR
         active = viewer.layers.selection.active

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sam2_napari.label_layer import colour, like
 from sam2_napari.layer_removal import remove_layers
+from sam2_napari.layer_stack import SHOWN_KEY
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -119,7 +120,7 @@ class Companion:
             name = f"{layer.name} (small copy)"
             copy: Any
             if isinstance(layer, Labels):
-                copy = Labels(data, name=name, opacity=layer.opacity, **transforms)
+                copy = Labels(data, name=name, opacity=layer.opacity, metadata={SHOWN_KEY: True}, **transforms)
                 copy.editable = False
                 colour(copy, {row.id: row.colour for row in self._annotation.rows}, self._annotation.hidden)
             else:

@@ -14,6 +14,7 @@ from sam2_core.volumes.labels.label_stack import LabelStack, unsigned
 from sam2_core.volumes.labels.layout import LabelLayout
 from sam2_napari.annotation import Annotation
 from sam2_napari.frame_placement import FramePlacement
+from sam2_napari.layer_stack import SHOWN_KEY
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -62,7 +63,7 @@ class LayerLabels(LabelStack):
 
 
 class LabelsChoice(QComboBox):
-    """The Labels layers of a viewer, but for that of the session.
+    """The Labels layers of a viewer, but for those that show what the session has.
 
     Parameters
     ----------
@@ -98,7 +99,8 @@ class LabelsChoice(QComboBox):
         before = self.chosen
         every = [(text, meant) for text, meant in self._first.items()]
         for layer in self._annotation.viewer.layers:
-            if isinstance(layer, Labels) and layer is not self._annotation.layer:
+            is_own = layer is self._annotation.layer or SHOWN_KEY in layer.metadata
+            if isinstance(layer, Labels) and not is_own:
                 layer.events.name.disconnect(self.list_layers)
                 layer.events.name.connect(self.list_layers)
                 every.append((layer.name, layer))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Under this key of ``layer.metadata`` a layer that our reader opened says where from.
 SOURCE_KEY: Final = "sam2_source"
+#: Under this key a layer that only shows what a session has says so: it is nothing to work on or to learn from.
+SHOWN_KEY: Final = "sam2_shown"
 
 
 def axes_of(layer: Image) -> str:

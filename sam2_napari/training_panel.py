@@ -196,10 +196,18 @@ class TrainingPanel(QWidget):
 
     def _use_chosen(self, _: int) -> None:
         chosen, session = self.model.currentData(), self._annotation.session
+
+        def work() -> None:
+            try:
+                session.use_model(chosen)
+            except Exception:
+                # what is chosen here is not what is used
+                self._annotation.gui.call(self._list_models)
+                raise
+
         if chosen != session.model:
             self._annotation.work.do(
-                lambda: session.use_model(chosen),
-                then=lambda _: self._annotation.say(f"{model_name(chosen)} is used from now on."),
+                work, then=lambda _: self._annotation.say(f"{model_name(chosen)} is used from now on.")
             )
 
     def _model_changed(self) -> None:

@@ -44,6 +44,8 @@ def dock(display: None, qapp: Any) -> Iterator[Any]:
     made.start.model.addItem("none", None)
     made.start.model.setCurrentIndex(made.start.model.findText("none"))
     made.viewer.add_image(cells(2), name="image")
+    # a new one, whatever other tests have kept of an image like this
+    made.start.session.setCurrentIndex(0)
     made.start.begin.click()
     until(lambda: made.annotation is not None, why=lambda: made.status.text())
     yield made
