@@ -90,6 +90,7 @@ def test_images_are_worked_through_with_keys(viewer: Any, dock: Any, images: Pat
         click_a_cell(dock, hand, number)
         expected = dock.annotation.session.labels(0)
         until(lambda number=number: listed(dock)[number] == "in work")
+        until(lambda: not dock.annotation.session.jobs.active)
         hand.key(Qt.Key.Key_Return, "Control")
         until(lambda name=name: not is_shown(dock, name), why=lambda: dock.status.text())
         with open_labels(images / f"{Path(name).stem}_labels.tif") as written:
