@@ -94,8 +94,8 @@ def test_images_are_worked_through_with_keys(viewer: Any, dock: Any, images: Pat
         with open_labels(images / f"{Path(name).stem}_labels.tif") as written:
             np.testing.assert_array_equal(written.read(0), expected)
 
-    until(lambda: "All 3 images are done" in dock.status.text())
-    until(lambda: listed(dock) == ["done"] * 3)
+    until(lambda: dock.annotation is None)
+    until(lambda: listed(dock) == ["done"] * 3, why=lambda: f"{listed(dock)}; {dock.status.text()}")
     assert "3 of 3 done" in dock.folder.title.text()
 
 
