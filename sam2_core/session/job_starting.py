@@ -265,9 +265,7 @@ class JobStarting(SessionState, ABC):
         Job
             Its result are the new objects' ids. Each has its mask as prompt, so that it can be propagated.
         """
-        session = self._session()
-        asked = {**everything_thresholds(session.model), **options}
-        return self._started(self.runner.start(EverythingJob(session, self.checked_frame(frame), asked)))
+        return self._start_everything(EverythingJob, frame, options)
 
     def start_candidates(self, frame: int, **options: Any) -> Job:
         """Find all masks on a frame that may be objects, to choose among them without the network.
@@ -279,17 +277,15 @@ class JobStarting(SessionState, ABC):
         ----------
         frame : int
         **options
-            Those of :class:`~sam2_core.SAM2AutomaticMaskGenerator`; its ``pred_iou_thresh`` and
-            ``stability_score_thresh`` are the lowest that can be chosen later.
+            As for :meth:`start_everything`; ``pred_iou_thresh`` and ``stability_score_thresh`` are the lowest that can
+            be chosen later.
 
         Returns
         -------
         Job
             Its result are the :class:`~sam2_core.session.frame_candidates.FrameCandidates`.
         """
-        session = self._session()
-        asked = {**everything_thresholds(session.model), **options}
-        return self._started(self.runner.start(CandidatesJob(session, self.checked_frame(frame), asked)))
+        return self._start_everything(CandidatesJob, frame, options)
 
     def start_encode(self, frames: Sequence[int] | None = None) -> Job:
         """Encode frames ahead, so that clicks on them are answered at once.
@@ -475,6 +471,11 @@ class JobStarting(SessionState, ABC):
         Parameters are those of :meth:`start_carry`, and `should_stop`, as for :meth:`propagate`.
         """
         return self.runner.frames_of(self._carrying(object_ids, time, direction, count, options), should_stop)
+
+    def _start_everything(self, kind: type[EverythingJob | CandidatesJob], frame: int, options: dict[str, Any]) -> Job:
+        session = self._session()
+        asked = {**everything_thresholds(session.model), **options}
+        return self._started(self.runner.start(kind(session, self.checked_frame(frame), asked)))
 
     def _propagation(
         self,

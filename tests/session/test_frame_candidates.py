@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from sam2_core import SAM2AutomaticMaskGenerator
 from sam2_core.errors import InvalidInputError
 from sam2_core.session.annotation_session import AnnotationSession
-from sam2_core.session.frame_candidates import FrameCandidates
+from sam2_core.session.frame_candidates import USUAL, FrameCandidates
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.messages import Candidate, CandidatesFound, MaskData
 from tests.session.job_scene import PATIENCE, frames, new_session
@@ -150,3 +152,9 @@ def test_thresholds_below_are_refused(session: AnnotationSession, candidates: Fr
     with pytest.raises(InvalidInputError, match="lower thresholds"):
         session.add_candidates(candidates, stability_score_thresh=0.3)
     assert session.history == []
+
+
+def test_what_holds_where_nothing_is_said_is_what_holds_for_the_generator() -> None:
+    known = inspect.signature(SAM2AutomaticMaskGenerator).parameters
+
+    assert {name: known[name].default for name in USUAL} == USUAL
