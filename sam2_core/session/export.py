@@ -180,6 +180,11 @@ def measure(session: AnnotationSession, *, intensity: bool = True) -> Iterator[M
             )
 
 
+def csv_cells(row: Any) -> list[Any]:
+    """The values of a dataclass as a row of a CSV file: NaN is an empty cell."""
+    return ["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(row)]
+
+
 def write_measurements(session: AnnotationSession, path: Path | str, *, intensity: bool = True) -> None:
     """Write :func:`measure` as a CSV with a header; NaN is an empty cell.
 
@@ -192,6 +197,6 @@ def write_measurements(session: AnnotationSession, path: Path | str, *, intensit
         writer = csv.writer(file)
         writer.writerow([*names[:place], *axes, *names[place:]])
         for one in measure(session, intensity=intensity):
-            cells = ["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(one)]
+            cells = csv_cells(one)
             cells[place:place] = [session.position(one.frame)[axis] for axis in axes]
             writer.writerow(cells)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -180,6 +181,11 @@ class MaskRecord:
         """Read what :meth:`document` wrote."""
         rest = {name: value for name, value in document.items() if name not in ("box", "pixels")}
         return cls(mask=MaskReference.read(document), **rest)
+
+
+def presence_of(object_score: float | None) -> float:
+    """The probability that an object is there, of its score, a logit; 1 where nothing is said."""
+    return 1.0 if object_score is None else 1 / (1 + math.exp(-max(-60.0, object_score)))
 
 
 @dataclass(frozen=True)

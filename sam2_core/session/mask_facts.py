@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_core.session.items import Change, MaskRecord, MaskReference
+from sam2_core.session.items import Change, MaskRecord, MaskReference, presence_of
 from sam2_core.session.mask_pixels import MaskPixels
 
 if TYPE_CHECKING:
@@ -157,5 +157,5 @@ def _meeting(some: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.b
 def _sureness(record: MaskRecord) -> float:
     if record.predicted_iou is None:
         return math.nan
-    presence = 1.0 if record.object_score is None else 1 / (1 + math.exp(-max(-60.0, record.object_score)))
+    presence = presence_of(record.object_score)
     return record.predicted_iou * presence

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.session.export import Measurement, measure
+from sam2_core.session.export import Measurement, csv_cells, measure
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
@@ -105,4 +104,4 @@ def write_volumes(session: AnnotationSession, path: Path | str, *, intensity: bo
         writer = csv.writer(file)
         writer.writerow([field.name for field in fields(VolumeMeasurement)])
         for one in measure_volumes(session, intensity=intensity):
-            writer.writerow(["" if isinstance(value, float) and math.isnan(value) else value for value in astuple(one)])
+            writer.writerow(csv_cells(one))

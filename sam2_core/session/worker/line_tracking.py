@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 
 from sam2_core.hooks import FrameDone, Propagator, Tracking
 from sam2_core.hooks.frame_spans import shared_spans
+from sam2_core.session.items import presence_of
 from sam2_core.session.mask_pixels import MaskPixels
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ class TrackedMask:
         """Predicted IoU times the probability of being there; 0 for an empty mask, 1 where nothing is predicted."""
         if not self.mask.area:
             return 0.0
-        presence = 1.0 if self.object_score is None else 1 / (1 + math.exp(-max(-60.0, self.object_score)))
-        return presence * (1.0 if self.predicted_iou is None else max(self.predicted_iou, 0.0))
+        return presence_of(self.object_score) * (1.0 if self.predicted_iou is None else max(self.predicted_iou, 0.0))
 
 
 @dataclass(frozen=True)
