@@ -71,7 +71,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	echo "axe-core could not be fetched: the test of accessibility will skip." >&2
 	@touch $@
 
-$(VENV)/.installed-lint: $(VENV)/.installed
+# mypy reads the types of what the front-ends and the trainer import: it needs everything that the tests need.
+$(VENV)/.installed-lint: $(VENV)/.installed-test
 	$(UV) --group lint
 	@touch $@
 
