@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.compiled_parts import compile_forward, take_any_number_of_points
 from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
@@ -586,13 +587,8 @@ class SAM2VideoPredictorVOS(SAM2VideoPredictor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for part in (self.memory_encoder, self.memory_attention, self.sam_prompt_encoder, self.sam_mask_decoder):
-            _compile_forward(part)
-
-
-def _compile_forward(part: torch.nn.Module) -> None:
-    # The function, not the module: state-dict keys stay as they are. No CUDA graphs, whose next run would overwrite
-    # memories that are still needed; shapes become dynamic once they vary (objects, points, memories).
-    part.forward = torch.compile(part.forward, mode="max-autotune-no-cudagraphs", fullgraph=True)
+            compile_forward(part)
+        take_any_number_of_points(self.sam_prompt_encoder)
 
 
 class SAM2VideoPredictorLegacy(SAM2VideoPredictor):

@@ -86,6 +86,19 @@ class PointPrompts:
     def __len__(self) -> int:
         return self.labels.shape[1]
 
+    def of_any_number(self) -> PointPrompts:
+        """Tell ``torch.compile`` that N varies, and return the prompts themselves.
+
+        The compiler takes a size of 1 for a constant, and would make one graph for a single point and another for
+        several. With this there is one graph for any number from 1 on, whichever it saw first. To be called outside of
+        what is compiled; without a compiler it changes nothing.
+        """
+        from torch._dynamo.decorators import mark_unbacked  # not at import: it brings the whole compiler
+
+        for tensor in (self.coords, self.labels):
+            mark_unbacked(tensor, 1)
+        return self
+
 
 @dataclass(frozen=True)
 class DecodedMasks:
