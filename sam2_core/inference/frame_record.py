@@ -15,6 +15,8 @@ _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
 #: Logits a mask is shown with once the logits it came from are gone.
 KEPT_MASK_LOGIT = 10.0
+#: What a record's five tensors take beside their values.
+TENSORS_BYTES = 2048
 
 
 @dataclass(eq=False)
@@ -49,7 +51,7 @@ class FrameRecord:
     def nbytes(self) -> int:
         """Bytes it takes in memory."""
         logits = 0 if self.mask_logits is None else self.mask_logits.nbytes
-        return logits + self.mask.nbytes + self.object_pointer.nbytes + 512
+        return logits + self.mask.nbytes + self.object_pointer.nbytes + TENSORS_BYTES
 
     @property
     def shown_logits(self) -> torch.Tensor:

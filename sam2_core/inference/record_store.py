@@ -32,9 +32,9 @@ from sam2_core.inference.record_segments import SEGMENT_BYTES, SEGMENTS_PER_QUOT
 #: Space for records unless told otherwise: some 40,000 at 1024 pixels.
 DEFAULT_QUOTA_BYTES = 8 * 2**30
 #: Records kept in memory once read or written.
-CACHE_BYTES = 64 * 2**20
-#: Object pointers kept in memory, a kilobyte each: sixteen for each of some hundred objects.
-CACHED_POINTERS = 8192
+CACHE_BYTES = 24 * 2**20
+#: Object pointers kept in memory, a kilobyte each: sixteen for each of 256 objects.
+CACHED_POINTERS = 4096
 _FORMAT = 1
 _RECORD = struct.Struct("<IIBIQI")
 
