@@ -158,7 +158,7 @@ def test_a_reader_for_many_formats_is_used_as_it_is(path, image, monkeypatch):
     assert np.array_equal(open_volume(path).stack(along="z").read(1), image.pixels[0, 0, 1])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bioio_ome_tiff") is None, reason="needs bioio, an optional extra")
+@pytest.mark.skipif(importlib.util.find_spec("bioio_ome_tiff") is None, reason="needs bioio and bioio-ome-tiff; install them with the group test-formats")
 def test_the_real_bioio(tmp_path):
     import tifffile
 
@@ -172,7 +172,7 @@ def test_the_real_bioio(tmp_path):
 
 @pytest.mark.skipif(
     importlib.util.find_spec("bioio_czi") is None or importlib.util.find_spec("pylibCZIrw") is None,
-    reason="needs bioio-czi and pylibCZIrw, optional extras",
+    reason="needs bioio-czi and pylibCZIrw; install them with the group test-formats",
 )
 def test_a_real_czi_file(tmp_path):
     from pylibCZIrw import czi
