@@ -14,6 +14,7 @@ def sam2_metrics() -> Iterable[Metric]:
     from sam2_core.builtin import label_overlap as overlap
     from sam2_core.evaluation.average_precision import average_precision
     from sam2_core.evaluation.cell_tracking import detection_score, segmentation_score
+    from sam2_core.evaluation.tracking_score import tracking_score
     from sam2_core.evaluation.video_scores import j_and_f
 
     return [
@@ -23,4 +24,5 @@ def sam2_metrics() -> Iterable[Metric]:
         Metric("average-precision", "AP of instances at IoU 0.5 to 0.95", measure=average_precision),
         Metric("seg", "SEG of the Cell Tracking Challenge", measure=segmentation_score),
         Metric("det", "DET of the Cell Tracking Challenge", measure=detection_score),
+        Metric("tra", "TRA of the Cell Tracking Challenge, divisions included", measure=tracking_score),
     ]

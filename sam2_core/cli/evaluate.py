@@ -66,8 +66,10 @@ def _folders(truth: Path, predicted: Path, processes: int, strict: bool, quiet: 
 
 
 def _stacks(labels: str, truth: str, metrics: list[str]) -> None:
+    from sam2_core.evaluation.compared_labels import ComparedLabels
     from sam2_core.hooks import Metric, get_plugins
     from sam2_core.volumes import open_labels
+    from sam2_core.volumes.labels.ctc_tracks import checked_parents
 
     plugins = get_plugins()
     found = [plugins.find(Metric, name) for name in metrics]
@@ -77,8 +79,9 @@ def _stacks(labels: str, truth: str, metrics: list[str]) -> None:
                 f"{ours.name} has {len(ours)} frames of {ours.frame_size} (y, x), {real.name} {len(real)} of "
                 f"{real.frame_size}."
             )
+        parents = checked_parents(ours.metadata), checked_parents(real.metadata)
         for one in found:
             frames = ((ours.read(index), real.read(index)) for index in range(len(real)))
-            measured = plugins.call(one, one.contribution.measure, frames)
+            measured = plugins.call(one, one.contribution.measure, ComparedLabels(frames, *parents))
             for name, value in measured.items():
                 output.print(f"{one.contribution.name:<20}  {name:<12}  {value:.4f}", markup=False)

@@ -29,7 +29,7 @@ def segmentation_score(frames: Frames) -> Mapping[str, float]:
     for pair in frames:
         overlap = overlap_of([pair])
         count += len(overlap.truth)
-        total += sum(overlap.iou(own, other) for other, own in _covering(overlap).items())
+        total += sum(overlap.iou(own, other) for other, own in covering(overlap).items())
     return {"SEG": total / count if count else math.nan}
 
 
@@ -49,15 +49,15 @@ def detection_score(frames: Frames) -> Mapping[str, float]:
     cost, count = 0.0, 0
     for pair in frames:
         overlap = overlap_of([pair])
-        covering = _covering(overlap)
-        holds = Counter(covering.values())
-        cost += ADD * (len(overlap.truth) - len(covering))
+        covered = covering(overlap)
+        holds = Counter(covered.values())
+        cost += ADD * (len(overlap.truth) - len(covered))
         cost += REMOVE * (len(overlap.predicted) - len(holds))
         cost += SPLIT * sum(number - 1 for number in holds.values())
         count += len(overlap.truth)
     return {"DET": 1 - min(cost, ADD * count) / (ADD * count) if count else math.nan}
 
 
-def _covering(overlap: Overlap) -> dict[int, int]:
+def covering(overlap: Overlap) -> dict[int, int]:
     """Of each true object the predicted one that covers more than half of it, where there is one."""
     return {other: own for (own, other), shared in overlap.both.items() if 2 * shared > overlap.truth[other]}

@@ -19,8 +19,10 @@ class Metric(Contribution):
     ----------
     measure : callable
         ``measure(frames, *, …options) -> Mapping[str, float]``. `frames` yields, frame after frame and once, a pair
-        (predicted, truth) of labels (y, x), 0 for background; a number means the same object on every frame. The
-        result's first entry is the one to rank by; NaN where there is nothing to measure.
+        (predicted, truth) of labels (y, x), 0 for background; a number means the same object on every frame. Where
+        divisions are known, `frames` has them as ``predicted_parents`` and ``true_parents`` (mapping of an object's
+        number to that of the one it divided from). The result's first entry is the one to rank by; NaN where there is
+        nothing to measure.
     better : {"higher", "lower"}
         Which direction of that entry is the better one.
     """

@@ -158,7 +158,10 @@ def test_a_reader_for_many_formats_is_used_as_it_is(path, image, monkeypatch):
     assert np.array_equal(open_volume(path).stack(along="z").read(1), image.pixels[0, 0, 1])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bioio_ome_tiff") is None, reason="needs bioio and bioio-ome-tiff; install them with the group test-formats")
+@pytest.mark.skipif(
+    importlib.util.find_spec("bioio_ome_tiff") is None,
+    reason="needs bioio and bioio-ome-tiff; install them with the group test-formats",
+)
 def test_the_real_bioio(tmp_path):
     import tifffile
 
