@@ -70,27 +70,30 @@ def build_sam2(
     apply_postprocessing : bool
         Take the best of several masks where the single one is unstable.
     **kwargs
-        Accepted and not used, as in the official function.
+        ``precision`` as for :func:`load_model`, ``"fp32"`` when omitted as in the official function. Others are
+        ignored, as there, but a warning is logged.
 
     Returns
     -------
     SAM2Base
-        The model, in fp32.
+        The model.
 
     Raises
     ------
     ConfigError, CheckpointError, MissingFileError, InvalidInputError
         When the configuration, the weights or the device cannot be used, or do not belong together.
     """
-    # from_pretrained of the predictors passes its own options on to here as well
-    _LOGGER.debug("build_sam2 does not use %s", list(kwargs))
+    precision = kwargs.pop("precision", "fp32")
+    if kwargs:
+        _LOGGER.warning("No option of a model is called %s; ignored, as the official function does.", ", ".join(kwargs))
+    resolved_device = resolve_device(device)
     overrides = [*_listed(hydra_overrides_extra), *(POSTPROCESSING if apply_postprocessing else ())]
     return _build(
         load_config(config_file, overrides),
         read_checkpoint(ckpt_path) if ckpt_path is not None else None,
         label=_label(config_file),
-        device=resolve_device(device),
-        dtype=torch.float32,
+        device=resolved_device,
+        dtype=resolve_precision(precision, resolved_device),
         mode=mode,
     )
 
@@ -126,12 +129,13 @@ def build_sam2_video_predictor(
     vos_optimized : bool
         Compile the parts of the network: slow to start, faster per frame.
     **kwargs
-        Accepted and not used, as in the official function.
+        ``precision`` as for :func:`load_model`, ``"fp32"`` when omitted as in the official function. Others are
+        ignored, as there, but a warning is logged.
 
     Returns
     -------
     SAM2VideoPredictor
-        The predictor, in fp32.
+        The predictor.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def build_sam2_hf(model_id: str, **kwargs: Any) -> SAM2Base:
     Returns
     -------
     SAM2Base
-        The model, in fp32.
+        The model.
 
     Raises
     ------
@@ -195,7 +199,7 @@ def build_sam2_video_predictor_hf(model_id: str, **kwargs: Any) -> SAM2VideoPred
     Returns
     -------
     SAM2VideoPredictor
-        The predictor, in fp32.
+        The predictor.
 
     Raises
     ------

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, is_offline
+from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, file_sha256, is_offline
 from sam2_core.checkpoints.catalogue import find_entry, get_entry, known_models
 from sam2_core.checkpoints.download import Progress, download_file
-from sam2_core.errors import DownloadError, MissingDependencyError, MissingFileError, Sam2Error, UnknownModelError
+from sam2_core.errors import (
+    CheckpointError,
+    DownloadError,
+    MissingDependencyError,
+    MissingFileError,
+    Sam2Error,
+    UnknownModelError,
+)
 from sam2_core.hooks import ModelEntry
 
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -125,6 +132,8 @@ def fetch_pretrained(
         When this is neither a model of the catalogue nor the id of a repository.
     DownloadError
         When the hub cannot be reached, has no such repository or file, or the file to take is not clear.
+    CheckpointError
+        When what came is not the file that the catalogue knows.
     MissingDependencyError
         When ``huggingface_hub`` is not installed.
     """
@@ -135,7 +144,9 @@ def fetch_pretrained(
             return entry, found
         if entry.hf_id is None:
             raise _shipped_file_is_missing(entry)
-        return entry, _from_hub(entry.hf_id, entry.file_name, None)
+        path = _from_hub(entry.hf_id, entry.file_name, None)
+        _check(path, entry)
+        return entry, path
     repository = entry.hf_id if entry is not None and entry.hf_id else model_id
     if repository.count("/") != 1:
         raise UnknownModelError(
@@ -143,6 +154,15 @@ def fetch_pretrained(
             "the Hugging Face hub, such as facebook/sam2.1-hiera-tiny"
         )
     return entry, _from_hub(repository, file_name, revision)
+
+
+def _check(path: Path, entry: ModelEntry) -> None:
+    found = file_sha256(path) if entry.sha256 else None
+    if found != entry.sha256:
+        raise CheckpointError(
+            f"{path} is not the published {entry.file_name}: its sha256 is {found}, that of {entry.name} "
+            f"{entry.sha256}. Delete it to have it downloaded again."
+        )
 
 
 def _from_hub(repository: str, file_name: str | None, revision: str | None) -> Path:

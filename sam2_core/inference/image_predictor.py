@@ -12,6 +12,7 @@ from torch import Tensor
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.image_prompts import ImagePrompts
 from sam2_core.inference.image_segmenter import FloatArray, ImageSegmenter, drop_single, to_array
+from sam2_core.inference.pretrained_options import split_options
 
 
 class SAM2ImagePredictor(ImageSegmenter):
@@ -41,12 +42,13 @@ class SAM2ImagePredictor(ImageSegmenter):
         model_id : str
             A name of the catalogue ("sam2.1_hiera_tiny") or a Hugging Face id ("facebook/sam2.1-hiera-tiny").
         **kwargs
-            For the predictor and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`.
+            For the predictor, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="auto"`` takes
+            bf16 where this machine is fast at it.
 
         Returns
         -------
         SAM2ImagePredictor
-            The predictor, with the model in fp32.
+            The predictor, with the model in fp32 unless told otherwise.
 
         Raises
         ------
@@ -55,7 +57,8 @@ class SAM2ImagePredictor(ImageSegmenter):
         """
         from sam2_core.checkpoints.build import build_sam2_hf
 
-        return cls(build_sam2_hf(model_id, **kwargs), **kwargs)
+        own, others = split_options(cls, kwargs)
+        return cls(build_sam2_hf(model_id, **others), **own)
 
     def predict(
         self,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
+from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, Sam2Error
 from sam2_core.inference.candidate_decoder import CandidateDecoder, Candidates
 from sam2_core.inference.crops import (
@@ -29,6 +30,7 @@ from sam2_core.inference.mask_records import MaskRecord, OutputMode, mask_record
 from sam2_core.inference.mask_selection import MaskSelection, no_masks
 from sam2_core.inference.mask_upscaling import MaskUpscaler
 from sam2_core.inference.point_grids import batch_iterator, build_all_layer_point_grids
+from sam2_core.inference.pretrained_options import split_options
 from sam2_core.inference.run_length import bounding_box, column_run_bounds, counts_from_bounds, rle_to_mask
 from sam2_core.kernels.mask_cleaning import remove_small_regions
 from sam2_core.model.sam2_base import SAM2Base
@@ -149,13 +151,18 @@ class SAM2AutomaticMaskGenerator:
         model_id : str
             A name of the catalogue ("sam2.1_hiera_tiny") or a Hugging Face id ("facebook/sam2.1-hiera-tiny").
         **kwargs
-            For the generator and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`.
+            For the generator, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="auto"`` takes
+            bf16 where this machine is fast at it. Thresholds that are left out are those that suit the model, where
+            the catalogue knows any.
 
         Returns
         -------
         SAM2AutomaticMaskGenerator
         """
-        return cls(SAM2ImagePredictor.from_pretrained(model_id, **kwargs).model, **kwargs)
+        from sam2_core.checkpoints.build import build_sam2_hf
+
+        own, others = split_options(cls, kwargs)
+        return cls(build_sam2_hf(model_id, **others), **everything_thresholds(model_id) | own)
 
     @torch.no_grad()
     def generate(

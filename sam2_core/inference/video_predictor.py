@@ -12,6 +12,7 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.inference.compiled_parts import compile_forward, take_any_number_of_points
 from sam2_core.inference.frame_features import FrameFeatures
 from sam2_core.inference.frame_transform import FrameTransform
+from sam2_core.inference.pretrained_options import as_overrides, split_options
 from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
 from sam2_core.inference.stack_line import LineFeatures, LineFrames
 from sam2_core.inference.video_correction import VideoCorrection
@@ -83,12 +84,14 @@ class SAM2VideoPredictor(VideoCorrection):
         model_id : str
             Such as ``"facebook/sam2.1-hiera-tiny"``.
         **kwargs
-            Passed to ``build_sam2_video_predictor_hf``.
+            Options of the predictor and of its network, and those of
+            :func:`~sam2_core.checkpoints.build.build_sam2_video_predictor_hf`: ``precision="auto"`` takes bf16 where
+            this machine is fast at it.
 
         Returns
         -------
         SAM2VideoPredictor
-            The predictor, in fp32.
+            The predictor, in fp32 unless told otherwise.
 
         Raises
         ------
@@ -97,7 +100,10 @@ class SAM2VideoPredictor(VideoCorrection):
         """
         from sam2_core.checkpoints.build import build_sam2_video_predictor_hf
 
-        return build_sam2_video_predictor_hf(model_id, **kwargs)
+        own, others = split_options(cls, kwargs)
+        if own:
+            others["hydra_overrides_extra"] = [*others.get("hydra_overrides_extra", ()), *as_overrides(own)]
+        return build_sam2_video_predictor_hf(model_id, **others)
 
     @torch.inference_mode()
     def init_state(

@@ -300,4 +300,27 @@ def test_the_shipped_model_loads_by_name_by_id_and_by_path() -> None:
     generator = SAM2AutomaticMaskGenerator.from_pretrained(SHIPPED.name, points_per_side=3)
     assert image.model.input_size == generator.predictor.model.input_size == video.input_size
     assert len(generator.point_grids[0]) == 9
+    # the thresholds of the official models would leave nothing of what this one finds
+    assert generator.pred_iou_thresh == SHIPPED.min_iou < 0.8
+    assert SAM2AutomaticMaskGenerator.from_pretrained(SHIPPED.name, pred_iou_thresh=0.7).pred_iou_thresh == 0.7
+
+
+@pytest.mark.skipif(not SHIPPED.shipped_path.is_file(), reason="needs the shipped weights")
+def test_from_pretrained_takes_the_options_of_predictors(caplog: pytest.LogCaptureFixture) -> None:
+    image = SAM2ImagePredictor.from_pretrained(SHIPPED.name, device="cpu", precision="bf16", mask_threshold=0.25)
+    assert (image.model.dtype, image.mask_threshold) == (torch.bfloat16, 0.25)
+    video = SAM2VideoPredictor.from_pretrained(
+        SHIPPED.name,
+        device="cpu",
+        max_objects_per_batch=3,
+        official_frame_count=True,
+        memory_temporal_stride_for_eval=2,
+    )
+    assert (video.max_objects_per_batch, video.official_frame_count) == (3, True)
+    assert video.memory_temporal_stride_for_eval == 2
+    assert not caplog.records
+    with pytest.raises(InvalidTypeError, match="fill_hole_area is a number"):
+        SAM2VideoPredictor.from_pretrained(SHIPPED.name, fill_hole_area=[7])
+    SAM2ImagePredictor.from_pretrained(SHIPPED.name, devcie="cpu")
+    assert "devcie" in caplog.text
     assert SHIPPED.shipped_path.stat().st_size <= 12_000_000

@@ -201,7 +201,10 @@ def test_models_come_from_the_hub_and_stay_in_its_cache(tmp_path: Path, reposito
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    what_is_there = {"expect": hashlib.sha256(b"official").hexdigest()}
+    (refused,) = ask({"model_id": "facebook/sam2.1-hiera-tiny"}, HF_HOME=str(tmp_path / "another"))
     answers = ask(
+        what_is_there,
         {"model_id": "facebook/sam2.1-hiera-tiny"},
         {"model_id": "sam2.1_hiera_tiny"},
         {"model_id": "facebook/sam2.1-hiera-tiny", "file_name": "model.safetensors"},
@@ -212,8 +215,12 @@ def test_models_come_from_the_hub_and_stay_in_its_cache(tmp_path: Path, reposito
     )
     hub.shutdown()
     hub.server_close()
-    offline = ask({"model_id": "sam2.1_hiera_tiny"}, {"model_id": "sam2_hiera_tiny"}, SAM2_LAB_OFFLINE="1")
+    offline = ask(
+        what_is_there, {"model_id": "sam2.1_hiera_tiny"}, {"model_id": "sam2_hiera_tiny"}, SAM2_LAB_OFFLINE="1"
+    )
 
+    assert refused[0] == "CheckpointError"
+    assert "is not the published sam2.1_hiera_tiny.pt" in refused[1]
     assert answers[:5] == [
         ["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"],
         ["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"],
