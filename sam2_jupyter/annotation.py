@@ -87,8 +87,11 @@ def annotate(
 
     def opened(stack: FrameStack, where: Path | None) -> AnnotationSession:
         if where is not None and (where / JOURNAL_NAME).exists():
-            return AnnotationSession.open(where, stack, model=model, worker=worker, read_only=read_only)
-        return AnnotationSession.create(stack, where, model=model, worker=worker)
+            session = AnnotationSession.open(where, stack, model=model, worker=worker, read_only=read_only)
+        else:
+            session = AnnotationSession.create(stack, where, model=model, worker=worker)
+        session.share_embeddings()
+        return session
 
     if isinstance(source, FrameStack):
         return AnnotationWidget(opened(source, place), owns_session=True, **values)

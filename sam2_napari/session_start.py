@@ -67,10 +67,12 @@ def open_session(request: SessionRequest, report: Callable[[str], object]) -> An
     # the sample is drawn here and now, and not when the first click waits for it
     _ = stack.contrast_limits
     if request.folder is not None and (request.folder / JOURNAL_NAME).is_file():
-        return AnnotationSession.open(request.folder, stack, model=request.model, worker=request.worker)
-    folder = request.folder or new_folder(request.description)
-    session = AnnotationSession.create(stack, folder, model=request.model, worker=request.worker)
-    remember(folder, request.description)
+        session = AnnotationSession.open(request.folder, stack, model=request.model, worker=request.worker)
+    else:
+        folder = request.folder or new_folder(request.description)
+        session = AnnotationSession.create(stack, folder, model=request.model, worker=request.worker)
+        remember(folder, request.description)
+    session.share_embeddings()
     return session
 
 

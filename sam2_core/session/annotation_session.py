@@ -289,6 +289,22 @@ class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, 
     def _whole(self) -> AnnotationSession:
         return self
 
+    def share_embeddings(self, folder: Path | str | None = None) -> None:
+        """Keep what the encoder finds on disk, where the command line and other sessions find it too.
+
+        It holds for the next worker: call it before the first click. Features are rounded to the store's dtype then, as
+        ``sam2 track`` does.
+
+        Parameters
+        ----------
+        folder : path, optional
+            Of another embedding store than the one that all programs share, see
+            :func:`sam2_core.volumes.embedding_store.embeddings_folder`.
+        """
+        from sam2_core.volumes.embedding_store import embeddings_folder
+
+        self.worker_options["embeddings"] = str(embeddings_folder() if folder is None else folder)
+
     def _prompt_context(self, object_id: int | None, frame: int) -> SessionPromptContext:
         return SessionPromptContext(self, object_id, frame)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections import deque
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from sam2_core.errors import InvalidInputError
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.features_ahead import FeaturesAhead
 from sam2_core.session.worker.line_tracking import NetworkTracking, found_masks
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.volumes.embedding_store import EmbeddingStore
     from sam2_core.volumes.frame_stack import FrameStack
+
+_LOGGER = logging.getLogger(__name__)
 
 #: Features of frames that are kept in memory, so that clicks on them are answered at once.
 FEATURE_MEMORY_BYTES = 512 * 2**20
@@ -469,4 +473,8 @@ def _opened_store(folder: str | None) -> EmbeddingStore | None:
         return None
     from sam2_core.volumes.embedding_store import EmbeddingStore
 
-    return EmbeddingStore(folder)
+    try:
+        return EmbeddingStore(folder)
+    except InvalidInputError as error:  # no reason not to work: features are encoded as they are needed
+        _LOGGER.warning("Without an embedding store: %s", error)
+        return None
