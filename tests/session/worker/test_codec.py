@@ -65,7 +65,7 @@ reports = st.builds(
 
 
 @settings(max_examples=25)
-@given(requests | reports)
+@given(requests | st.builds(messages.Estimate, numbers, requests) | reports)
 def test_a_message_comes_out_as_it_went_in(message: object) -> None:
     assert decode(encode(message)) == message
 
