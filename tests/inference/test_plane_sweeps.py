@@ -122,6 +122,7 @@ def test_stopped_between_frames(tracker: CropTracker, state: CropState) -> None:
         lambda tracking: tracking.keep(None),
         lambda tracking: tracking.recorded(1, 1),
     ],
+    ids=["walk", "usual_memory", "candidates", "keep", "recorded"],
 )
 def test_memories_cannot_be_chosen(tracker: CropTracker, state: CropState, ask: Callable[[Tracking], Any]) -> None:
     sweeps: Any = PlaneSweeps(tracker, state, [1])
