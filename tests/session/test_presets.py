@@ -398,6 +398,8 @@ def test_a_model_that_tracks_jointly_is_refused(session: AnnotationSession) -> N
         with pytest.raises(InvalidInputError, match="tracked jointly have to be seen together"):
             other.preset = "crops"
         assert other.preset == "exact"
+        other.add_points(other.add_object().id, 0, (30, 20))
+        assert other.start_estimate().wait().keys() == {"exact"}
     click(session)
     steps = [step.label for step in session.history]
     session.use_model(joint)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from sam2_core.inference.preset_names import PRESETS
+from sam2_core.inference.preset_names import PRESETS, Preset
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.expected_time import ExpectedTime
 from sam2_core.session.worker.features_ahead import FeaturesAhead
@@ -347,7 +347,8 @@ class InferenceWorker:
         objects = len(work.objects)
         # they may be gone meanwhile
         frames = _frames_ahead(work, [one.id for one in work.objects], line) if objects else 0
-        told = {preset: self._expected.seconds(preset, frames, objects) for preset in PRESETS}
+        possible: tuple[Preset, ...] = ("exact",) if self._predictor.joint_objects else PRESETS
+        told = {preset: self._expected.seconds(preset, frames, objects) for preset in possible}
         self._send(Estimated(request.job, {preset: each for preset, each in told.items() if each is not None}))
         yield
 

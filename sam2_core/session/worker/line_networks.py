@@ -173,9 +173,9 @@ class FollowingCrops:
         tracker, state = self._tracker, self._state
         if said.mask is not None:
             mask = said.mask.mask().paste(state.frame_size)
-            result = tracker.prompt_mask(state, said.frame, object_id, mask)
+            result = tracker.prompt_mask(state, said.frame, object_id, mask, others=False)
         else:
-            result = tracker.prompt_points(state, said.frame, object_id, **_spots(said))
+            result = tracker.prompt_points(state, said.frame, object_id, **_spots(said), others=False)
         return partial(_found_in, result, (object_id,))
 
     def forget(self, object_id: int) -> None:
