@@ -2,13 +2,15 @@
 
 The annotator works in a session as a person does: a click in the middle of each cell's middle slice, tracking both
 ways, then corrections, each a click in the middle of the largest error of a slice, from which the cell is tracked on.
-Where to look comes from the review queue (`review`), or is the first slice that is wrong (`in order`). It knows the
-truth, but only to see whether a slice is right and where it is not. On nuclei_3d and on a drawn stack of cells.
+Where to look comes from the review queue (`review`), or is the first slice that is wrong (`in order`). The network sees
+whole slices (`exact`), or crops that follow the cells (`crops`). The annotator knows the truth, but only to see whether
+a slice is right and where it is not. On nuclei_3d and on a drawn stack of cells.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 import record
 import tifffile
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -30,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("work", nargs="*", default=["nuclei_3d", "drawn"], help="nuclei_3d, drawn")
     parser.add_argument("--ways", nargs="+", default=["review", "in order"], choices=["review", "in order"])
+    parser.add_argument("--presets", nargs="+", default=["exact", "crops"], choices=["exact", "crops"])
     parser.add_argument("--model", default="sam2.1_hiera_micro", help="name or weights file")
     parser.add_argument("--image-size", type=int, help="side of the model's input")
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -83,7 +87,8 @@ class Annotator:
     cells: dict[int, int] = field(default_factory=dict)
 
     def begin(self, numbers: list[int]) -> None:
-        """A click on each cell, and all tracked together."""
+        """A click on each cell, and those of a slice tracked from there together."""
+        clicked: dict[int, list[int]] = {}
         for number in numbers:
             slices = np.flatnonzero((self.truth == number).any(axis=(1, 2)))
             frame = int(slices[len(slices) // 2])
@@ -91,8 +96,11 @@ class Annotator:
             self.session.add_points(one, frame, middle(self.truth[frame] == number))
             self.session.segment(one, frame)
             self.cells[one], self.clicks[one] = number, 1
-        for _ in self.session.propagate():
-            pass
+            clicked.setdefault(frame, []).append(one)
+        for frame, together in clicked.items():
+            # from its own slice: from the earliest of all, most cells would be looked for where they are not yet
+            for _ in self.session.propagate(together, start=frame):
+                pass
 
     def correct(self) -> None:
         """Corrections, one cell after another."""
@@ -145,9 +153,10 @@ def main() -> None:
         else:
             image, labels = (tifffile.imread(options.data / name / f"{part}.tif") for part in ("image", "labels"))
         numbers = [int(number) for number in np.unique(labels)[1 :: options.every]]
-        for way in options.ways:
+        for way, preset in itertools.product(options.ways, options.presets):
             start = time.perf_counter()
             with AnnotationSession.create(open_volume(image, axes="zyx").stack("z"), model=model) as session:
+                session.preset = preset
                 annotator = Annotator(session, labels, way, options.target, options.most)
                 annotator.begin(numbers)
                 first = [annotator.iou(one) for one in annotator.cells]
@@ -157,6 +166,7 @@ def main() -> None:
                 {
                     "stack": name,
                     "where to look": way,
+                    "preset": preset,
                     "cells": len(numbers),
                     "clicks": sum(annotator.clicks.values()),
                     "minutes of compute": round((time.perf_counter() - start) / 60, 1),
@@ -166,7 +176,13 @@ def main() -> None:
                 }
             )
             print(rows[-1], flush=True)
-    notes = {"model": options.model, "image size": options.image_size or "the model's", "given up after": options.most}
+    notes = {
+        "model": f"{options.model}, {model.input_size[0]} px, {model.device}",
+        "cells": "all" if options.every == 1 else f"each {options.every}th",
+        "a cell is done at IoU": options.target,
+        "given up after": f"{options.most} clicks",
+        "threads": torch.get_num_threads(),
+    }
     record.save("clicks", "Clicks until cells are right", rows, notes)
 
 

@@ -188,7 +188,7 @@ class CropTracker(PlaneTracker[CropState, CropsFollowed]):
     Raises
     ------
     InvalidInputError
-        A share or a size out of range.
+        A share or a size out of range, or a predictor that tracks objects jointly.
     """
 
     def __init__(
@@ -206,6 +206,7 @@ class CropTracker(PlaneTracker[CropState, CropsFollowed]):
             )
         if object_size is not None and not object_size > 0:
             raise InvalidInputError(f"object_size is a length in pixels, above 0; got {object_size}.")
+        require_separate_objects(predictor)
         self.share = share
         self.object_size = object_size
         self._overview = TiledTracker(predictor, memory_budget_bytes=memory_budget_bytes // 2)
@@ -370,6 +371,21 @@ class CropTracker(PlaneTracker[CropState, CropsFollowed]):
 
     def _joined(self, state: CropState, object_id: Hashable, parts: dict[int, ObjectMask]) -> ObjectMask:
         return replace(next(iter(parts.values())), object_id=object_id)
+
+
+def require_separate_objects(predictor: object) -> None:
+    """Refuse a predictor that cannot be asked for one object in each crop.
+
+    Raises
+    ------
+    InvalidInputError
+        It tracks objects jointly.
+    """
+    if getattr(predictor, "joint_objects", False):
+        raise InvalidInputError(
+            "Objects that are tracked jointly have to be seen together, which crops around each of them do not allow. "
+            'Build the predictor without joint_objects, or track with the preset "exact".'
+        )
 
 
 def _around(prompts: Sequence[PlanePrompt]) -> Window:

@@ -121,7 +121,12 @@ class PlaceTracker(ABC, Generic[State]):
         state.videos.count_records(place, len(objects))
         window = state.window_of(place, frame_index)
         reverse = previous > frame_index
-        result = next(self.predictor.propagate(video, frame_index, 1, reverse=reverse, should_stop=should_stop), None)
+        state.place_at_work = place
+        try:
+            steps = self.predictor.propagate(video, frame_index, 1, reverse=reverse, should_stop=should_stop)
+            result = next(steps, None)
+        finally:
+            state.place_at_work = None
         if result is None:
             raise Cancelled
         return [(tracked, _found(result, tracked, window, state.frame_size)) for tracked in objects]

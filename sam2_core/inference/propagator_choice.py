@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.hooks import FrameDone, Propagator, Registered, Tracking, TrackingDirection, get_plugins
 from sam2_core.hooks.options import checked_options
-from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.propagation import Direction
-from sam2_core.inference.propagator_tracking import PropagatorTracking
 from sam2_core.inference.video_tracker import Cancelled
+
+#: The masks of a frame.
+Masks = TypeVar("Masks", covariant=True)
+
+
+class TrackedFrames(Protocol[Masks]):
+    """A :class:`~sam2_core.hooks.Tracking` whose masks those get who asked for it."""
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames the stack has."""
+
+    def results(self, done: FrameDone) -> Masks | None:
+        """Return the masks of a frame that is done; None where the caller has them already."""
 
 
 def sweeps(tracking: Tracking, *, direction: TrackingDirection = "forward") -> Iterator[FrameDone]:
@@ -88,7 +100,7 @@ class PropagatorChoice:
         """What is the same when a propagation is resumed."""
         return {"propagator": self.name, "options": {name: repr(value) for name, value in sorted(self.options.items())}}
 
-    def run(self, tracking: PropagatorTracking) -> Iterator[FrameMasks]:
+    def run(self, tracking: TrackedFrames[Masks]) -> Iterator[Masks]:
         """Propagate, and hand out the masks of each frame that is done.
 
         Raises

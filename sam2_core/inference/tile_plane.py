@@ -83,6 +83,7 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         *,
         box: Any = None,
         clear_old_points: bool = True,
+        others: bool = True,
     ) -> PlaneMasks:
         """Say where an object is on a frame, by points, a box, or both.
 
@@ -102,11 +103,12 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
             (4,) real numbers (x0, y0, x1, y1) in pixels of the plane.
         clear_old_points : bool
             Replace the points given earlier on this frame rather than add to them. A box needs this.
+        others : bool
+            Return all objects on this frame, rather than this one alone.
 
         Returns
         -------
         PlaneMasks
-            All objects on this frame.
 
         Raises
         ------
@@ -116,7 +118,8 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         frame_index = checked_frame_index(frame_index, state.num_frames)
         prompt = checked_plane_prompt(points, labels, box, state.frame_size, replaces=clear_old_points)
         tracked = state.object_or_new(object_id)
-        return self._kept(state, tracked, frame_index, self._placed_points(state, tracked, frame_index, prompt))
+        parts = self._placed_points(state, tracked, frame_index, prompt)
+        return self._kept(state, tracked, frame_index, parts, others)
 
     def prompt_mask(
         self,
@@ -126,6 +129,7 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         mask: Any,
         *,
         origin: tuple[int, int] | None = None,
+        others: bool = True,
     ) -> PlaneMasks:
         """Say which pixels of a frame an object covers.
 
@@ -141,11 +145,12 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
             (y, x), the object is where it is not 0: of the plane's size, or of any size with ``origin``.
         origin : (int, int), optional
             (x, y) of the mask's first pixel in the plane.
+        others : bool
+            Return all objects on this frame, rather than this one alone.
 
         Returns
         -------
         PlaneMasks
-            All objects on this frame.
 
         Raises
         ------
@@ -156,7 +161,8 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         frame_index = checked_frame_index(frame_index, state.num_frames)
         given = checked_plane_mask(mask, origin, state.frame_size, object_id)
         tracked = state.object_or_new(object_id)
-        return self._kept(state, tracked, frame_index, self._placed_mask(state, tracked, frame_index, given))
+        parts = self._placed_mask(state, tracked, frame_index, given)
+        return self._kept(state, tracked, frame_index, parts, others)
 
     def masks_on_frame(self, state: State, frame_index: int) -> PlaneMasks:
         """Return what is known of all objects on a frame, without running the network.
@@ -331,14 +337,14 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         """Join what several places, one at least, found of one object."""
 
     def _kept(
-        self, state: State, tracked: PlaneObject, frame_index: int, parts: Mapping[int, ObjectMask]
+        self, state: State, tracked: PlaneObject, frame_index: int, parts: Mapping[int, ObjectMask], others: bool
     ) -> PlaneMasks:
         """Put what was found for a prompt on record."""
         state.objects[tracked.object_id] = tracked
         state.records.put(frame_index, tracked.number, parts)
         state.forget_runs(tracked)
         state.commit()
-        return self.masks_on_frame(state, frame_index)
+        return self._results(state, frame_index, state.objects.values() if others else [tracked])
 
     @abstractmethod
     def _new_state(self, stack: FrameStack, folder: Path | None, store: EmbeddingStore | None) -> State:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
-
-from sam2_core.errors import InvalidInputError
 from sam2_core.inference.object_crop_tracker import CropTracker
+from sam2_core.inference.preset_names import Preset, checked_preset
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
-
-Preset: TypeAlias = Literal["exact", "crops"]
 
 
 def plane_tracker(predictor: SAM2VideoPredictor, preset: Preset = "exact") -> TiledTracker | CropTracker:
@@ -33,8 +29,4 @@ def plane_tracker(predictor: SAM2VideoPredictor, preset: Preset = "exact") -> Ti
     InvalidInputError
         There is no such preset.
     """
-    if preset == "exact":
-        return TiledTracker(predictor)
-    if preset == "crops":
-        return CropTracker(predictor)
-    raise InvalidInputError(f"preset is one of {', '.join(get_args(Preset))}; got {preset!r}.")
+    return TiledTracker(predictor) if checked_preset(preset) == "exact" else CropTracker(predictor)

@@ -52,6 +52,8 @@ class PlaneState(ABC):
         What was found.
     videos : OpenVideos
         The places that are open.
+    place_at_work : int or None
+        The place in which objects are being tracked to a frame: its objects have to stay until that is done.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class PlaneState(ABC):
     ) -> None:
         self.stack = stack
         self.objects: dict[Hashable, PlaneObject] = {}
+        self.place_at_work: int | None = None
         self.is_kept = folder is not None
         if folder is not None:
             _check_folder(folder)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.hooks import Propagator, get_plugins
+from sam2_core.inference.preset_names import Preset
 from sam2_core.session.frame_candidates import FrameCandidates
 from sam2_core.session.frame_lines import line_through
 from sam2_core.session.items import MaskRecord, SessionPrompt
@@ -17,6 +18,8 @@ from sam2_core.session.worker.messages import (
     Carry,
     Describe,
     Encode,
+    Estimate,
+    Estimated,
     Everything,
     FeatureLevel,
     FeaturesFound,
@@ -130,6 +133,11 @@ class InferenceJob(ABC):
         """How much work it is, by which jobs of its kind are compared to tell how long it will take."""
         return 1
 
+    @property
+    def pace(self) -> str:
+        """Jobs of the same take as long for a unit."""
+        return self.kind
+
     @abstractmethod
     def request(self, job_id: int, statements: Statements) -> Request:
         """What to ask the worker; asked again if the worker had to be replaced."""
@@ -150,7 +158,7 @@ class SegmentJob(InferenceJob):
     def __init__(self, session: AnnotationSession, object_id: int, frame: int, prompt: SessionPrompt) -> None:
         super().__init__(session)
         self.label = f"segment {session.object(object_id).name}"
-        self._object_id, self._frame, self._prompt = object_id, frame, prompt
+        self._object_id, self._frame, self._prompt, self._preset = object_id, frame, prompt, session.preset
         # of frames along two axes the second is the one that objects are looked at along
         self._line = None if session.grid is None else line_through(session.grid, session.grid.axes[1], frame)
         self._result: MaskRecord | None = None
@@ -159,7 +167,7 @@ class SegmentJob(InferenceJob):
         """See :class:`InferenceJob`."""
         existing = statements.existing()
         statement = statements.of(self._object_id, self._line)
-        return Segment(job_id, self._frame, statement, existing, self._before(), self._line)
+        return Segment(job_id, self._frame, statement, existing, self._before(), self._line, self._preset)
 
     def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
@@ -209,8 +217,10 @@ class TrackingJob(InferenceJob):
 
     def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""
+        if self.step is None or not isinstance(found, FrameFound):
+            return
         masks = self.wanted(found)
-        if self.step is not None and masks:
+        if masks:
             self.take(self.step, found.frame, masks)
             if found.frame not in self._found_before:
                 self.frames.append(found.frame)
@@ -220,9 +230,9 @@ class TrackingJob(InferenceJob):
         results = {one.object: (one.mask.mask(), one.predicted_iou, one.object_score) for one in masks}
         self.session.add_results(step, frame, results, "track")
 
-    def wanted(self, found: Found) -> Sequence[FoundMask]:
+    def wanted(self, found: FrameFound) -> Sequence[FoundMask]:
         """Which of the masks that were found are taken."""
-        return _masks(found)
+        return found.masks
 
     def finish(self) -> list[int]:
         """See :class:`InferenceJob`."""
@@ -233,7 +243,7 @@ class TrackingJob(InferenceJob):
 
 
 class PropagateJob(TrackingJob):
-    """Carries objects through the stack, or along a line of its frames."""
+    """Carries objects through the stack, or along a line of its frames, with the session's preset."""
 
     kind: JobKind = "propagate"
     #: Whether what it finds is no part of what the worker knows afterwards.
@@ -251,21 +261,35 @@ class PropagateJob(TrackingJob):
         line: FrameLine | None = None,
     ) -> None:
         verb = "compare" if self.is_trial else "track"
-        super().__init__(
-            session, f"{verb} {len(object_ids)} objects" if len(object_ids) > 1 else f"{verb} an object", object_ids
-        )
+        what = f"{len(object_ids)} objects" if len(object_ids) > 1 else "an object"
+        where = " in crops" if session.preset == "crops" else ""
+        super().__init__(session, f"{verb} {what}{where}", object_ids)
+        self._preset: Preset = session.preset
         self._propagator, self._start, self._count, self._options = propagator, start, count, options
         self._line = line
 
-    def request(self, job_id: int, statements: Statements) -> Request:
+    def request(self, job_id: int, statements: Statements) -> Propagate:
         """See :class:`InferenceJob`."""
         existing = statements.existing()
         objects = tuple(
             statements.of(one, self._line, is_trial=self.is_trial) for one in self.object_ids if one in existing
         )
         return Propagate(
-            job_id, objects, existing, self._propagator, self._start, self._count, self._options, self._line
+            job_id,
+            objects,
+            existing,
+            self._propagator,
+            self._start,
+            self._count,
+            self._options,
+            self._line,
+            self._preset,
         )
+
+    @property
+    def pace(self) -> str:
+        """See :class:`InferenceJob`."""
+        return f"{self.kind} {self._preset}"
 
     def units(self) -> int:
         """See :class:`InferenceJob`."""
@@ -277,6 +301,31 @@ class PropagateJob(TrackingJob):
         registered = get_plugins().find(Propagator, self._propagator)
         owner = registered.plugin
         return f" with the propagator {self._propagator!r} of plugin {owner.name} {owner.version}".rstrip()
+
+
+class EstimateJob(InferenceJob):
+    """Tells how long a propagation would take; its result are the seconds by preset."""
+
+    kind = "estimate"
+
+    def __init__(self, session: AnnotationSession, work: PropagateJob) -> None:
+        super().__init__(session)
+        self.label = f"estimate how long it takes to {work.label}"
+        self._work = work
+        self._seconds: dict[str, float] = {}
+
+    def request(self, job_id: int, statements: Statements) -> Request:
+        """See :class:`InferenceJob`."""
+        return Estimate(job_id, self._work.request(job_id, statements))
+
+    def apply(self, found: Found) -> None:
+        """See :class:`InferenceJob`."""
+        if isinstance(found, Estimated):
+            self._seconds = dict(found.seconds)
+
+    def finish(self) -> dict[str, float]:
+        """See :class:`InferenceJob`."""
+        return self._seconds
 
 
 class CarryJob(TrackingJob):
@@ -306,10 +355,10 @@ class CarryJob(TrackingJob):
         """See :class:`InferenceJob`."""
         return len(self.object_ids) * len(self._lines[0].frames) * (len(self._lines) - 1)
 
-    def wanted(self, found: Found) -> Sequence[FoundMask]:
+    def wanted(self, found: FrameFound) -> Sequence[FoundMask]:
         """See :class:`TrackingJob`: an empty mask only where it takes the place of another one."""
         there = self.session.records_on(found.frame)
-        return [one for one in _masks(found) if one.mask.bits or one.object in there]
+        return [one for one in found.masks if one.mask.bits or one.object in there]
 
 
 class CompareJob(PropagateJob):

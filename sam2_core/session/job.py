@@ -15,7 +15,9 @@ from sam2_core.errors import WaitTimeoutError
 if TYPE_CHECKING:
     from sam2_core.session.training_record import TrainingRecord
 
-JobKind: TypeAlias = Literal["segment", "propagate", "carry", "compare", "everything", "encode", "export", "train"]
+JobKind: TypeAlias = Literal[
+    "segment", "propagate", "estimate", "carry", "compare", "everything", "encode", "export", "train"
+]
 JobState: TypeAlias = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
 ENDED: Final[frozenset[JobState]] = frozenset({"done", "failed", "cancelled"})
 #: Jobs that have ended and are still listed.
@@ -31,7 +33,7 @@ class Job:
     ----------
     id : int
         From 1, in the order in which jobs were started.
-    kind : {"segment", "propagate", "carry", "compare", "everything", "encode", "export", "train"}
+    kind : {"segment", "propagate", "estimate", "carry", "compare", "everything", "encode", "export", "train"}
     label : str
         What it does, for people to read.
     state : {"waiting", "running", "paused", "done", "failed", "cancelled"}

@@ -19,6 +19,7 @@ from sam2_core.session.worker.link import Hear, Link
 from sam2_core.session.worker.messages import (
     Cancel,
     CandidatesFound,
+    Estimated,
     Failed,
     FeaturesFound,
     Finished,
@@ -67,8 +68,8 @@ class JobRunner:
         self._link_number = 0
         self._is_closed = False
         self._current_frame: int | None = None
-        # what a unit of work took lately, by kind of job
-        self._unit_seconds: dict[JobKind, float] = {}
+        # what a unit of work took lately, by the pace of jobs
+        self._unit_seconds: dict[str, float] = {}
         # saving need not wait for a training to end
         self._lanes: dict[JobKind, LocalLane] = {
             kind: LocalLane(self._hear_local, is_inline) for kind in ("export", "train")
@@ -100,8 +101,8 @@ class JobRunner:
         with self._lock:
             link = self._opened_link()
             job = self._new_job(work.kind, work.label)
-            if work.kind in self._unit_seconds:
-                job.eta_seconds = self._unit_seconds[work.kind] * work.units()
+            if work.pace in self._unit_seconds:
+                job.eta_seconds = self._unit_seconds[work.pace] * work.units()
             self._work[job.id] = (job, work)
             try:
                 work.begin()
@@ -250,8 +251,8 @@ class JobRunner:
             if isinstance(report, Started):
                 job._begin(report.total, report.seconds)
                 if report.seconds is not None:
-                    self._unit_seconds[work.kind] = report.seconds / max(1, work.units())
-            elif isinstance(report, FrameFound | CandidatesFound | FeaturesFound):
+                    self._unit_seconds[work.pace] = report.seconds / max(1, work.units())
+            elif isinstance(report, FrameFound | CandidatesFound | FeaturesFound | Estimated):
                 work.apply(report)
             elif isinstance(report, Progress):
                 job._advance(report.done, report.total)
@@ -278,7 +279,7 @@ class JobRunner:
         del self._work[job.id]
         result = work.finish()
         if error is None:
-            self._unit_seconds[work.kind] = job._clock.seconds / max(1, work.units())
+            self._unit_seconds[work.pace] = job._clock.seconds / max(1, work.units())
         job.result = result if error is None else None
         if error is None and job.total:
             job.done = job.total

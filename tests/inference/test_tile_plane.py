@@ -68,3 +68,16 @@ def test_along_t_an_object_may_come_back(tracker: Any) -> None:
     with pytest.raises(InvalidInputError, match="at least 1"):
         tracker.propagate(state, 0, stop_when_empty=0)
     state.close()
+
+
+def test_an_answer_is_of_all_objects_or_of_one(tracker: Any) -> None:
+    state = tracker.init_state(open_volume(FRAMES, axes="zyx").stack())
+    tracker.prompt_mask(state, 2, 1, MASK)
+    assert tracker.prompt_mask(state, 2, 2, MASK, others=False).object_ids == [2]
+    assert tracker.prompt_mask(state, 2, 3, MASK).object_ids == [1, 2, 3]
+    alone = tracker.prompt_points(state, 2, 2, [[18, 15]], [1], others=False)
+    assert alone.object_ids == [2]
+    both = tracker.masks_on_frame(state, 2)
+    assert both.object_ids == [1, 2, 3]
+    assert alone[2].box == both[2].box
+    state.close()

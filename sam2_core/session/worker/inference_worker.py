@@ -6,16 +6,19 @@ import logging
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.preset_names import PRESETS, Preset
 from sam2_core.session.mask_pixels import MaskPixels
+from sam2_core.session.worker.expected_time import ExpectedTime
 from sam2_core.session.worker.features_ahead import FeaturesAhead
-from sam2_core.session.worker.line_tracking import NetworkTracking, found_masks
+from sam2_core.session.worker.line_networks import LinePropagation
+from sam2_core.session.worker.line_tracking import NetworkTracking, TrackedMask
 from sam2_core.session.worker.messages import (
     PROTOCOL,
     Cancel,
@@ -24,6 +27,8 @@ from sam2_core.session.worker.messages import (
     Carry,
     Describe,
     Encode,
+    Estimate,
+    Estimated,
     Everything,
     Failed,
     FeatureLevel,
@@ -54,7 +59,6 @@ from sam2_core.session.worker.volume_carrying import CarryingOptions, VolumeCarr
 from sam2_core.volumes.embedding_store_key import feature_bytes
 
 if TYPE_CHECKING:
-    from sam2_core.inference.frame_masks import FrameMasks
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.volumes.embedding_store import EmbeddingStore
     from sam2_core.volumes.frame_stack import FrameStack
@@ -127,12 +131,12 @@ class InferenceWorker:
             is_stored=store is not None,
             works_ahead=self.options.encodes_ahead,
         )
-        self._lines = ToldLines(predictor, self._state)
+        self._lines = ToldLines(predictor, self._state, store)
+        self._expected = ExpectedTime(predictor, self._state)
         self._inbox: deque[ToWorker] = deque()
         self._has_mail = Event()
         self._tasks = TaskQueue()
         self._running: Task | None = None
-        self._step_seconds: tuple[float, float] | None = None
         self.is_stopped = False
         #: When the worker came by last between two pieces of work.
         self.last_seen = time.monotonic()
@@ -202,13 +206,15 @@ class InferenceWorker:
 
     def _accept(self, request: Request) -> None:
         if isinstance(request, Segment):
-            self._lines.of(request.line).hear([request.object])
+            self._lines.of(request.line, request.preset).hear([request.object])
             asks = (request.object.id, request.frame)
             pieces = self._segment(request)
-            self._tasks.add(Task(request.job, Urgency.CLICK, pieces, asks, request.existing, request.line))
+            self._tasks.add(
+                Task(request.job, Urgency.CLICK, pieces, asks, request.existing, request.line, request.preset)
+            )
         elif isinstance(request, Propagate):
-            self._lines.of(request.line).hear(request.objects)
-            task = Task(request.job, Urgency.PROPAGATION, iter(()), line=request.line)
+            self._lines.of(request.line, request.preset).hear(request.objects)
+            task = Task(request.job, Urgency.PROPAGATION, iter(()), line=request.line, preset=request.preset)
             task.pieces = self._propagate(request, task)
             self._tasks.add(task)
         elif isinstance(request, Carry):
@@ -219,6 +225,8 @@ class InferenceWorker:
             task = Task(request.job, Urgency.PROPAGATION, iter(()))
             task.pieces = self._everything(request, task)
             self._tasks.add(task)
+        elif isinstance(request, Estimate):
+            self._tasks.add(Task(request.job, Urgency.CURRENT_FRAME, self._estimate(request)))
         elif isinstance(request, Describe):
             self._tasks.add(Task(request.job, Urgency.CURRENT_FRAME, self._describe(request)))
         else:
@@ -258,10 +266,15 @@ class InferenceWorker:
 
     def _can_interrupt(self, urgent: Task, task: Task) -> bool:
         # an object that is forgotten in the middle of a frame would be tracked on from memories that are gone
-        if urgent.asks is None or urgent.line != task.line:
+        if urgent.asks is None or (urgent.line, urgent.preset) != (task.line, task.preset):
             return True
-        told = self._lines.of(urgent.line).told
-        return not told.must_forget(urgent.asks[0]) and told.are_all_in(urgent.existing)
+        line = self._lines.of(urgent.line, urgent.preset)
+        told = line.told
+        return (
+            line.network.can_hear_of_others
+            and not told.must_forget(urgent.asks[0])
+            and told.are_all_in(urgent.existing)
+        )
 
     def _work_ahead(self) -> bool:
         self.last_seen = time.monotonic()
@@ -275,7 +288,7 @@ class InferenceWorker:
     # Requests
 
     def _segment(self, request: Segment) -> Iterator[None]:
-        line = self._lines.of(request.line)
+        line = self._lines.of(request.line, request.preset)
         with self._lines.used(line):
             # it may have been closed since the request came
             line.hear([request.object])
@@ -283,15 +296,16 @@ class InferenceWorker:
             if request.object.id not in request.existing:
                 return
             self._send(Started(request.job, 1))
-            result = line.told.answer(request.object.id, line.frames.index(request.frame), request.before)
-            if result is not None:
+            found = line.told.answer(request.object.id, line.frames.index(request.frame), request.before)
+            if found is not None:
                 self._lines.outdate_others(line, [request.object.id])
-                self._send(FrameFound(request.job, request.frame, _found(result)))
-            self._features.expect_work_round(request.frame)
+                self._send(FrameFound(request.job, request.frame, _packed(found)))
+            if request.preset == "exact":
+                self._features.expect_work_round(request.frame)
             yield
 
     def _propagate(self, request: Propagate, task: Task) -> Iterator[None]:
-        line = self._lines.of(request.line)
+        line = self._lines.of(request.line, request.preset)
         with self._lines.used(line), _nothing_kept_of_trials(line, request.objects):
             # it may have been closed since the request came
             line.hear(request.objects)
@@ -303,28 +317,44 @@ class InferenceWorker:
             chosen = [one for one in chosen if line.told.knows(one)]
             if not chosen:
                 return
-            total = self._frames_ahead(request, chosen, line.frames)
-            self._send(Started(request.job, total, self._expected_seconds(total, len(chosen))))
+            total = _frames_ahead(request, chosen, line.frames)
+            if self.options.measures and total >= MEASURED_FROM:
+                self._expected.measure()
+            self._send(Started(request.job, total, self._expected.seconds(request.preset, total, len(chosen))))
             yield
-            steps = self._predictor.propagate(
-                line.state,
-                None if request.start is None else line.frames.index(request.start),
-                request.count,
-                propagator=request.propagator,
-                objects=chosen,
-                should_stop=lambda: self._should_stop(task),
-                **request.options,
+            steps = line.network.propagate(
+                LinePropagation(
+                    chosen,
+                    request.propagator,
+                    request.options,
+                    None if request.start is None else line.frames.index(request.start),
+                    request.count,
+                    lambda: self._should_stop(task),
+                )
             )
             began, count = time.perf_counter(), 0
-            for done, result in enumerate(steps, start=1):
+            for done, (place, found) in enumerate(steps, start=1):
                 self._lines.outdate_others(line, chosen)
-                self._send(FrameFound(request.job, line.frames[result.frame_index], _found(result)))
+                self._send(FrameFound(request.job, line.frames[place], _packed(found)))
                 # a propagator may go over frames more than once
                 self._send(Progress(request.job, done, max(done, total)))
                 yield
                 count = done
             if count >= MEASURED_FROM:
-                self._note_seconds((time.perf_counter() - began) / count, len(chosen))
+                self._expected.note(request.preset, time.perf_counter() - began, count, len(chosen))
+
+    def _estimate(self, request: Estimate) -> Iterator[None]:
+        work = request.work
+        self._send(Started(request.job, 1))
+        self._expected.measure()
+        line = range(len(self._stack)) if work.line is None else work.line.frames
+        objects = len(work.objects)
+        # they may be gone meanwhile
+        frames = _frames_ahead(work, [one.id for one in work.objects], line) if objects else 0
+        possible: tuple[Preset, ...] = ("exact",) if self._predictor.joint_objects else PRESETS
+        told = {preset: self._expected.seconds(preset, frames, objects) for preset in possible}
+        self._send(Estimated(request.job, {preset: each for preset, each in told.items() if each is not None}))
+        yield
 
     def _carry(self, request: Carry, task: Task) -> Iterator[None]:
         objects = {
@@ -344,11 +374,7 @@ class InferenceWorker:
             if found:
                 self._lines.outdate_others(None, objects.keys())
             for frame, masks in found.items():
-                each = tuple(
-                    FoundMask(one, MaskData.of(mask.mask), mask.predicted_iou, mask.object_score)
-                    for one, mask in masks.items()
-                )
-                self._send(FrameFound(request.job, frame, each))
+                self._send(FrameFound(request.job, frame, _packed(masks)))
             self._send(Progress(request.job, done, carrying.unit_count))
             yield
 
@@ -396,32 +422,6 @@ class InferenceWorker:
         self._send(FeaturesFound(request.job, request.frame, tuple(levels)))
         yield
 
-    # What it takes
-
-    def _frames_ahead(self, request: Propagate, chosen: list[int], line: range) -> int:
-        from sam2_core.inference.propagation import passes_over
-
-        start = request.start
-        if start is None:
-            start = min(frame for one in request.objects if one.id in chosen for frame in one.frame_numbers())
-        direction: Any = request.propagator if request.propagator in ("forward", "backward") else "both"
-        return sum(len(frames) for frames, _ in passes_over(line.index(start), request.count, len(line), direction))
-
-    def _expected_seconds(self, frames: int, objects: int) -> float | None:
-        if self._step_seconds is None and self.options.measures and frames >= MEASURED_FROM:
-            estimate = self._predictor.estimate(self._state, frames=1, objects=1)
-            self._step_seconds = (estimate.seconds_per_frame, estimate.seconds_per_object)
-        if self._step_seconds is None:
-            return None
-        return frames * (self._step_seconds[0] + objects * self._step_seconds[1])
-
-    def _note_seconds(self, seconds_per_frame: float, objects: int) -> None:
-        """Learn from what a propagation took: the measured shares, scaled to it."""
-        if self._step_seconds is not None and objects:
-            expected = self._step_seconds[0] + objects * self._step_seconds[1]
-            factor = seconds_per_frame / expected
-            self._step_seconds = (self._step_seconds[0] * factor, self._step_seconds[1] * factor)
-
     def _free_memory(self, error: Exception) -> None:
         if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
             import torch
@@ -430,6 +430,17 @@ class InferenceWorker:
             self._features.forget()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+
+def _frames_ahead(request: Propagate, chosen: Sequence[int], line: range) -> int:
+    """How many frames a propagation goes over."""
+    from sam2_core.inference.propagation import passes_over
+
+    start = request.start
+    if start is None:
+        start = min(frame for one in request.objects if one.id in chosen for frame in one.frame_numbers())
+    direction: Any = request.propagator if request.propagator in ("forward", "backward") else "both"
+    return sum(len(frames) for frames, _ in passes_over(line.index(start), request.count, len(line), direction))
 
 
 @contextmanager
@@ -460,11 +471,11 @@ def _candidates(found: Any) -> Iterator[Candidate]:
         yield Candidate(MaskData.of(mask), iou, score, stability, (x_first, y_first, x_end, y_end))
 
 
-def _found(result: FrameMasks) -> tuple[FoundMask, ...]:
+def _packed(found: Mapping[int, TrackedMask]) -> tuple[FoundMask, ...]:
     """The masks of a frame, packed."""
     return tuple(
         FoundMask(object_id, MaskData.of(one.mask), one.predicted_iou, one.object_score)
-        for object_id, one in found_masks(result).items()
+        for object_id, one in found.items()
     )
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from sam2_core.inference.preset_names import Preset
 from sam2_core.session.mask_pixels import Box, MaskPixels
 
 #: Grows with every change of these classes; both sides must have the same.
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Segment:
     """Answer what is said of an object on a frame, by :class:`FrameFound`, unless a later request asks the same.
 
     `before` is the mask there that the prompts correct, for a worker that has not found it itself. With a `line` all is
-    about its frames only, the statement too.
+    about its frames only, the statement too. The preset says how the frames are looked at.
     """
 
     job: int
@@ -116,13 +117,14 @@ class Segment:
     existing: tuple[int, ...]
     before: MaskData | None = None
     line: FrameLine | None = None
+    preset: Preset = "exact"
 
 
 @dataclass(frozen=True)
 class Propagate:
     """Carry objects through the stack with a propagator of this name. `existing`: the ids of all objects there are.
 
-    With a `line` all is about its frames only, the statements too.
+    With a `line` all is about its frames only, the statements too. The preset says how the frames are looked at.
     """
 
     job: int
@@ -133,6 +135,15 @@ class Propagate:
     count: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     line: FrameLine | None = None
+    preset: Preset = "exact"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Tell, by :class:`Estimated`, how long a propagation would take with each preset; nothing is done of it."""
+
+    job: int
+    work: Propagate
 
 
 @dataclass(frozen=True)
@@ -185,7 +196,7 @@ class Describe:
     frame: int
 
 
-Request: TypeAlias = Segment | Propagate | Carry | Everything | Encode | Describe
+Request: TypeAlias = Segment | Propagate | Estimate | Carry | Everything | Encode | Describe
 
 
 @dataclass(frozen=True)
@@ -346,6 +357,14 @@ class FeaturesFound:
 
 
 @dataclass(frozen=True)
+class Estimated:
+    """How many seconds tracking would take with each preset."""
+
+    job: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a job is."""
 
@@ -386,5 +405,5 @@ class Alive:
 
 
 #: What a job has come to, or a part of it.
-Found: TypeAlias = FrameFound | CandidatesFound | FeaturesFound
+Found: TypeAlias = FrameFound | CandidatesFound | FeaturesFound | Estimated
 FromWorker: TypeAlias = NeedFrame | Ready | Started | Found | Progress | Finished | Failed | Alive

@@ -38,6 +38,7 @@ class RemoteStack(FrameStack):
         self._ask = ask
         self._came = threading.Condition()
         self._frames: dict[int, FramePixels] = {}
+        self._last: tuple[int, NDArray[Any]] | None = None
 
     def receive(self, frame: FramePixels) -> None:
         """Take a frame that was asked for."""
@@ -46,10 +47,16 @@ class RemoteStack(FrameStack):
             self._came.notify_all()
 
     def _read_raw(self, index: int) -> NDArray[Any]:
+        last = self._last
+        if last is not None and last[0] == index:
+            # crops around many objects are cut from one frame after another
+            return last[1]
         self._ask(NeedFrame(index))
         with self._came:
             self._came.wait_for(lambda: index in self._frames)
             found = self._frames.pop(index)
         if found.error:
             raise InvalidInputError(found.error)
-        return np.frombuffer(found.pixels, np.uint8).reshape(*self.frame_size, 3)
+        pixels = np.frombuffer(found.pixels, np.uint8).reshape(*self.frame_size, 3)
+        self._last = index, pixels
+        return pixels

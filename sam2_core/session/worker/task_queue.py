@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sam2_core.inference.preset_names import Preset
 from sam2_core.session.worker.messages import FrameLine
 
 
@@ -33,6 +34,8 @@ class Task:
         Object and frame that it answers; a later task of the same makes it superfluous.
     line : FrameLine, optional
         The frames that it is about, where it is not about all.
+    preset : {"exact", "crops"}
+        How they are looked at.
     existing : tuple of int
         For such a task, the objects there are: others will be forgotten.
     is_paused, is_cancelled : bool
@@ -44,6 +47,7 @@ class Task:
     asks: tuple[int, int] | None = None
     existing: tuple[int, ...] = ()
     line: FrameLine | None = None
+    preset: Preset = "exact"
     is_paused: bool = False
     is_cancelled: bool = False
 

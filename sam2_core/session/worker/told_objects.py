@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable
 
-import numpy as np
-
+from sam2_core.session.worker.line_networks import Found, LineNetwork
 from sam2_core.session.worker.messages import FrameStatement, MaskData, ObjectStatement
-
-if TYPE_CHECKING:
-    from sam2_core.inference.frame_masks import FrameMasks
-    from sam2_core.inference.video_predictor import SAM2VideoPredictor
-    from sam2_core.inference.video_state import VideoState
 
 
 class ToldObjects:
@@ -23,13 +16,11 @@ class ToldObjects:
 
     Parameters
     ----------
-    predictor : SAM2VideoPredictor
-    state : VideoState
+    network : LineNetwork
     """
 
-    def __init__(self, predictor: SAM2VideoPredictor, state: VideoState) -> None:
-        self._predictor = predictor
-        self._state = state
+    def __init__(self, network: LineNetwork) -> None:
+        self._network = network
         self._told: dict[int, dict[int, FrameStatement]] = {}
         self._generations: dict[int, int] = {}
         self._latest: dict[int, ObjectStatement] = {}
@@ -86,7 +77,7 @@ class ToldObjects:
                 if frame != but_for and told.get(frame) != prompt:
                     self._tell(object_id, prompt)
 
-    def answer(self, object_id: int, frame: int, before: MaskData | None = None) -> FrameMasks | None:
+    def answer(self, object_id: int, frame: int, before: MaskData | None = None) -> Found | None:
         """Tell what is said of an object on a frame, and return its mask there; None if nothing is said any more.
 
         Clicks correct the mask that is there. Where the network has not found it itself (an undo, a merge, another
@@ -96,37 +87,22 @@ class ToldObjects:
         said = [one for one in self._latest[object_id].frames if one.frame == frame and not one.locked]
         if not said:
             return None
-        known = self._state.objects.get(object_id)
-        if before is not None and said[0].mask is None and (known is None or known.latest_ref(frame) is None):
+        if before is not None and said[0].mask is None and not self._network.has_found(object_id, frame):
             self._tell(object_id, FrameStatement(frame, mask=before))
-        return self._tell(object_id, said[0])
+        return self._tell(object_id, said[0])()
 
     def close(self) -> None:
         """Let go of everything."""
         self._told.clear()
         self._latest.clear()
 
-    def _tell(self, object_id: int, one: FrameStatement) -> FrameMasks:
-        if one.mask is not None:
-            mask = one.mask.mask().paste(self._state.images.frame_size)
-            result = self._predictor.prompt_mask(self._state, one.frame, object_id, mask, others=False)
-            if one.locked:
-                self._predictor.lock_frame(self._state, object_id, one.frame)
-        else:
-            result = self._predictor.prompt_points(
-                self._state,
-                one.frame,
-                object_id,
-                np.array(one.points, np.float32) if one.points else None,
-                np.array(one.labels, np.int32) if one.points else None,
-                box=None if one.box is None else np.array(one.box, np.float32),
-                others=False,
-            )
+    def _tell(self, object_id: int, one: FrameStatement) -> Callable[[], Found]:
+        found = self._network.tell(object_id, one)
         self._told.setdefault(object_id, {})[one.frame] = one
         self._generations[object_id] = self._latest[object_id].generation
-        return result
+        return found
 
     def _forget(self, object_id: int) -> None:
-        self._predictor.remove_object(self._state, object_id, need_output=False)
+        self._network.forget(object_id)
         self._told.pop(object_id, None)
         self._generations.pop(object_id, None)

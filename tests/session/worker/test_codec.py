@@ -70,6 +70,12 @@ def test_a_message_comes_out_as_it_went_in(message: object) -> None:
     assert decode(encode(message)) == message
 
 
+def test_a_request_within_a_request() -> None:
+    work = Propagate(1, (ObjectStatement(2, 0, 3, (FrameStatement(4, ((1.5, 2.0),), (1,)),)),), (2,), "both")
+    for message in (messages.Estimate(1, work), messages.Estimated(1, {"exact": 1.5, "crops": 2.5})):
+        assert decode(encode(message)) == message
+
+
 def test_a_stream_of_messages() -> None:
     stream = io.BytesIO()
     for message in (Stop(), messages.FramePixels(3, b"\0" * 1000), Stop()):

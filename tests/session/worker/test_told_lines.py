@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +31,28 @@ class Predictor:
     def init_line(self, state: State, frames: Sequence[int], axis: str) -> State:
         return State(frames)
 
-    def prompt_points(self, state: State, frame: int, object_id: int, *given: Any, **options: Any) -> None:
+    def prompt_points(self, state: State, frame: int, object_id: int, **given: Any) -> None:
         self.told.append((state.frames, frame, object_id))
 
     def remove_object(self, state: State, object_id: int, need_output: bool) -> None:
         state.removed.append(object_id)
+
+
+class FakeCrops:
+    """A network that remembers nothing."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[int] = []
+        self.is_closed = False
+
+    def tell(self, object_id: int, said: FrameStatement) -> Callable[[], dict[int, Any]]:
+        return dict
+
+    def forget(self, object_id: int) -> None:
+        self.forgotten.append(object_id)
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def line(number: int) -> FrameLine:
@@ -68,10 +85,33 @@ def test_idle_lines_are_closed_from_the_oldest_on() -> None:
         for other in others:
             with lines.used(other):
                 pass
-        assert not first.state.closed
-        assert [one.state.closed for one in others].count(False) == KEPT_LINES - 1
+        assert not first.network.state.closed
+        assert [one.network.state.closed for one in others].count(False) == KEPT_LINES - 1
     assert lines.of(FrameLine("z", 0, 1, 1)) is first
     assert lines.of(FrameLine("z", 1, 2, 1)) is not others[0]
+
+
+def test_what_is_found_with_one_preset_is_told_anew_with_the_other() -> None:
+    predictor = Predictor()
+    state = State(range(12))
+    lines: Any = ToldLines(predictor, state)  # type: ignore[arg-type]
+    whole, crops = lines.of(None), FakeCrops()
+    lines._network = lambda line, preset: crops
+    in_crops = lines.of(None, "crops")
+    assert in_crops is lines.of(None, "crops") is not whole
+    for each in (whole, in_crops):
+        each.hear([said(1, 4, 5)])
+        each.told.bring_up_to_date([1])
+    for found, other in ((in_crops, whole), (whole, in_crops)):
+        assert not other.told.must_forget(1)
+        lines.outdate_others(found, [1])
+        assert other.told.must_forget(1)
+        assert not found.told.must_forget(1)
+        other.told.bring_up_to_date([1])
+    assert (state.removed, crops.forgotten) == ([1], [1])
+    lines.close()
+    assert crops.is_closed
+    assert not state.closed, "the whole stack stays open"
 
 
 def test_what_is_found_on_a_line_is_told_anew_on_those_that_cross_it() -> None:
@@ -86,5 +126,5 @@ def test_what_is_found_on_a_line_is_told_anew_on_those_that_cross_it() -> None:
     for each in (one, other):
         each.told.bring_up_to_date([1])
 
-    assert (one.state.removed, other.state.removed) == ([], [1])
+    assert (one.network.state.removed, other.network.state.removed) == ([], [1])
     assert len(predictor.told) == count + 1
