@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,80 @@ def test_a_folder_is_gone_on_with_where_it_was_left(viewer: Any, dock: Any, imag
     shown(dock, "cell2.tif")
     until(lambda: listed(dock)[0] == "done")
     assert not tifffile.imread(labels / "cell1_labels.tif").any()
+
+
+def test_what_is_changed_while_labels_are_written_is_not_lost(
+    dock: Any, images: Path, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    click_a_cell(dock, hand, 0)
+    session, may_end = dock.annotation.session, threading.Event()
+    monkeypatch.setattr(
+        session,
+        "start_export",
+        lambda path, *_, **__: session.runner.start_local("export", "writing", lambda _: may_end.wait(120) and path),
+    )
+    dock.folder.done.click()
+    until(lambda: session.jobs.active)
+    # neither is the image left while something goes on
+    dock.folder.next.click()
+    until(lambda: "before another image is opened: writing" in dock.status.text())
+    dock.annotation.delete_objects([1])
+    until(lambda: not session.objects)
+    may_end.set()
+    until(lambda: "was changed while" in dock.status.text(), why=dock.status.text)
+    until(lambda: listed(dock)[0] == "in work")
+    assert is_shown(dock, "cell1.tif")
+
+    monkeypatch.undo()
+    dock.folder.done.click()
+    shown(dock, "cell2.tif")
+    assert not tifffile.imread(images / "cell1_labels.tif").any()
+
+
+def test_a_dock_that_is_taken_away_lets_the_folder_go(viewer: Any, dock: Any, images: Path) -> None:
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    around = dock.parent()
+    assert "PageDown" in {str(key) for key in viewer.keymap}
+    dock.setParent(None)
+    assert "PageDown" not in {str(key) for key in viewer.keymap}
+    assert dock.folder_work.work is None
+    around.setWidget(dock)
+    dock.show()
+    until(dock.isVisible)
+
+
+def test_an_image_that_is_asked_for_while_another_is_opened(
+    viewer: Any, dock: Any, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sam2_napari.dock as dock_module
+
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    dock.close_session()
+    opening, may_open, real, sessions = threading.Event(), threading.Event(), dock_module.open_session, []
+
+    def slow(request: Any, report: Any) -> Any:
+        opening.set()
+        may_open.wait(120)
+        sessions.append(real(request, report))
+        return sessions[-1]
+
+    monkeypatch.setattr(dock_module, "open_session", slow)
+    other = viewer.add_image(cells(2), name="other")
+    dock.start.image.setCurrentIndex(dock.start.image.findData(other))
+    dock.start.session.setCurrentIndex(0)
+    dock.start.begin.click()
+    until(opening.is_set)
+    dock.folder.view.itemDoubleClicked.emit(dock.folder.view.item(1))
+    assert not dock.start.isEnabled()
+    may_open.set()
+    shown(dock, "cell2.tif")
+    # the other one was closed, and its layers are gone
+    assert len(dock._open_sessions) == 1
+    assert [layer.name for layer in viewer.layers if layer.name.startswith("other")] == ["other"]
 
 
 def test_labels_from_elsewhere_are_skipped_or_replaced_after_asking(
