@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QMessageBox
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_napari.layer_removal import remove_layers
+from sam2_napari.layer_stack import axes_of
 from sam2_napari.session_folders import recalled, remember_folder
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class FolderWork(QObject):
         self._layers: list[Any] = []  # of the current image
         self._number = 0  # of the layer among them that the session is of, where there are several
         self._is_opening = False
+        # the axes that were guessed of the image before, and the frames that were chosen of it
+        self._frames: tuple[str, dict[str, Any]] | None = None
         self._changes = 0  # of the session that is open
         self._is_taken_up = False  # noted, since its labels were asked for, that it was changed
         self._question: QMessageBox | None = None
@@ -155,6 +158,9 @@ class FolderWork(QObject):
         if self.current is None or request.image not in self._layers:
             return request
         self._number = self._layers.index(request.image)
+        chosen = request.placement
+        described = {"axes": chosen.axes, "plane": chosen.plane, "along": chosen.along, "at": {}}
+        self._frames = axes_of(request.image), described
         return replace(request, folder=self.current.session)
 
     def began(self, annotation: Annotation) -> None:
@@ -175,6 +181,10 @@ class FolderWork(QObject):
 
         annotation.session.changed.connect(changed)
         self.list_states()
+
+    def warn(self, text: str) -> None:
+        """Tell the person what is wrong."""
+        self._dock.say(text, True)
 
     def list_states(self) -> None:
         """Read how far each image is, once the session that was closed last has let go of its files."""
@@ -221,6 +231,9 @@ class FolderWork(QObject):
         start.image.setCurrentIndex(start.image.findData(image))
         if known:
             start.choose_frames(known)
+        elif self._frames is not None and self._frames[0] == axes_of(image) != self._frames[1]["axes"]:
+            # what was wrongly guessed of the image before is so of this one
+            start.choose_frames(self._frames[1])
         start.request()
 
     def _written(self, item: WorkItem, is_changed: bool) -> None:

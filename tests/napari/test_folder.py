@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton
 
 from sam2_core.volumes import open_labels
 from tests.napari.hand import Hand, until
@@ -271,6 +272,54 @@ def test_stacks_keep_what_frames_were_counted_along(dock: Any, images: Path, han
     shown(dock, "cell1.tif")
     assert dock.annotation.placement.along == "y"
     until(lambda: len(dock.annotation.rows) == 1)
+
+
+def test_axes_that_were_wrongly_guessed_are_said_once(dock: Any, images: Path) -> None:
+    for path in images.iterdir():
+        tifffile.imwrite(path, cells())
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    guessed = dock.annotation.placement.axes
+    chosen = {"tyx": "zyx", "zyx": "tyx"}[guessed]
+    dock.close_session()
+    dock.start.axes.setText(chosen)
+    dock.start.axes.editingFinished.emit()
+    dock.start.begin.click()
+    shown(dock, "cell1.tif")
+    assert dock.annotation.placement.axes == chosen
+    dock.folder.next.click()
+    shown(dock, "cell2.tif")
+    assert (dock.annotation.placement.axes, dock.annotation.placement.along) == (chosen, chosen[0])
+
+
+def test_choosing_another_folder_can_be_cancelled(dock: Any, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sam2_napari.keys as keys
+
+    said: list[str] = []
+    monkeypatch.setattr(dock.folder_work, "warn", said.append)
+    monkeypatch.setattr(keys, "setting", lambda _, name, usual: {"next_image": "Foo-Q"}.get(name, usual))
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    until(lambda: listed(dock) == ["not begun"] * 3)
+    dock.close_session()
+    dock.folder.show_choice.click()
+    # it is listed again meanwhile
+    heard: list[Any] = []
+    dock.folder_work.listed.connect(heard.append)
+    dock.folder_work.list_states()
+    until(lambda: heard)
+    dock.folder_work.listed.disconnect(heard.append)
+    assert (dock.folder.choice.isVisible(), dock.folder.list_part.isVisible()) == (True, False)
+    cancel = next(one for one in dock.folder.choice.findChildren(QPushButton) if one.text() == "Cancel")
+    cancel.click()
+    assert (dock.folder.choice.isVisible(), dock.folder.list_part.isVisible()) == (False, True)
+    # a key that is none is told once
+    assert [text.split(" Change")[0] for text in said] == ["The key of 'Next image' is 'Foo-Q', which is none."]
+
+    dock.folder_work.close()
+    dock.folder.show_choice.click()
+    cancel.click()
+    assert not dock.folder.isVisible()
 
 
 def test_nothing_to_work_on(dock: Any, tmp_path: Path) -> None:
