@@ -178,6 +178,8 @@ def test_a_dock_that_is_taken_away_lets_the_folder_go(viewer: Any, dock: Any, im
     dock.setParent(None)
     assert "PageDown" not in {str(key) for key in viewer.keymap}
     assert dock.folder_work.work is None
+    # a download would go on for nobody
+    assert dock._is_given_up.is_set()
     around.setWidget(dock)
     dock.show()
     until(dock.isVisible)
