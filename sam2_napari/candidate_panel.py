@@ -68,20 +68,10 @@ class CandidatePanel(QWidget):
             return
         options = self._form.values
         options |= {name: round(max(0.0, options[name] - ROOM), 3) for name in THRESHOLDS}
-        is_heard = False
-
-        def ended(job: Job) -> None:
-            nonlocal is_heard
-            if job.state == "done" and not is_heard:
-                is_heard = True
-                self._found(job.result, track)
-
-        def started(job: Job) -> None:
-            job.changed.connect(lambda job: annotation.gui.call(lambda: ended(job)))
-            # it may have ended before anybody listened
-            ended(job)
-
-        annotation.work.do(lambda: annotation.session.start_candidates(frame, **options), then=started)
+        annotation.work.do(
+            lambda: annotation.session.start_candidates(frame, **options),
+            then=lambda job: annotation.when_done(job, lambda job: self._found(job.result, track)),
+        )
 
     def make_objects(self, *, track: bool = False) -> None:
         """Make objects of the candidates that pass, in the place of those that earlier thresholds gave."""

@@ -126,21 +126,11 @@ class FolderWork(QObject):
             except DestinationExistsError:
                 return None
 
-        is_heard = False
-
-        def ended(job: Job) -> None:
-            nonlocal is_heard
-            if job.state == "done" and not is_heard:
-                is_heard = True
-                self._written(item, is_changed=self._changes != changes)
-
         def started(job: Job | None) -> None:
             if job is None:
                 self._ask_replace(item)
-                return
-            job.changed.connect(lambda job: annotation.gui.call(lambda: ended(job)))
-            # it may have ended before anybody listened
-            ended(job)
+            else:
+                annotation.when_done(job, lambda _: self._written(item, is_changed=self._changes != changes))
 
         self._dock.say(f"Writing {item.labels.name}…")
         annotation.work.do(start, then=started)

@@ -96,8 +96,10 @@ def test_images_are_worked_through_with_keys(viewer: Any, dock: Any, images: Pat
         with open_labels(images / f"{Path(name).stem}_labels.tif") as written:
             np.testing.assert_array_equal(written.read(0), expected)
 
-    until(lambda: dock.annotation is None)
+    until(lambda: "All 3 images are done" in dock.status.text(), why=dock.status.text)
     until(lambda: listed(dock) == ["done"] * 3, why=lambda: f"{listed(dock)}; {dock.status.text()}")
+    # nothing of the session that was closed follows it
+    assert "All 3 images are done" in dock.status.text()
     assert "3 of 3 done" in dock.folder.title.text()
 
 
@@ -147,10 +149,14 @@ def test_what_is_changed_while_labels_are_written_is_not_lost(
     shown(dock, "cell1.tif")
     click_a_cell(dock, hand, 0)
     session, may_end = dock.annotation.session, threading.Event()
+
+    def work(progress: Any) -> None:
+        may_end.wait(120)
+        # the list of jobs was looked at just now, and comes to the end of this one a little later
+        progress(1, 1)
+
     monkeypatch.setattr(
-        session,
-        "start_export",
-        lambda path, *_, **__: session.runner.start_local("export", "writing", lambda _: may_end.wait(120) and path),
+        session, "start_export", lambda *_, **__: session.runner.start_local("export", "writing", work)
     )
     dock.folder.done.click()
     until(lambda: session.jobs.active)
@@ -162,6 +168,10 @@ def test_what_is_changed_while_labels_are_written_is_not_lost(
     may_end.set()
     until(lambda: "was changed while" in dock.status.text(), why=dock.status.text)
     until(lambda: listed(dock)[0] == "in work")
+    # it stays, and is not followed by word that the labels are written
+    until(lambda: {job.id for job in session.jobs if job.kind == "export"} <= dock.workspace.jobs._told)
+    until(lambda: not dock.annotation._jobs_soon._timer.isActive())
+    assert "was changed while" in dock.status.text()
     assert is_shown(dock, "cell1.tif")
 
     monkeypatch.undo()
