@@ -14,7 +14,6 @@ from sam2_napari.option_form import OptionForm
 
 if TYPE_CHECKING:
     from sam2_core.session.frame_candidates import FrameCandidates
-    from sam2_core.session.job import Job
 
 #: The thresholds that can be moved afterwards.
 THRESHOLDS: Final = ("pred_iou_thresh", "stability_score_thresh")

@@ -169,7 +169,7 @@ class WorkList:
         return written
 
     def start_finish(self, item: WorkItem, session: AnnotationSession, *, replaces: bool = False) -> Job:
-        """Write an image's labels in the background; the image is done once they are there, unless it is taken up again.
+        """Write an image's labels in the background; it is done once they are there, unless taken up again.
 
         Parameters
         ----------

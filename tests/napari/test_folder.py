@@ -155,9 +155,7 @@ def test_what_is_changed_while_labels_are_written_is_not_lost(
         # the list of jobs was looked at just now, and comes to the end of this one a little later
         progress(1, 1)
 
-    monkeypatch.setattr(
-        session, "start_export", lambda *_, **__: session.runner.start_local("export", "writing", work)
-    )
+    monkeypatch.setattr(session, "start_export", lambda *_, **__: session.runner.start_local("export", "writing", work))
     dock.folder.done.click()
     until(lambda: session.jobs.active)
     # neither is the image left while something goes on
