@@ -212,6 +212,7 @@ class Annotation(ObjectActions):
     def let_go(self) -> None:
         """Close the session, without touching a viewer that may be gone already; does not wait for it."""
         self.gui.close()
+        self.labels.close()
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
         session.jobs.changed.disconnect(self._note_job, missing_ok=True)
