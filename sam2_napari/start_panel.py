@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -21,10 +20,9 @@ from qtpy.QtWidgets import (
 from sam2_core.errors import InvalidInputError
 from sam2_napari.buttons import button
 from sam2_napari.frame_placement import FramePlacement
-from sam2_napari.gui_thread import GuiThread, OrderedWork
 from sam2_napari.layer_stack import SOURCE_KEY, axes_of, shape_of
 from sam2_napari.model_list import first_choice, listed_models
-from sam2_napari.session_folders import KnownSession, description_of, known_sessions
+from sam2_napari.session_folders import description_of, known_sessions
 from sam2_napari.session_start import SessionRequest
 from sam2_napari.settings import setting
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-OTHER, NEW, LOOKING = "Weights from a file…", "New session", "Looking for kept sessions…"
+OTHER, NEW = "Weights from a file…", "New session"
 
 
 class StartPanel(QWidget):
@@ -62,11 +60,6 @@ class StartPanel(QWidget):
         self._viewer, self._start, self._failed = viewer, start, failed
         self._open_image = open_image
         self._listed: dict[str, Any] | None = None  # what the sessions that are offered are of
-        self._listings = 0  # counts how often they were looked for
-        self._is_wanted = False  # a session, as soon as it is known which there are
-        # the disk may take its time; who waits for it is told by the list
-        self._looking = OrderedWork(GuiThread(self), failed)
-        self.destroyed.connect(partial(_stop, self._looking))
         self.image, self.model, self.session = QComboBox(), QComboBox(), QComboBox()
         self.along, self.plane = QComboBox(), QComboBox()
         self.axes, self.channels = QLineEdit(), QLineEdit()
@@ -154,46 +147,19 @@ class StartPanel(QWidget):
         self.model.setCurrentIndex(max(0, self.model.findData(chosen)))
 
     def list_sessions(self) -> None:
-        """Offer the kept sessions of what is chosen, once they are found."""
-        self._listings += 1
-        before, self._listed = self._listed, None
+        """Offer the kept sessions of what is chosen."""
         self.session.clear()
         self.session.addItem(NEW, None)
+        self._listed = None
         try:
-            self._listed = described = self._description(self.placement())
+            self._listed = self._description(self.placement())
         except InvalidInputError:
-            self._is_wanted = False
             return
-        # who asked to begin with something else has changed their mind
-        self._is_wanted = self._is_wanted and described == before
-        self.session.addItem(LOOKING, LOOKING)
-        self.session.setCurrentIndex(1)
-        number = self._listings
-
-        def look() -> tuple[list[KnownSession], Exception | None]:
-            try:
-                # something else may have been chosen while others were looked for
-                return (known_sessions(described) if number == self._listings else []), None
-            except Exception as error:
-                return [], error
-
-        self._looking.do(look, then=lambda found: self._show_sessions(number, *found))
-
-    def _show_sessions(self, number: int, known: list[KnownSession], error: Exception | None) -> None:
-        if number != self._listings:
-            return
-        is_open = self.session.currentData() == LOOKING
-        self.session.removeItem(self.session.findData(LOOKING))
+        known = known_sessions(self._listed)
         for one in known:
             self.session.addItem(one.label, one.folder)
-        if is_open:
-            # what was interrupted is gone on with, unless a person says otherwise
-            self.session.setCurrentIndex(1 if known else 0)
-        is_wanted, self._is_wanted = self._is_wanted, False
-        if error is not None:
-            self._failed(error)
-        if is_wanted:
-            self.request()
+        # what was interrupted is gone on with, unless a person says otherwise
+        self.session.setCurrentIndex(1 if known else 0)
 
     def placement(self) -> FramePlacement:
         """Where the frames are, as it is chosen.
@@ -226,8 +192,8 @@ class StartPanel(QWidget):
         if len(position) == image.ndim:
             self._viewer.dims.point = tuple(image.data_to_world(position))
 
-    def request(self, *, is_new: bool = False) -> None:
-        """Ask for the session, as soon as it is known which are kept; with `is_new` for none of those."""
+    def request(self) -> None:
+        """Ask for the session."""
         try:
             placement = self.placement()
             channels = _numbers(self.channels.text()) if "c" in placement.axes else None
@@ -239,13 +205,10 @@ class StartPanel(QWidget):
         description = self._description(placement)
         if description != self._listed:
             # the viewer was moved since: sessions that were offered are of other frames than those it shows now
-            is_new = is_new or (self.session.currentData() is None and self.session.count() > 1)
+            is_new = self.session.currentData() is None and self.session.count() > 1
             self.list_sessions()
-        if is_new:
-            self.session.setCurrentIndex(0)
-        if self.session.currentData() == LOOKING:
-            self._is_wanted = True
-            return
+            if is_new:
+                self.session.setCurrentIndex(0)
         self._start(
             SessionRequest(
                 image,
@@ -316,10 +279,6 @@ class StartPanel(QWidget):
         path = QFileDialog.getExistingDirectory(self, "Open an OME-Zarr or a folder of pictures")
         if path:
             self._open_image(path)
-
-
-def _stop(work: OrderedWork, *_: object) -> None:
-    work.close()
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:
