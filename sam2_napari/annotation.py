@@ -129,6 +129,22 @@ class Annotation(ObjectActions):
             self.say(f"{type(error).__name__}: {error}", True)
             raise error
 
+    def when_done(self, job: Job, function: Callable[[Job], object]) -> None:
+        """Call a function in the interface's thread once a job is done; never if it fails or is stopped.
+
+        The list of jobs tells of the end first, so that what the function says is not overwritten by it.
+        """
+
+        def look() -> None:
+            if not job.is_active:
+                self.jobs_changed.disconnect(look)
+                if job.state == "done":
+                    function(job)
+
+        self.jobs_changed.connect(look)
+        # it may have ended before anybody listened
+        self._jobs_soon.ask()
+
     # Prompts
 
     def options_from(self, options: Callable[[PromptType], dict[str, Any]]) -> None:
@@ -196,6 +212,7 @@ class Annotation(ObjectActions):
     def let_go(self) -> None:
         """Close the session, without touching a viewer that may be gone already; does not wait for it."""
         self.gui.close()
+        self.labels.close()
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
         session.jobs.changed.disconnect(self._note_job, missing_ok=True)

@@ -14,7 +14,6 @@ from sam2_napari.option_form import OptionForm
 
 if TYPE_CHECKING:
     from sam2_core.session.frame_candidates import FrameCandidates
-    from sam2_core.session.job import Job
 
 #: The thresholds that can be moved afterwards.
 THRESHOLDS: Final = ("pred_iou_thresh", "stability_score_thresh")
@@ -68,20 +67,10 @@ class CandidatePanel(QWidget):
             return
         options = self._form.values
         options |= {name: round(max(0.0, options[name] - ROOM), 3) for name in THRESHOLDS}
-        is_heard = False
-
-        def ended(job: Job) -> None:
-            nonlocal is_heard
-            if job.state == "done" and not is_heard:
-                is_heard = True
-                self._found(job.result, track)
-
-        def started(job: Job) -> None:
-            job.changed.connect(lambda job: annotation.gui.call(lambda: ended(job)))
-            # it may have ended before anybody listened
-            ended(job)
-
-        annotation.work.do(lambda: annotation.session.start_candidates(frame, **options), then=started)
+        annotation.work.do(
+            lambda: annotation.session.start_candidates(frame, **options),
+            then=lambda job: annotation.when_done(job, lambda job: self._found(job.result, track)),
+        )
 
     def make_objects(self, *, track: bool = False) -> None:
         """Make objects of the candidates that pass, in the place of those that earlier thresholds gave."""

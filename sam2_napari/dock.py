@@ -75,7 +75,7 @@ class AnnotateDock(QWidget):
         self._work = OrderedWork(self._gui, self._failed)
         self._question: QMessageBox | None = None
         self._closing: Future[Any] | None = None
-        self._is_taken_away = False  # out of the window that it was in
+        self.is_taken_away = False  # out of the window that it was in
         self.start = StartPanel(napari_viewer, self.begin, self._failed, self.open_image)
         self.folder_work = FolderWork(self)
         self.folder = FolderPanel(napari_viewer, self.folder_work)
@@ -151,8 +151,10 @@ class AnnotateDock(QWidget):
         """Close the session when napari takes the dock away: its keys, layers and lock would stay without it."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ParentChange:
-            self._is_taken_away = self.parent() is None
-            if self._is_taken_away:
+            self.is_taken_away = self.parent() is None
+            if self.is_taken_away:
+                self.folder_work.close()
+                self._is_given_up.set()
                 self.close_session()
 
     def close_session(self) -> None:
@@ -198,10 +200,12 @@ class AnnotateDock(QWidget):
 
     def _opened(self, request: SessionRequest, session: AnnotationSession) -> None:
         self._rest()
-        if request.image not in self.viewer.layers or self._is_taken_away:
+        if request.image not in self.viewer.layers or self.is_taken_away:
             self._work.do(lambda: close_session(session))
             self.say("The image was closed meanwhile.")
             return
+        # an image of a folder was asked for while another one was being opened
+        self.close_session()
         self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
         self._open_sessions.append(self.annotation)
         self.annotation.said.connect(self.say)
@@ -228,6 +232,7 @@ class AnnotateDock(QWidget):
     def _show_model(self, model: Any) -> None:
         if self.workspace is not None:
             self.workspace.show_model()
+            self.workspace.everything.suit_model()
         self.start.list_models(model)
 
     def _answered(self, rows: list[ObjectRow]) -> None:

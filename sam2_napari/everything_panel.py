@@ -40,8 +40,9 @@ class EverythingPanel(QWidget):
         super().__init__(parent)
         self._annotation = annotation
         self.form = OptionForm(everything_options)
-        for name, value in everything_thresholds(annotation.session.model).items():
-            self.form.widgets[name].value = value
+        self._usual = self.form.values
+        self._suiting = dict(self._usual)  # as the form was set for the model
+        self.suit_model()
         self.find = button(
             "Segment everything on this frame",
             lambda: self.candidates.find(),
@@ -81,6 +82,15 @@ class EverythingPanel(QWidget):
         layout.addWidget(self.take)
         layout.addLayout(files)
         layout.addStretch(1)
+
+    def suit_model(self) -> None:
+        """Set the thresholds as they suit the model in use; those that a person has moved stay."""
+        suits = everything_thresholds(self._annotation.session.model)
+        for name in ("pred_iou_thresh", "stability_score_thresh"):
+            widget = self.form.widgets[name]
+            if widget.value == self._suiting[name]:
+                widget.value = suits.get(name, self._usual[name])
+                self._suiting[name] = widget.value
 
     def import_layer(self) -> None:
         """Make objects of the labels in the chosen layer."""

@@ -31,7 +31,7 @@ from sam2_napari.session_folders import recent_folders
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from sam2_core.session.work_list import WorkItem, WorkState
+    from sam2_core.session.work_list import WorkItem, WorkList, WorkState
 
 SIGNS: Final[dict[WorkState, str]] = {"not begun": "○", "in work": "◐", "done": "●"}
 
@@ -51,6 +51,7 @@ class FolderPanel(QWidget):
         super().__init__(parent)
         self._viewer, self._work = viewer, work
         self._items: list[WorkItem] = []
+        self._listed: WorkList | None = None
         self._keys = BoundKeys(viewer, ())
         #: Shows this; for the dock to put where nothing is open yet.
         self.show_choice = button(
@@ -112,7 +113,7 @@ class FolderPanel(QWidget):
         row = QHBoxLayout()
         self.begin = button("Open", self.open, "Begin with the first image that is not done.")
         row.addWidget(self.begin)
-        row.addWidget(button("Cancel", self.hide))
+        row.addWidget(button("Cancel", self._cancel))
         made = QWidget()
         layout = QVBoxLayout(made)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -155,16 +156,16 @@ class FolderPanel(QWidget):
 
     def _show(self, states: dict[WorkItem, WorkState]) -> None:
         work = self._work.work
-        self._keys.release()
+        if work is not self._listed:
+            self._listed = work
+            self._keys.release()
+            if work is not None:
+                self._bind()
+                # another folder may be being chosen while this one is listed again
+                self.choice.hide()
         if work is None:
             self.hide()
             return
-        for name, function in (
-            ("finish_image", self._work.finish),
-            ("next_image", partial(self._step, 1)),
-            ("previous_image", partial(self._step, -1)),
-        ):
-            self._keys.bind(key_of(name), function, label_of(name))
         done = sum(state == "done" for state in states.values())
         self.title.setText(f"<b>{work.images.name}</b>: {done} of {len(states)} done")
         self.title.setToolTip(f"Images in {work.images}\nLabels in {work.labels}")
@@ -179,9 +180,24 @@ class FolderPanel(QWidget):
                 font.setBold(True)
                 shown.setFont(font)
                 self.view.setCurrentItem(shown)
-        self.choice.hide()
-        self.list_part.show()
+        self.list_part.setVisible(self.choice.isHidden())
         self.show()
+
+    def _bind(self) -> None:
+        for name, function in (
+            ("finish_image", self._work.finish),
+            ("next_image", partial(self._step, 1)),
+            ("previous_image", partial(self._step, -1)),
+        ):
+            self._keys.bind(key_of(name), function, label_of(name))
+        if self._keys.wrong:
+            self._work.warn(f"{' '.join(self._keys.wrong)} Change it in File > Preferences > SAM 2 Lab.")
+
+    def _cancel(self) -> None:
+        """Choose no folder; the one that is open is there still."""
+        self.choice.hide()
+        self.list_part.setVisible(self._listed is not None)
+        self.setVisible(self._listed is not None)
 
     def _close(self) -> None:
         self._work.close()

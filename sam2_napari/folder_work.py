@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QMessageBox
 
-from sam2_core.errors import DestinationExistsError
+from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_napari.layer_removal import remove_layers
+from sam2_napari.layer_stack import axes_of
 from sam2_napari.session_folders import recalled, remember_folder
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class FolderWork(QObject):
         self._layers: list[Any] = []  # of the current image
         self._number = 0  # of the layer among them that the session is of, where there are several
         self._is_opening = False
+        # the axes that were guessed of the image before, and the frames that were chosen of it
+        self._frames: tuple[str, dict[str, Any]] | None = None
+        self._changes = 0  # of the session that is open
+        self._is_taken_up = False  # noted, since its labels were asked for, that it was changed
         self._question: QMessageBox | None = None
 
     def open(self, images: str, labels: str, format: str, takes_labelled_as_done: bool) -> None:
@@ -71,8 +76,11 @@ class FolderWork(QObject):
         is_on_the_way = item == self.current and not self._dock.start.isEnabled()
         if item is None or self._is_opening or is_on_the_way:
             return
+        if self._is_working("another image is opened"):
+            return
         self._is_opening = True
         self._dock.close_session()
+        self._dock.start.setEnabled(False)
         remove_layers(self._dock.viewer, self._layers)
         self.current, self._layers = item, []
         self.list_states()
@@ -92,7 +100,7 @@ class FolderWork(QObject):
     def step(self, step: int, *, skips_done: bool = True) -> None:
         """Go to the next image, or with -1 to the one before; passes over those that are done, if wanted."""
         work, current = self.work, self.current
-        if work is not None:
+        if work is not None and not self._is_working("another image is opened"):
             self._dock.do(
                 lambda: work.step(current, step, skips_done=skips_done),
                 then=lambda item: self._dock.say("There is no other image.") if item is None else self.go(item),
@@ -104,41 +112,45 @@ class FolderWork(QObject):
         if work is None or item is None or annotation is None or annotation.image not in self._layers:
             self._dock.say("Open an image of the folder first.")
             return
-        active = annotation.session.jobs.active
-        if active:
-            self._dock.say(f"Wait for this, or stop it, before the image is done: {active[0].label}.")
+        if self._is_working("the image is done"):
             return
+        changes = 0
 
         def start() -> Job | None:
+            # what was asked before this has begun by now
+            nonlocal changes
+            _let_end(annotation)
+            changes, self._is_taken_up = self._changes, False
             try:
                 return work.start_finish(item, annotation.session, replaces=replaces)
             except DestinationExistsError:
                 return None
 
-        is_heard = False
-
-        def ended(job: Job) -> None:
-            nonlocal is_heard
-            if job.state == "done" and not is_heard:
-                is_heard = True
-                self._written(item)
-
         def started(job: Job | None) -> None:
             if job is None:
                 self._ask_replace(item)
-                return
-            job.changed.connect(lambda job: annotation.gui.call(lambda: ended(job)))
-            # it may have ended before anybody listened
-            ended(job)
+            else:
+                annotation.when_done(job, lambda _: self._written(item, is_changed=self._changes != changes))
 
         self._dock.say(f"Writing {item.labels.name}…")
         annotation.work.do(start, then=started)
+
+    def _is_working(self, before: str) -> bool:
+        """Whether the session that is open has something to end first; that is said."""
+        annotation = self._dock.annotation
+        active = [] if annotation is None else annotation.session.jobs.active
+        if active:
+            self._dock.say(f"Wait for this, or stop it, before {before}: {active[0].label}.")
+        return bool(active)
 
     def placed(self, request: SessionRequest) -> SessionRequest:
         """A request with the folder of the session that is the image's own, if it is one of the folder's."""
         if self.current is None or request.image not in self._layers:
             return request
         self._number = self._layers.index(request.image)
+        chosen = request.placement
+        described = {"axes": chosen.axes, "plane": chosen.plane, "along": chosen.along, "at": {}}
+        self._frames = axes_of(request.image), described
         return replace(request, folder=self.current.session)
 
     def began(self, annotation: Annotation) -> None:
@@ -147,18 +159,22 @@ class FolderWork(QObject):
         if work is None or item is None or annotation.image not in self._layers:
             return
 
-        is_changed = False
+        self._is_taken_up = False
 
         def changed(_: Change) -> None:
             # here and now: labels that are asked for after a change are written after it is noted
-            nonlocal is_changed
-            if not is_changed:
-                is_changed = True
+            self._changes += 1
+            if not self._is_taken_up:
+                self._is_taken_up = True
                 work.take_up_again(item)
                 self.list_states()
 
         annotation.session.changed.connect(changed)
         self.list_states()
+
+    def warn(self, text: str) -> None:
+        """Tell the person what is wrong."""
+        self._dock.say(text, True)
 
     def list_states(self) -> None:
         """Read how far each image is, once the session that was closed last has let go of its files."""
@@ -171,6 +187,8 @@ class FolderWork(QObject):
             self.listed.emit(states)
 
     def _opened(self, work: WorkList) -> None:
+        if self._dock.is_taken_away:
+            return
         self.work, self.current = work, None
         self.list_states()
         if not work.items:
@@ -185,6 +203,9 @@ class FolderWork(QObject):
 
     def _show(self, item: WorkItem, described: list[Any], known: dict[str, Any]) -> None:
         """Add an image to the viewer and begin, with the frames that its session is of if there is one."""
+        if item is self.current or self.current is None:
+            # where it is None the folder was closed meanwhile
+            self._dock.start.setEnabled(True)
         if item is not self.current:
             return
         from napari.layers import Layer
@@ -200,12 +221,20 @@ class FolderWork(QObject):
         start.image.setCurrentIndex(start.image.findData(image))
         if known:
             start.choose_frames(known)
+        elif self._frames is not None and self._frames[0] == axes_of(image) != self._frames[1]["axes"]:
+            # what was wrongly guessed of the image before is so of this one
+            start.choose_frames(self._frames[1])
         start.request()
 
-    def _written(self, item: WorkItem) -> None:
-        """The labels are there: go on."""
+    def _written(self, item: WorkItem, is_changed: bool) -> None:
+        """The labels are there: go on, unless something was changed while they were written."""
         work = self.work
         if work is None or item is not self.current:
+            return
+        if is_changed:
+            self._dock.do(lambda: work.take_up_again(item))
+            self.list_states()
+            self._dock.say(f"{item.name} was changed while its labels were written. Say again that it is done.")
             return
 
         def go_on(following: WorkItem | None) -> None:
@@ -238,3 +267,10 @@ class FolderWork(QObject):
         box.finished.connect(answered)
         self._question = box
         box.open()
+
+
+def _let_end(annotation: Annotation) -> None:
+    """Refuse while a session has something to end."""
+    active = annotation.session.jobs.active
+    if active:
+        raise InvalidInputError(f"Wait for this, or stop it, before the image is done: {active[0].label}.")

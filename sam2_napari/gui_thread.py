@@ -26,6 +26,11 @@ class GuiThread(QObject):
         self._is_open = True
         self._posted.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is still called."""
+        return self._is_open
+
     def call(self, function: Callable[[], object]) -> None:
         """Call a function as soon as the interface comes to it; from any thread."""
         if self._is_open:
@@ -42,6 +47,8 @@ class GuiThread(QObject):
 
 class Gathered(QObject):
     """Calls a function in the thread of the interface, once for all that came within a short time.
+
+    Nothing is called once the way there is closed, not even what was asked before.
 
     Parameters
     ----------
@@ -79,6 +86,9 @@ class Gathered(QObject):
             self._run()
 
     def _run(self) -> None:
+        if not self._gui.is_open:
+            # the timer ends after it
+            return
         with self._lock:
             self._is_asked = False
         self._timer.start()

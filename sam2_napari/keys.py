@@ -122,3 +122,4 @@ class BoundKeys:
             for key in self._keys:
                 place.bind_key(key, None)
         self._keys.clear()
+        self.wrong.clear()

@@ -31,7 +31,7 @@ class SessionLabels:
     """An array over the labels of a session, in the dimensions of the image's layer.
 
     What is painted into it by a layer's own brush is kept aside until :meth:`take_painted` hands it over. Reading may
-    come from any thread.
+    come from any thread, and after the end too: a viewer that slices beside the interface comes late.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ class SessionLabels:
         self._frames: OrderedDict[int, Labels] = OrderedDict()
         self._before_painting: dict[int, Labels] = {}
         self._changes: Counter[int] = Counter()  # of each frame
+        self._forgotten = 0  # how often all of them
+        self._is_closed = False
         self._lock = threading.RLock()
 
     @property
@@ -121,9 +123,14 @@ class SessionLabels:
                     kept[y0:y1, x0:x1] = fresh[y0:y1, x0:x1]
 
     def forget(self) -> None:
-        """Compute everything anew when it is looked at again."""
+        """Compute everything anew when it is looked at again, but for what was painted and not taken yet."""
         with self._lock:
-            self._frames.clear()
+            self._forgotten += 1
+            self._frames = OrderedDict((one, self._frames[one]) for one in self._frames if one in self._before_painting)
+
+    def close(self) -> None:
+        """Ask the session for nothing any more: what is kept stays, and elsewhere there is background."""
+        self._is_closed = True
 
     def take_painted(self) -> list[tuple[int, Labels, Labels]]:
         """Hand over what was painted: frame, labels before, labels after."""
@@ -140,10 +147,10 @@ class SessionLabels:
                 if kept is not None:
                     self._frames.move_to_end(frame)
                     return kept
-                seen = self._changes[frame]
-            fresh = self._session.labels(frame)
+                seen = self._changes[frame], self._forgotten
+            fresh = self._fresh(frame)
             with self._lock:
-                if self._changes[frame] != seen:
+                if (self._changes[frame], self._forgotten) != seen:
                     # it changed while it was read: what was read may be older
                     continue
                 self._frames.setdefault(frame, fresh)
@@ -153,6 +160,17 @@ class SessionLabels:
                     if old not in self._before_painting and old != frame:
                         del self._frames[old]
                 return self._frames[frame]
+
+    def _fresh(self, frame: int) -> Labels:
+        """What the session has, as long as it is there."""
+        if not self._is_closed:
+            try:
+                return self._session.labels(frame)
+            except Exception:
+                # it may have been closed meanwhile
+                if not self._is_closed:
+                    raise
+        return np.zeros(self._placement.frame_size, np.int32)
 
     @property
     def _is_in_order(self) -> bool:

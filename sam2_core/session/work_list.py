@@ -107,6 +107,7 @@ class WorkList:
         self.sessions = self.labels / SESSIONS_NAME if sessions is None else Path(sessions)
         self.takes_labelled_as_done = takes_labelled_as_done
         self._noting = threading.Lock()
+        self._written: dict[WorkItem, threading.Event] = {}  # set once nothing is to be noted of its labels any more
         self.items = self._listed()
 
     def state(self, item: WorkItem) -> WorkState:
@@ -168,7 +169,7 @@ class WorkList:
         return written
 
     def start_finish(self, item: WorkItem, session: AnnotationSession, *, replaces: bool = False) -> Job:
-        """Write an image's labels in the background; the image is done once they are there.
+        """Write an image's labels in the background; it is done once they are there, unless taken up again.
 
         Parameters
         ----------
@@ -197,14 +198,21 @@ class WorkList:
         self.labels.mkdir(parents=True, exist_ok=True)
         job = session.start_export(item.labels, self.format, overwrite=True)
         noted = threading.Event()
+        with self._noting:
+            self._written[item] = noted
         job.changed.connect(partial(self._note_end, item, noted))
         # it may have ended before anybody listened
         self._note_end(item, noted, job)
         return job
 
     def take_up_again(self, item: WorkItem) -> None:
-        """Note that an image is worked on again: its labels are not those of its session any more."""
+        """Note that an image is worked on again: its labels are not those of its session any more.
+
+        So it is too with labels that are being written: the image is not done once they are there.
+        """
         with self._noting:
+            if item in self._written:
+                self._written[item].set()
             note = _read(item._note)
             if note.get("is_done"):
                 _write(item._note, {**note, "is_done": False})

@@ -67,6 +67,9 @@ def test_thresholds_are_moved_without_the_network(viewer: Any, dock: Any, panel:
     until(lambda: panel.candidates.apply.isEnabled() and f"{len(passing)} of" in panel.candidates.count.text())
     outlined = panel.candidates.preview.layer
     assert outlined in viewer.layers
+    # it is nothing to start from or to learn from
+    for choice in (panel.layers, dock.workspace.training.source):
+        assert outlined not in [choice.itemData(at) for at in range(choice.count())]
     assert viewer.layers.selection.active is annotation.layer
     shown = np.asarray(outlined.data)
     np.testing.assert_array_equal(shown[1], candidates.labels(passing, session.frame_size))

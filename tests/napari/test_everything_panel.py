@@ -40,6 +40,28 @@ def dock(display: None, qapp: Any) -> Iterator[Any]:
         made.deleteLater()
 
 
+def test_thresholds_go_with_the_model_unless_they_were_moved(dock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sam2_napari.everything_panel as everything_panel
+
+    panel = dock.workspace.everything
+    before = dict(panel.form.values)
+    names = ("pred_iou_thresh", "stability_score_thresh")
+    monkeypatch.setattr(everything_panel, "everything_thresholds", lambda model: dict.fromkeys(names, 0.25))
+    panel.form.widgets[names[1]].value = 0.5
+    dock._show_model(MODEL)
+    assert [panel.form.values[name] for name in names] == [0.25, 0.5]
+    # a model that nothing is known of is asked as usual
+    monkeypatch.setattr(everything_panel, "everything_thresholds", lambda model: {})
+    dock._show_model(MODEL)
+    assert [panel.form.values[name] for name in names] == [0.8, 0.5]
+
+    monkeypatch.undo()
+    panel.form.widgets[names[1]].value = 0.25
+    dock._show_model(MODEL)
+    panel.form.widgets[names[1]].value = before[names[1]]
+    assert panel.form.values == before
+
+
 def test_the_model_that_ships_finds_something_without_any_setting(dock: Any) -> None:
     panel = dock.workspace.everything
     suits = everything_thresholds(MODEL)

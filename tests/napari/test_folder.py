@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton
 
 from sam2_core.volumes import open_labels
 from tests.napari.hand import Hand, until
@@ -94,8 +96,10 @@ def test_images_are_worked_through_with_keys(viewer: Any, dock: Any, images: Pat
         with open_labels(images / f"{Path(name).stem}_labels.tif") as written:
             np.testing.assert_array_equal(written.read(0), expected)
 
-    until(lambda: dock.annotation is None)
+    until(lambda: "All 3 images are done" in dock.status.text(), why=dock.status.text)
     until(lambda: listed(dock) == ["done"] * 3, why=lambda: f"{listed(dock)}; {dock.status.text()}")
+    # nothing of the session that was closed follows it
+    assert "All 3 images are done" in dock.status.text()
     assert "3 of 3 done" in dock.folder.title.text()
 
 
@@ -136,6 +140,88 @@ def test_a_folder_is_gone_on_with_where_it_was_left(viewer: Any, dock: Any, imag
     shown(dock, "cell2.tif")
     until(lambda: listed(dock)[0] == "done")
     assert not tifffile.imread(labels / "cell1_labels.tif").any()
+
+
+def test_what_is_changed_while_labels_are_written_is_not_lost(
+    dock: Any, images: Path, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    click_a_cell(dock, hand, 0)
+    session, may_end = dock.annotation.session, threading.Event()
+
+    def work(progress: Any) -> None:
+        may_end.wait(120)
+        # the list of jobs was looked at just now, and comes to the end of this one a little later
+        progress(1, 1)
+
+    monkeypatch.setattr(session, "start_export", lambda *_, **__: session.runner.start_local("export", "writing", work))
+    dock.folder.done.click()
+    until(lambda: session.jobs.active)
+    # neither is the image left while something goes on
+    dock.folder.next.click()
+    until(lambda: "before another image is opened: writing" in dock.status.text())
+    dock.annotation.delete_objects([1])
+    until(lambda: not session.objects)
+    may_end.set()
+    until(lambda: "was changed while" in dock.status.text(), why=dock.status.text)
+    until(lambda: listed(dock)[0] == "in work")
+    # it stays, and is not followed by word that the labels are written
+    until(lambda: {job.id for job in session.jobs if job.kind == "export"} <= dock.workspace.jobs._told)
+    until(lambda: not dock.annotation._jobs_soon._timer.isActive())
+    assert "was changed while" in dock.status.text()
+    assert is_shown(dock, "cell1.tif")
+
+    monkeypatch.undo()
+    dock.folder.done.click()
+    shown(dock, "cell2.tif")
+    assert not tifffile.imread(images / "cell1_labels.tif").any()
+
+
+def test_a_dock_that_is_taken_away_lets_the_folder_go(viewer: Any, dock: Any, images: Path) -> None:
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    around = dock.parent()
+    assert "PageDown" in {str(key) for key in viewer.keymap}
+    dock.setParent(None)
+    assert "PageDown" not in {str(key) for key in viewer.keymap}
+    assert dock.folder_work.work is None
+    # a download would go on for nobody
+    assert dock._is_given_up.is_set()
+    around.setWidget(dock)
+    dock.show()
+    until(dock.isVisible)
+
+
+def test_an_image_that_is_asked_for_while_another_is_opened(
+    viewer: Any, dock: Any, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sam2_napari.dock as dock_module
+
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    dock.close_session()
+    opening, may_open, real, sessions = threading.Event(), threading.Event(), dock_module.open_session, []
+
+    def slow(request: Any, report: Any) -> Any:
+        opening.set()
+        may_open.wait(120)
+        sessions.append(real(request, report))
+        return sessions[-1]
+
+    monkeypatch.setattr(dock_module, "open_session", slow)
+    other = viewer.add_image(cells(2), name="other")
+    dock.start.image.setCurrentIndex(dock.start.image.findData(other))
+    dock.start.session.setCurrentIndex(0)
+    dock.start.begin.click()
+    until(opening.is_set)
+    dock.folder.view.itemDoubleClicked.emit(dock.folder.view.item(1))
+    assert not dock.start.isEnabled()
+    may_open.set()
+    shown(dock, "cell2.tif")
+    # the other one was closed, and its layers are gone
+    assert len(dock._open_sessions) == 1
+    assert [layer.name for layer in viewer.layers if layer.name.startswith("other")] == ["other"]
 
 
 def test_labels_from_elsewhere_are_skipped_or_replaced_after_asking(
@@ -196,6 +282,54 @@ def test_stacks_keep_what_frames_were_counted_along(dock: Any, images: Path, han
     shown(dock, "cell1.tif")
     assert dock.annotation.placement.along == "y"
     until(lambda: len(dock.annotation.rows) == 1)
+
+
+def test_axes_that_were_wrongly_guessed_are_said_once(dock: Any, images: Path) -> None:
+    for path in images.iterdir():
+        tifffile.imwrite(path, cells())
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    guessed = dock.annotation.placement.axes
+    chosen = {"tyx": "zyx", "zyx": "tyx"}[guessed]
+    dock.close_session()
+    dock.start.axes.setText(chosen)
+    dock.start.axes.editingFinished.emit()
+    dock.start.begin.click()
+    shown(dock, "cell1.tif")
+    assert dock.annotation.placement.axes == chosen
+    dock.folder.next.click()
+    shown(dock, "cell2.tif")
+    assert (dock.annotation.placement.axes, dock.annotation.placement.along) == (chosen, chosen[0])
+
+
+def test_choosing_another_folder_can_be_cancelled(dock: Any, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sam2_napari.keys as keys
+
+    said: list[str] = []
+    monkeypatch.setattr(dock.folder_work, "warn", said.append)
+    monkeypatch.setattr(keys, "setting", lambda _, name, usual: {"next_image": "Foo-Q"}.get(name, usual))
+    opened(dock, images)
+    shown(dock, "cell1.tif")
+    until(lambda: listed(dock) == ["not begun"] * 3)
+    dock.close_session()
+    dock.folder.show_choice.click()
+    # it is listed again meanwhile
+    heard: list[Any] = []
+    dock.folder_work.listed.connect(heard.append)
+    dock.folder_work.list_states()
+    until(lambda: heard)
+    dock.folder_work.listed.disconnect(heard.append)
+    assert (dock.folder.choice.isVisible(), dock.folder.list_part.isVisible()) == (True, False)
+    cancel = next(one for one in dock.folder.choice.findChildren(QPushButton) if one.text() == "Cancel")
+    cancel.click()
+    assert (dock.folder.choice.isVisible(), dock.folder.list_part.isVisible()) == (False, True)
+    # a key that is none is told once
+    assert [text.split(" Change")[0] for text in said] == ["The key of 'Next image' is 'Foo-Q', which is none."]
+
+    dock.folder_work.close()
+    dock.folder.show_choice.click()
+    cancel.click()
+    assert not dock.folder.isVisible()
 
 
 def test_nothing_to_work_on(dock: Any, tmp_path: Path) -> None:

@@ -19,6 +19,12 @@ class Gates:
         self.gates = [threading.Event() for _ in range(4)]
         self.is_stopped = False
 
+    @classmethod
+    def opened(cls) -> Gates:
+        made = cls()
+        made.open()
+        return made
+
     def __call__(self, progress: Any) -> None:
         progress(0, len(self.gates))
         for done, gate in enumerate(self.gates, start=1):
@@ -108,3 +114,26 @@ def test_the_interface_does_not_wait_for_who_holds_the_jobs(dock: Any, work: Gat
     until(lambda: row.pause.text() == "Go on")
     row.pause.click()
     until(lambda: row.pause.text() == "Pause")
+
+
+def test_what_waits_for_the_end_has_the_last_word(dock: Any, work: Gates) -> None:
+    annotation, heard = dock.annotation, []
+    runner = annotation.session.runner
+
+    def hear(job: Any) -> None:
+        heard.append(job)
+        annotation.say("This comes last.")
+
+    stopped = runner.start_local("export", "stopped", work)
+    annotation.when_done(stopped, hear)
+    stopped.cancel()
+    work.open()
+    for _ in range(3):
+        # it has ended before anybody listens, while the list rests from the last look, or later
+        job = runner.start_local("export", "ending", Gates.opened())
+        annotation.when_done(job, hear)
+        until(lambda job=job: job in heard)
+        until(lambda: not annotation._jobs_soon._timer.isActive())
+        assert job.id in dock.workspace.jobs._told
+        assert dock.status.text() == "This comes last."
+    assert stopped not in heard

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices
 
-from sam2_core.errors import InvalidInputError
+from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.session.items import Change
 from sam2_napari.frame_placement import FramePlacement, guessed_axes
 from sam2_napari.session_labels import SessionLabels
@@ -112,6 +112,56 @@ def test_a_change_while_a_frame_is_read_is_not_missed() -> None:
 
     session.labels = labels_before_the_change  # type: ignore[method-assign]
     assert (labels.frame(1) >= 100).all()
+
+
+def test_what_is_read_while_all_is_forgotten_is_read_again() -> None:
+    labels, _, session = made(PLACES[0])
+    read = session.labels
+
+    def labels_before_all_changed(frame: int) -> np.ndarray:
+        session.labels = read  # type: ignore[method-assign]
+        old = read(frame)
+        session.frames += 100
+        labels.forget()
+        return old
+
+    session.labels = labels_before_all_changed  # type: ignore[method-assign]
+    assert (labels[1] >= 100).all()
+
+
+def test_what_was_painted_is_not_forgotten() -> None:
+    labels, whole, session = made(PLACES[0])
+    labels[1, 2, 3] = 77
+    labels.forget()
+    session.frames += 100
+    assert labels[1, 2, 3] == 77
+    assert (labels[2] >= 100).all()
+    ((frame, before, after),) = labels.take_painted()
+    np.testing.assert_array_equal(before, whole[1])
+    assert (frame, after[2, 3]) == (1, 77)
+
+
+@pytest.mark.parametrize("is_reading", [False, True])
+def test_after_the_end_there_is_what_was_kept_or_background(is_reading: bool) -> None:
+    labels, whole, session = made(PLACES[0])
+    labels.frame(1)
+
+    def closed(frame: int) -> np.ndarray:
+        # the session may go while it is asked
+        labels.close()
+        raise StateError("The session is closed; open it again.")
+
+    session.labels = closed  # type: ignore[method-assign]
+    if not is_reading:
+        labels.close()
+    found = np.asarray(labels)
+    np.testing.assert_array_equal(found[1], whole[1])
+    assert not found[[0, 2, 3]].any()
+    # what goes wrong before is told
+    other, _, broken = made(PLACES[0])
+    broken.labels = lambda frame: 1 / 0  # type: ignore[assignment, method-assign, return-value]
+    with pytest.raises(ZeroDivisionError):
+        other.frame(0)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place[0]} along {place[2]}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sam2_core.errors import InvalidInputError
 from tests.fake_training import FakeTraining, accept_some, fake_training
 from tests.napari.hand import Hand, until
 from tests.napari.scene import CELLS, FRAMES, cells, opened_dock
@@ -111,6 +112,22 @@ def test_a_training_shows_how_it_goes_and_stopped_keeps_the_best(dock: Any, work
     panel.model.activated.emit(panel.model.currentIndex())
     until(lambda: session.model == MODEL)
     until(lambda: f"with {MODEL}" in work.title.text())
+
+
+def test_a_model_that_cannot_be_used_is_not_shown_as_the_one_in_use(
+    dock: Any, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise InvalidInputError("the weights are damaged")
+
+    panel, session = work.training, dock.annotation.session
+    until(lambda: panel.model.currentData() == session.model)
+    monkeypatch.setattr(session, "use_model", refuse)
+    panel.model.addItem("damaged", "damaged")
+    panel.model.setCurrentIndex(panel.model.count() - 1)
+    panel.model.activated.emit(panel.model.currentIndex())
+    told(dock, "the weights are damaged")
+    until(lambda: panel.model.currentData() == session.model)
 
 
 def test_a_training_that_is_cancelled_or_fails_changes_no_model(dock: Any, work: Any, training: FakeTraining) -> None:

@@ -224,3 +224,23 @@ def test_the_end_is_noted_once_whoever_tells_of_it(folder: Path, monkeypatch: py
         work.take_up_again(item)
         job.hear(job)
         assert [one["is_done"] for one in written] == [True, False]
+
+
+def test_an_image_that_is_taken_up_while_its_labels_are_written_is_in_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = WorkList(folder)
+    item = work.items[0]
+    job = EndedJob()
+    with painted(work, item) as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "start_export", lambda *args, **options: job)
+            job.state = "running"
+            work.start_finish(item, session)
+        work.take_up_again(item)
+        tifffile.imwrite(item.labels, np.zeros(SIZE, np.uint16))
+        job.state = "done"
+        job.hear(job)
+        assert work.state(item) == "in work"
+        work.finish(item, session, replaces=True)
+        assert work.state(item) == "done"
