@@ -17,6 +17,8 @@ from sam2_core.errors import DestinationExistsError, InvalidInputError
 if TYPE_CHECKING:
     import torch
 
+    from sam2_core.volumes.frame_stack import FrameStack
+
 FORMAT = 1
 
 
@@ -141,19 +143,17 @@ def weights_digest(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def file_stamp(address: str | None) -> list[int] | None:
-    """Size and time of change of a file, as a hint to whether it is still the same; None where there is no such file.
+def source_stamp(stack: FrameStack) -> list[int] | None:
+    """Size and time of change of a stack's file, as a hint to whether it is still the same; None where it has none.
 
-    Of a folder, those of its newest entry and the number of entries.
+    Of several files, their number and the time of the newest.
     """
-    if address is None or not os.path.exists(address):
+    files = () if stack.volume is None else stack.volume.source_files()
+    stats = [os.stat(file) for file in files]
+    if not stats:
         return None
-    if os.path.isdir(address):
-        with os.scandir(address) as entries:
-            times = [entry.stat().st_mtime_ns for entry in entries]
-        return [len(times), max(times, default=0)]
-    found = os.stat(address)
-    return [found.st_size, found.st_mtime_ns]
+    size = stats[0].st_size if len(stats) == 1 else len(stats)
+    return [size, max(stat.st_mtime_ns for stat in stats)]
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:

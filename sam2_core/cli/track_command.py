@@ -21,7 +21,7 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.results import Results
-from sam2_core.cli.run_manifest import RunManifest, file_stamp, prompts_digest, weights_digest
+from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
 from sam2_core.errors import InvalidInputError
@@ -88,6 +88,7 @@ class TrackCommand:
             A prompt that cannot be used, or a destination that holds something else.
         """
         self._require_possible()
+        self.results.require_apart(self.stack)
         self.known = self.sources.known(self.stack, frames=self.rules.reach)
         self._earlier = None if self.overwrite else RunManifest.read(self.results.manifest)
         if self._earlier is not None and not self._earlier.objects:
@@ -323,7 +324,7 @@ class TrackCommand:
             "frames": len(stack),
             "frame_size": list(stack.frame_size),
             "dtype": str(stack.dtype),
-            "size and time": file_stamp(stack.address),
+            "size and time": source_stamp(stack),
         }
         model = {
             "checkpoint": checkpoint,
