@@ -20,6 +20,7 @@ from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter, open_label_writer
+from sam2_core.volumes.labels.destination import DestinationLock
 from sam2_core.volumes.labels.formats import claimed_by, format_named
 from sam2_core.volumes.source import PICTURE_SUFFIXES, TIFF_SUFFIXES
 
@@ -126,6 +127,16 @@ class Results:
                 f"{self.labels} exists already. Replace it with --overwrite, or choose another -o."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def lock(self) -> DestinationLock:
+        """Keep other runs out of the folder, which is made if need be, until that is let go of.
+
+        Raises
+        ------
+        StateError
+            Another run has it.
+        """
+        return DestinationLock(self.folder / "run.lock", str(self.folder))
 
     def require_apart(self, stack: FrameStack) -> None:
         """Refuse pictures among the frames of the folder that is read: the next time they would be frames too.

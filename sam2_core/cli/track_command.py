@@ -24,9 +24,11 @@ from sam2_core.cli.results import Results
 from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
+from sam2_core.volumes.labels.destination import DestinationLock
 
 if TYPE_CHECKING:
     from sam2_core.cli.plane_tracking import PlaneTracking
@@ -48,7 +50,7 @@ class Preset(StrEnum):
 
 
 @dataclass
-class TrackCommand:
+class TrackCommand(Closing):
     """One call of ``sam2 track``.
 
     Attributes
@@ -78,18 +80,32 @@ class TrackCommand:
     overwrite: bool
     known: list[ObjectPrompts] = field(default_factory=list)
     _earlier: RunManifest | None = None
+    _hold: DestinationLock | None = None
 
     def prepare(self) -> None:
-        """Check everything that needs no model, before anything is changed.
+        """Check everything that needs no model, before anything is changed, and lock the folder until it is closed.
 
         Raises
         ------
         Sam2Error
-            A prompt that cannot be used, or a destination that holds something else.
+            A prompt that cannot be used, or a destination that holds something else or that a run is writing to.
         """
         self._require_possible()
         self.results.require_apart(self.stack)
         self.known = self.sources.known(self.stack, frames=self.rules.reach)
+        self._look_for_earlier()  # what is refused leaves not even a folder
+        self._hold = self.results.lock()
+        # until the lock was ours, another process may have begun or gone on
+        self._look_for_earlier()
+
+    def close(self) -> None:
+        """Let others use the folder."""
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+
+    def _look_for_earlier(self) -> None:
+        """See which run is to be continued, if any; or that there is nothing of anybody's."""
         self._earlier = None if self.overwrite else RunManifest.read(self.results.manifest)
         if self._earlier is not None and not self._earlier.objects:
             # it ended before anything was prompted, and left nothing to continue

@@ -240,6 +240,60 @@ def test_results_of_something_else_are_not_touched(capsys, tmp_path, long_stack,
     assert (result / "labels.tif").read_bytes() == b"somebody's"
 
 
+# stands still, while prompting or tracking, until a line comes
+HELD = """
+import sys
+from sam2_core.cli import app, track_command, tracking
+
+def held(steps):
+    def generator(*given):
+        for number, one in enumerate(steps(*given)):
+            if number == 1:
+                print("held", flush=True)
+                sys.stdin.readline()
+            yield one
+    return generator
+
+if sys.argv.pop(1) == "prompting":
+    track_command.prompt_objects = held(track_command.prompt_objects)
+else:
+    tracking.Tracking.run = held(tracking.Tracking.run)
+app.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("moment", "more"), [("prompting", []), ("tracking", ["--overwrite"])])
+def test_a_second_command_leaves_the_running_one_alone(
+    capsys, tmp_path, long_stack, untrained, undisturbed, moment, more
+):
+    result = tmp_path / "result"
+    command = arguments(long_stack, result, untrained)
+    first = subprocess.Popen(
+        [sys.executable, "-c", HELD, moment, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert first.stdout.readline() == "held\n"
+        before = files_in(result)
+        code, out, err = run(capsys, *command, *more)
+        assert (code, out) == (2, "")
+        assert "is being written by another process" in " ".join(err.split())
+        assert files_in(result) == before
+        _, said = first.communicate("\n", timeout=300)
+    finally:
+        first.kill()
+        first.wait()
+    assert first.returncode == 0, said
+    require_same(result, undisturbed)
+
+
+def files_in(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.name.endswith("lock")}
+
+
 def zarr_image(folder: Path) -> tuple[Path, str]:
     """An image with consolidated metadata, and labels of it in its own store."""
     import zarr
