@@ -23,6 +23,7 @@ from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.results import Results
 from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
+from sam2_core.cli.track_cost import TrackCost, object_steps, work_in_tiles
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
 from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError
@@ -284,19 +285,25 @@ class TrackCommand(Closing):
         return Preset.EXACT
 
     def _tell(self, predictor: SAM2VideoPredictor, state: VideoState, tracking: Tracking) -> None:
-        """Say what it will take, and what the cheaper way would."""
-        steps = sum(stretch.count * len(stretch.object_ids) for stretch in tracking.stretches)
+        """Say what it will take, and what a cheaper way would."""
+        steps = object_steps(tracking.stretches)
         estimate = predictor.estimate(state, len(tracking), 1)
-        seconds = len(tracking) * estimate.seconds_per_frame + steps * estimate.seconds_per_object
-        crops = steps * (estimate.seconds_per_frame + estimate.seconds_per_object)
+        cost = TrackCost(estimate.seconds_per_frame, estimate.seconds_per_object)
+        seconds = cost.seconds(len(tracking), steps)
+        smaller = cost.with_smaller_input(predictor.input_size)
+        cheaper = ""
+        if smaller is not None:
+            side, lower = smaller
+            less = show_seconds(lower.seconds(len(tracking), steps))
+            cheaper = f" (with --image-size {side}, which shows less detail: about {less})"
         disk = estimate.disk_bytes * steps / max(1, len(tracking))
         messages.print(
-            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)} (with "
-            f"--preset crops: at most {show_seconds(crops)}); {show_bytes(disk)} on disk meanwhile."
+            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)}{cheaper}; "
+            f"{show_bytes(disk)} on disk meanwhile."
         )
 
     def _tell_in_parts(self, predictor: SAM2VideoPredictor, tracking: PlaneTracking, preset: Preset) -> None:
-        """Say what it will take where planes are looked at in parts, and what looking at them whole would."""
+        """Say what it will take where planes are looked at in parts, and whole, where that is cheaper."""
         from sam2_core.inference.tile_grid import TileGrid
 
         # what is in a picture makes no difference to how long it takes
@@ -305,18 +312,21 @@ class TrackCommand(Closing):
             estimate = predictor.estimate(blank, 1, 1)
         finally:
             blank.close()
-        limit = len(TileGrid.for_model(self.stack.frame_size, predictor.input_size))
-        steps = sum(stretch.count * len(stretch.object_ids) for stretch in tracking.stretches)
-        parts = steps
+        cost = TrackCost(estimate.seconds_per_frame, estimate.seconds_per_object)
+        steps = object_steps(tracking.stretches)
+        word, seconds = "at most about", cost.seconds(steps, steps)
         if preset is Preset.TILES:
-            parts = sum(stretch.count * min(len(stretch.object_ids), limit) for stretch in tracking.stretches)
-        following = steps * estimate.seconds_per_object
-        seconds = parts * estimate.seconds_per_frame + following
-        whole = len(tracking) * estimate.seconds_per_frame + following
+            grid = TileGrid.for_model(self.stack.frame_size, predictor.input_size)
+            pictures, parts, is_known = work_in_tiles(tracking.stretches, tracking.objects, grid)
+            word, seconds = "about" if is_known else "at least about", cost.seconds(pictures, parts)
+        whole = cost.seconds(len(tracking), steps)
+        cheaper = ""
+        if whole < seconds:
+            less = show_seconds(whole)
+            cheaper = f" (with --preset exact, which shows small objects less sharp: about {less})"
         messages.print(
-            f"{len(tracking.objects)} objects, {len(self.rules.reach)} frames, in {preset}: at most about "
-            f"{show_seconds(seconds)} (with --preset exact, which shows small objects less sharp: about "
-            f"{show_seconds(whole)})."
+            f"{len(tracking.objects)} objects, {len(self.rules.reach)} frames, in {preset}: {word} "
+            f"{show_seconds(seconds)}{cheaper}."
         )
 
     def _state(self, predictor: SAM2VideoPredictor, budget: MemoryBudget) -> VideoState:
