@@ -36,6 +36,9 @@ class RunManifest:
         What else changes the result.
     prompts : str
         Digest of the prompts.
+    contrast_limits : dict, optional
+        Which intensities became black and white (:meth:`ContrastLimits.as_dict`); None where they are passed on as
+        they are.
     objects : dict of str to list of int
         The prompted frames of each object, once all were prompted.
     is_finished : bool
@@ -48,6 +51,7 @@ class RunManifest:
     model: dict[str, Any]
     options: dict[str, Any]
     prompts: str
+    contrast_limits: dict[str, list[float]] | None = None
     objects: dict[str, list[int]] = field(default_factory=dict)
     is_finished: bool = False
     command: str = ""
@@ -91,7 +95,7 @@ class RunManifest:
         os.replace(part, path)
 
     def require_same(self, earlier: RunManifest, path: Path) -> RunManifest:
-        """Take over how far an earlier run of the same command is.
+        """Take over how far an earlier run of the same command is, and its contrast limits.
 
         Raises
         ------
@@ -110,7 +114,12 @@ class RunManifest:
                 f"{path.parent} holds the results of another run ({'; '.join(differences)}). Give the same command to "
                 "continue it, --overwrite to begin again, or another -o."
             )
-        return replace(self, objects=earlier.objects, is_finished=earlier.is_finished)
+        return replace(
+            self,
+            contrast_limits=earlier.contrast_limits,
+            objects=earlier.objects,
+            is_finished=earlier.is_finished,
+        )
 
 
 def prompts_digest(objects: Iterable[ObjectPrompts], everything: object = None) -> str:

@@ -27,6 +27,7 @@ from sam2_core.cli.track_cost import TrackCost, object_steps, work_in_tiles
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
 from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError
+from sam2_core.volumes.contrast import ContrastLimits
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
 from sam2_core.volumes.labels.destination import DestinationLock
@@ -149,6 +150,7 @@ class TrackCommand(Closing):
             if manifest.is_finished:
                 output.print(f"{self.results.labels} is finished; nothing is left to do.", markup=False)
                 return 0
+        manifest = self._with_contrast(manifest)
         budget = self._budget(predictor)
         if not manifest.objects:
             shutil.rmtree(self.results.records, ignore_errors=True)
@@ -157,6 +159,14 @@ class TrackCommand(Closing):
         if preset is Preset.EXACT:
             return self._run_exact(predictor, manifest, budget)
         return self._run_in_parts(predictor, manifest, preset)
+
+    def _with_contrast(self, manifest: RunManifest) -> RunManifest:
+        """Note the contrast limits of a new run, and use those of the one that is continued."""
+        if manifest.contrast_limits is not None:
+            self.stack.use_contrast(ContrastLimits.from_dict(manifest.contrast_limits))
+            return manifest
+        limits = self.stack.contrast_limits
+        return manifest if limits is None else replace(manifest, contrast_limits=limits.as_dict())
 
     def _run_exact(self, predictor: SAM2VideoPredictor, manifest: RunManifest, budget: MemoryBudget) -> int:
         state = self._state(predictor, budget)
@@ -231,7 +241,12 @@ class TrackCommand(Closing):
             at=self.choice.at,
             overwrite=replaces,
             resume=not replaces,
-            metadata={"model": manifest.model, "command": manifest.command, "version": manifest.version},
+            metadata={
+                "model": manifest.model,
+                "contrast_limits": manifest.contrast_limits,
+                "command": manifest.command,
+                "version": manifest.version,
+            },
             largest_id=max(int(object_id) for object_id in manifest.objects),
         )
 

@@ -25,9 +25,10 @@ def test_it_comes_back(tmp_path):
     found = RunManifest.read(path)
     assert found.source == {"address": "a.tif", "size": [3, 4]}
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
-    progressed = replace(found, objects={"1": [0]}, is_finished=True)
+    far = {"contrast_limits": {"low": [1.5], "high": [9.0]}, "objects": {"1": [0]}, "is_finished": True}
+    progressed = replace(found, **far)
     assert replace(RUN, command="other spelling").require_same(progressed, path) == replace(
-        RUN, command="other spelling", objects={"1": [0]}, is_finished=True
+        RUN, command="other spelling", **far
     )
 
 

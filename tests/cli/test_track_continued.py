@@ -19,6 +19,7 @@ import tifffile
 
 from sam2_core.cli import tracking
 from sam2_core.errors import StateError
+from sam2_core.volumes import open_frames, volume_frames
 from sam2_core.volumes.labels import open_labels
 from tests.cli.test_app import run
 
@@ -316,19 +317,24 @@ def frame_folder(folder: Path) -> tuple[Path, str]:
     return folder / "frames", "frames/sam2_result"
 
 
-@pytest.mark.parametrize("made", [zarr_image, frame_folder])
-def test_a_run_that_writes_into_its_own_source_goes_on(capsys, tmp_path, untrained, monkeypatch, made):
-    source, output = made(tmp_path)
+def broken_after(count: int):
+    """In place of Tracking._write_labels: writes so many frames and fails."""
     wrote = []
+    write = tracking.Tracking._write_labels
 
     def breaking(self, index):
-        if len(wrote) == 5:
+        if len(wrote) == count:
             raise StateError("the end of it")
         wrote.append(index)
         write(self, index)
 
-    write = tracking.Tracking._write_labels
-    monkeypatch.setattr(tracking.Tracking, "_write_labels", breaking)
+    return breaking
+
+
+@pytest.mark.parametrize("made", [zarr_image, frame_folder])
+def test_a_run_that_writes_into_its_own_source_goes_on(capsys, tmp_path, untrained, monkeypatch, made):
+    source, output = made(tmp_path)
+    monkeypatch.setattr(tracking.Tracking, "_write_labels", broken_after(5))
     command = arguments(source, tmp_path / output, untrained)
     code, _, err = run(capsys, *command)
     assert (code, "the end of it" in err) == (2, True), err
@@ -337,6 +343,27 @@ def test_a_run_that_writes_into_its_own_source_goes_on(capsys, tmp_path, untrain
     assert (code, "Going on with the run" in err) == (0, True), err
     code, out, err = run(capsys, *command)
     assert (code, "nothing is left to do" in out) == (0, True), err
+
+
+def test_contrast_limits_are_kept_and_used_again(capsys, tmp_path, long_stack, untrained, monkeypatch):
+    result = tmp_path / "result"
+    with open_frames(long_stack) as frames:
+        limits = frames.contrast_limits.as_dict()
+    monkeypatch.setattr(tracking.Tracking, "_write_labels", broken_after(0))
+    code, _, err = run(capsys, *arguments(long_stack, result, untrained))
+    assert (code, "the end of it" in err) == (2, True), err
+    assert json.loads((result / "run.json").read_text())["contrast_limits"] == limits
+    monkeypatch.undo()
+
+    def sampled_again(*_):
+        raise StateError("limits are known")
+
+    monkeypatch.setattr(volume_frames, "sample_pixels", sampled_again)
+    code, _, err = run(capsys, *arguments(long_stack, result, untrained))
+    assert code == 0, err
+    assert json.loads((result / "run.json").read_text())["contrast_limits"] == limits
+    with open_labels(result / "labels.tif") as labels:
+        assert labels.metadata["contrast_limits"] == limits
 
 
 @pytest.mark.parametrize(
