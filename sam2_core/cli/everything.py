@@ -68,6 +68,7 @@ def everything(
     filters = FilterChain.of(filter or ())
     with choice.open(image) as stack:
         options.require_frame(frame, stack)
+        results.require_apart(stack)
         results.require_free(overwrite)
 
         from sam2_core.cli.models import load_predictor

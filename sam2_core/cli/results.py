@@ -20,7 +20,9 @@ from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter, open_label_writer
+from sam2_core.volumes.labels.destination import DestinationLock
 from sam2_core.volumes.labels.formats import claimed_by, format_named
+from sam2_core.volumes.source import PICTURE_SUFFIXES, TIFF_SUFFIXES
 
 # "s3://bucket/a.zarr", of which a path keeps one stroke; a drive has one letter
 _URL_AS_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]")
@@ -125,6 +127,35 @@ class Results:
                 f"{self.labels} exists already. Replace it with --overwrite, or choose another -o."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def lock(self) -> DestinationLock:
+        """Keep other runs out of the folder, which is made if need be, until that is let go of.
+
+        Raises
+        ------
+        StateError
+            Another run has it.
+        """
+        return DestinationLock(self.folder / "run.lock", str(self.folder))
+
+    def require_apart(self, stack: FrameStack) -> None:
+        """Refuse pictures among the frames of the folder that is read: the next time they would be frames too.
+
+        Raises
+        ------
+        InvalidInputError
+            The labels or the overlay would lie there.
+        """
+        files = () if stack.volume is None else stack.volume.source_files()
+        if stack.address is None or {file.parent for file in files} != {Path(stack.address)}:
+            return
+        source = Path(stack.address).resolve()
+        for place in (self.labels, self.overlay):
+            if place.parent.resolve() == source and place.suffix.casefold() in PICTURE_SUFFIXES + TIFF_SUFFIXES:
+                raise InvalidInputError(
+                    f"{place} would be taken for one of the frames of {stack.address} the next time. Choose an -o "
+                    "outside that folder, or a folder in it."
+                )
 
     def open_writer(
         self,

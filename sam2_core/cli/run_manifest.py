@@ -17,6 +17,8 @@ from sam2_core.errors import DestinationExistsError, InvalidInputError
 if TYPE_CHECKING:
     import torch
 
+    from sam2_core.volumes.frame_stack import FrameStack
+
 FORMAT = 1
 
 
@@ -34,6 +36,9 @@ class RunManifest:
         What else changes the result.
     prompts : str
         Digest of the prompts.
+    contrast_limits : dict, optional
+        Which intensities became black and white (:meth:`ContrastLimits.as_dict`); None where they are passed on as
+        they are.
     objects : dict of str to list of int
         The prompted frames of each object, once all were prompted.
     is_finished : bool
@@ -46,6 +51,7 @@ class RunManifest:
     model: dict[str, Any]
     options: dict[str, Any]
     prompts: str
+    contrast_limits: dict[str, list[float]] | None = None
     objects: dict[str, list[int]] = field(default_factory=dict)
     is_finished: bool = False
     command: str = ""
@@ -89,7 +95,7 @@ class RunManifest:
         os.replace(part, path)
 
     def require_same(self, earlier: RunManifest, path: Path) -> RunManifest:
-        """Take over how far an earlier run of the same command is.
+        """Take over how far an earlier run of the same command is, and its contrast limits.
 
         Raises
         ------
@@ -108,7 +114,12 @@ class RunManifest:
                 f"{path.parent} holds the results of another run ({'; '.join(differences)}). Give the same command to "
                 "continue it, --overwrite to begin again, or another -o."
             )
-        return replace(self, objects=earlier.objects, is_finished=earlier.is_finished)
+        return replace(
+            self,
+            contrast_limits=earlier.contrast_limits,
+            objects=earlier.objects,
+            is_finished=earlier.is_finished,
+        )
 
 
 def prompts_digest(objects: Iterable[ObjectPrompts], everything: object = None) -> str:
@@ -141,19 +152,17 @@ def weights_digest(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def file_stamp(address: str | None) -> list[int] | None:
-    """Size and time of change of a file, as a hint to whether it is still the same; None where there is no such file.
+def source_stamp(stack: FrameStack) -> list[int] | None:
+    """Size and time of change of a stack's file, as a hint to whether it is still the same; None where it has none.
 
-    Of a folder, those of its newest entry and the number of entries.
+    Of several files, their number and the time of the newest.
     """
-    if address is None or not os.path.exists(address):
+    files = () if stack.volume is None else stack.volume.source_files()
+    stats = [os.stat(file) for file in files]
+    if not stats:
         return None
-    if os.path.isdir(address):
-        with os.scandir(address) as entries:
-            times = [entry.stat().st_mtime_ns for entry in entries]
-        return [len(times), max(times, default=0)]
-    found = os.stat(address)
-    return [found.st_size, found.st_mtime_ns]
+    size = stats[0].st_size if len(stats) == 1 else len(stats)
+    return [size, max(stat.st_mtime_ns for stat in stats)]
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:

@@ -84,6 +84,7 @@ def segment(
         options.require_frame(frame, stack)
         objects = sources.known(stack, default_frame=frame)
         index = _only_frame(stack, frame, objects)
+        results.require_apart(stack)
         results.require_free(overwrite)
 
         from sam2_core.cli.models import embedding_store, load_predictor

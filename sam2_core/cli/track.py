@@ -136,7 +136,7 @@ def track(
             filters=FilterChain.of(filter or ()),
             propagator=carried_on,
         )
-        command = TrackCommand(
+        with TrackCommand(
             stack=opened,
             choice=choice,
             sources=sources,
@@ -146,11 +146,11 @@ def track(
             budget_bytes=budget_bytes,
             uses_embeddings=embeddings,
             overwrite=overwrite,
-        )
-        command.prepare()
+        ) as command:
+            command.prepare()
 
-        from sam2_core.cli.models import load_predictor
+            from sam2_core.cli.models import load_predictor
 
-        status = command.run(load_predictor(checkpoint, device, precision, image_size), checkpoint)
+            status = command.run(load_predictor(checkpoint, device, precision, image_size), checkpoint)
     if status:
         sys.exit(status)

@@ -21,12 +21,16 @@ from sam2_core.cli.object_table import ObjectTable
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.results import Results
-from sam2_core.cli.run_manifest import RunManifest, file_stamp, prompts_digest, weights_digest
+from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
+from sam2_core.cli.track_cost import TrackCost, object_steps, work_in_tiles
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
+from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError
+from sam2_core.volumes.contrast import ContrastLimits
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
+from sam2_core.volumes.labels.destination import DestinationLock
 
 if TYPE_CHECKING:
     from sam2_core.cli.plane_tracking import PlaneTracking
@@ -48,7 +52,7 @@ class Preset(StrEnum):
 
 
 @dataclass
-class TrackCommand:
+class TrackCommand(Closing):
     """One call of ``sam2 track``.
 
     Attributes
@@ -78,17 +82,32 @@ class TrackCommand:
     overwrite: bool
     known: list[ObjectPrompts] = field(default_factory=list)
     _earlier: RunManifest | None = None
+    _hold: DestinationLock | None = None
 
     def prepare(self) -> None:
-        """Check everything that needs no model, before anything is changed.
+        """Check everything that needs no model, before anything is changed, and lock the folder until it is closed.
 
         Raises
         ------
         Sam2Error
-            A prompt that cannot be used, or a destination that holds something else.
+            A prompt that cannot be used, or a destination that holds something else or that a run is writing to.
         """
         self._require_possible()
+        self.results.require_apart(self.stack)
         self.known = self.sources.known(self.stack, frames=self.rules.reach)
+        self._look_for_earlier()  # what is refused leaves not even a folder
+        self._hold = self.results.lock()
+        # until the lock was ours, another process may have begun or gone on
+        self._look_for_earlier()
+
+    def close(self) -> None:
+        """Let others use the folder."""
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+
+    def _look_for_earlier(self) -> None:
+        """See which run is to be continued, if any; or that there is nothing of anybody's."""
         self._earlier = None if self.overwrite else RunManifest.read(self.results.manifest)
         if self._earlier is not None and not self._earlier.objects:
             # it ended before anything was prompted, and left nothing to continue
@@ -131,6 +150,7 @@ class TrackCommand:
             if manifest.is_finished:
                 output.print(f"{self.results.labels} is finished; nothing is left to do.", markup=False)
                 return 0
+        manifest = self._with_contrast(manifest)
         budget = self._budget(predictor)
         if not manifest.objects:
             shutil.rmtree(self.results.records, ignore_errors=True)
@@ -139,6 +159,14 @@ class TrackCommand:
         if preset is Preset.EXACT:
             return self._run_exact(predictor, manifest, budget)
         return self._run_in_parts(predictor, manifest, preset)
+
+    def _with_contrast(self, manifest: RunManifest) -> RunManifest:
+        """Note the contrast limits of a new run, and use those of the one that is continued."""
+        if manifest.contrast_limits is not None:
+            self.stack.use_contrast(ContrastLimits.from_dict(manifest.contrast_limits))
+            return manifest
+        limits = self.stack.contrast_limits
+        return manifest if limits is None else replace(manifest, contrast_limits=limits.as_dict())
 
     def _run_exact(self, predictor: SAM2VideoPredictor, manifest: RunManifest, budget: MemoryBudget) -> int:
         state = self._state(predictor, budget)
@@ -213,7 +241,12 @@ class TrackCommand:
             at=self.choice.at,
             overwrite=replaces,
             resume=not replaces,
-            metadata={"model": manifest.model, "command": manifest.command, "version": manifest.version},
+            metadata={
+                "model": manifest.model,
+                "contrast_limits": manifest.contrast_limits,
+                "command": manifest.command,
+                "version": manifest.version,
+            },
             largest_id=max(int(object_id) for object_id in manifest.objects),
         )
 
@@ -267,19 +300,25 @@ class TrackCommand:
         return Preset.EXACT
 
     def _tell(self, predictor: SAM2VideoPredictor, state: VideoState, tracking: Tracking) -> None:
-        """Say what it will take, and what the cheaper way would."""
-        steps = sum(stretch.count * len(stretch.object_ids) for stretch in tracking.stretches)
+        """Say what it will take, and what a cheaper way would."""
+        steps = object_steps(tracking.stretches)
         estimate = predictor.estimate(state, len(tracking), 1)
-        seconds = len(tracking) * estimate.seconds_per_frame + steps * estimate.seconds_per_object
-        crops = steps * (estimate.seconds_per_frame + estimate.seconds_per_object)
+        cost = TrackCost(estimate.seconds_per_frame, estimate.seconds_per_object)
+        seconds = cost.seconds(len(tracking), steps)
+        smaller = cost.with_smaller_input(predictor.input_size)
+        cheaper = ""
+        if smaller is not None:
+            side, lower = smaller
+            less = show_seconds(lower.seconds(len(tracking), steps))
+            cheaper = f" (with --image-size {side}, which shows less detail: about {less})"
         disk = estimate.disk_bytes * steps / max(1, len(tracking))
         messages.print(
-            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)} (with "
-            f"--preset crops: at most {show_seconds(crops)}); {show_bytes(disk)} on disk meanwhile."
+            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)}{cheaper}; "
+            f"{show_bytes(disk)} on disk meanwhile."
         )
 
     def _tell_in_parts(self, predictor: SAM2VideoPredictor, tracking: PlaneTracking, preset: Preset) -> None:
-        """Say what it will take where planes are looked at in parts, and what looking at them whole would."""
+        """Say what it will take where planes are looked at in parts, and whole, where that is cheaper."""
         from sam2_core.inference.tile_grid import TileGrid
 
         # what is in a picture makes no difference to how long it takes
@@ -288,18 +327,21 @@ class TrackCommand:
             estimate = predictor.estimate(blank, 1, 1)
         finally:
             blank.close()
-        limit = len(TileGrid.for_model(self.stack.frame_size, predictor.input_size))
-        steps = sum(stretch.count * len(stretch.object_ids) for stretch in tracking.stretches)
-        parts = steps
+        cost = TrackCost(estimate.seconds_per_frame, estimate.seconds_per_object)
+        steps = object_steps(tracking.stretches)
+        word, seconds = "at most about", cost.seconds(steps, steps)
         if preset is Preset.TILES:
-            parts = sum(stretch.count * min(len(stretch.object_ids), limit) for stretch in tracking.stretches)
-        following = steps * estimate.seconds_per_object
-        seconds = parts * estimate.seconds_per_frame + following
-        whole = len(tracking) * estimate.seconds_per_frame + following
+            grid = TileGrid.for_model(self.stack.frame_size, predictor.input_size)
+            pictures, parts, is_known = work_in_tiles(tracking.stretches, tracking.objects, grid)
+            word, seconds = "about" if is_known else "at least about", cost.seconds(pictures, parts)
+        whole = cost.seconds(len(tracking), steps)
+        cheaper = ""
+        if whole < seconds:
+            less = show_seconds(whole)
+            cheaper = f" (with --preset exact, which shows small objects less sharp: about {less})"
         messages.print(
-            f"{len(tracking.objects)} objects, {len(self.rules.reach)} frames, in {preset}: at most about "
-            f"{show_seconds(seconds)} (with --preset exact, which shows small objects less sharp: about "
-            f"{show_seconds(whole)})."
+            f"{len(tracking.objects)} objects, {len(self.rules.reach)} frames, in {preset}: {word} "
+            f"{show_seconds(seconds)}{cheaper}."
         )
 
     def _state(self, predictor: SAM2VideoPredictor, budget: MemoryBudget) -> VideoState:
@@ -323,7 +365,7 @@ class TrackCommand:
             "frames": len(stack),
             "frame_size": list(stack.frame_size),
             "dtype": str(stack.dtype),
-            "size and time": file_stamp(stack.address),
+            "size and time": source_stamp(stack),
         }
         model = {
             "checkpoint": checkpoint,

@@ -56,6 +56,10 @@ class ChosenChannels(Volume):
         source = self._whole.source_file(axis, position)
         return source and (source[0], f"{source[1]} of {self._numbers}")
 
+    def source_files(self) -> tuple[Path, ...]:
+        """Name the whole volume's files; see :meth:`Volume.source_files`."""
+        return self._whole.source_files()
+
     def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
         numbers = self._numbers[region[self._place]]
         return read_channels(self._whole, region, numbers)

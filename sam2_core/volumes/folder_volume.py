@@ -90,6 +90,10 @@ class FilesVolume(Volume):
         """Name the file of a frame; see :meth:`Volume.source_file`."""
         return (self._paths[position], "") if axis == self._frame_axis else None
 
+    def source_files(self) -> tuple[Path, ...]:
+        """Name the files of all frames; see :meth:`Volume.source_files`."""
+        return tuple(self._paths)
+
     def _open_single(self, index: int) -> Volume:
         path = self._paths[index]
         with self._lock:

@@ -262,6 +262,22 @@ class FrameStack(Closing):
             return None
         return ContrastLimits.from_sample(self._sample(), per_channel=self.channel_count > 1 and not self.colour)
 
+    def use_contrast(self, contrast: Contrast) -> None:
+        """Show the frames with other limits from now on, such as those stored of an earlier run.
+
+        Parameters
+        ----------
+        contrast : None, "auto", (float, float), sequence of such pairs, or ContrastLimits
+            As for the class.
+
+        Raises
+        ------
+        InvalidInputError
+            None of these, or limits for another number of channels.
+        """
+        self._contrast = _checked_contrast(contrast, self.channel_count)
+        self.__dict__.pop("contrast_limits", None)
+
     def _sample(self) -> NDArray[Any]:
         """Pixels (pixel, channel) from which the contrast limits are taken."""
         raise InvalidInputError(f"{self.name} ({type(self).__name__}) takes no sample of its pixels; pass contrast=.")

@@ -294,6 +294,20 @@ class Volume(Closing):
         """
         return None
 
+    def source_files(self) -> tuple[Path, ...]:
+        """Name the local files by whose size and time one sees whether the source is still the same.
+
+        Nothing that is written beside them, or into the same folder or store, changes them.
+
+        Returns
+        -------
+        tuple of Path
+            None for arrays in memory, URLs, and folders of which only their reader knows what belongs to them.
+        """
+        if self.address is None or not Path(self.address).is_file():
+            return ()
+        return (Path(self.address),)
+
     def scaled_to(self, frame_size: tuple[int, int]) -> Volume | None:
         """Open the same source with planes scaled by its decoder.
 

@@ -64,6 +64,13 @@ class ZarrVolume(ArrayVolume):
         """From now on a chunk (or shard) that is not in the store is an error, not its fill value."""
         self._refuses_missing = True
 
+    def source_files(self) -> tuple[Path, ...]:
+        """Name the array's own metadata, or the zip file; see :meth:`Volume.source_files`.
+
+        Those of the groups it lies in are rewritten when labels come into the same store.
+        """
+        return (self._stamp.path,) if self._stamp is not None else super().source_files()
+
     def _read_region(self, region: tuple[slice, ...]) -> NDArray[Any]:
         if self._stamp is not None:
             self._stamp.check()

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+import zarr
+from PIL import Image
 
 from sam2_core.cli.prompts import parse_prompts
-from sam2_core.cli.run_manifest import RunManifest, file_stamp, prompts_digest, weights_digest
+from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.errors import DestinationExistsError, InvalidInputError
+from sam2_core.volumes import open_frames
 
 RUN = RunManifest({"address": "a.tif", "size": (3, 4)}, {"dtype": "float32"}, {"frames": [0, 3], "stop": None}, "1234")
 
@@ -20,9 +25,10 @@ def test_it_comes_back(tmp_path):
     found = RunManifest.read(path)
     assert found.source == {"address": "a.tif", "size": [3, 4]}
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
-    progressed = replace(found, objects={"1": [0]}, is_finished=True)
+    far = {"contrast_limits": {"low": [1.5], "high": [9.0]}, "objects": {"1": [0]}, "is_finished": True}
+    progressed = replace(found, **far)
     assert replace(RUN, command="other spelling").require_same(progressed, path) == replace(
-        RUN, command="other spelling", objects={"1": [0]}, is_finished=True
+        RUN, command="other spelling", **far
     )
 
 
@@ -59,8 +65,39 @@ def test_digests(tmp_path):
         layer.bias[1] += 1e-6
     assert weights_digest(layer) != before
     assert weights_digest(layer.to(torch.bfloat16)) != before
-    (tmp_path / "a").write_text("b")
-    assert file_stamp(str(tmp_path / "a"))[0] == 1
-    assert file_stamp(str(tmp_path))[0] == 1
-    assert file_stamp(str(tmp_path / "none")) is file_stamp(None) is None
-    json.dumps(file_stamp(str(tmp_path)))
+
+
+def test_stamp_of_a_source(tmp_path):
+    """It follows the files that hold the frames, and nothing that is written beside them."""
+    pixels = np.zeros((4, 5), np.uint8)
+    assert source_stamp(open_frames(np.zeros((2, 4, 5), np.uint8))) is None
+    for name in ("1.png", "2.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        os.utime(tmp_path / name, ns=(10**18, 10**18 + int(name[0])))
+    with open_frames(tmp_path / "1.png") as picture:
+        assert source_stamp(picture) == [(tmp_path / "1.png").stat().st_size, 10**18 + 1]
+    with open_frames(tmp_path) as folder:
+        before = source_stamp(folder)
+    assert json.loads(json.dumps(before)) == [2, 10**18 + 2]
+    (tmp_path / "notes.txt").write_text("something else")
+    (tmp_path / "result").mkdir()
+    with open_frames(tmp_path) as folder:
+        assert source_stamp(folder) == before
+    os.utime(tmp_path / "1.png", ns=(10**18, 10**18 + 9))
+    with open_frames(tmp_path) as folder:
+        assert source_stamp(folder) == [2, 10**18 + 9]
+
+
+def test_stamp_of_a_zarr_array(tmp_path):
+    root = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    root.create_array("0", data=np.zeros((2, 4, 5), np.uint8))
+    with open_frames(tmp_path / "a.zarr") as frames:
+        before = source_stamp(frames)
+    assert before is not None
+    root.create_group("labels")
+    zarr.consolidate_metadata(tmp_path / "a.zarr")
+    with open_frames(tmp_path / "a.zarr" / "0") as frames:
+        assert source_stamp(frames) == before
+    root.create_array("0", data=np.zeros((2, 4, 50), np.uint8), overwrite=True)
+    with open_frames(tmp_path / "a.zarr" / "0") as frames:
+        assert source_stamp(frames) != before

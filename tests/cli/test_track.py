@@ -19,7 +19,8 @@ def test_a_stack(capsys, tmp_path, stack, untrained):
     assert "objects_by_frame.csv" in out
     told = " ".join(err.split())
     assert "3 objects, 4 frames: about" in told
-    assert "(with --preset crops: at most" in told
+    # crops look at a picture for each object and frame, and this model's input is small already
+    assert "(with" not in told
     with tifffile.TiffFile(result / "labels.tif") as file:
         assert file.series[0].axes == "TYX"
         labels = file.asarray()

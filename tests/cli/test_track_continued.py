@@ -18,6 +18,8 @@ import pytest
 import tifffile
 
 from sam2_core.cli import tracking
+from sam2_core.errors import StateError
+from sam2_core.volumes import open_frames, volume_frames
 from sam2_core.volumes.labels import open_labels
 from tests.cli.test_app import run
 
@@ -237,6 +239,150 @@ def test_results_of_something_else_are_not_touched(capsys, tmp_path, long_stack,
     assert "labels.tif exists already" in err.replace("\n", " ")
     assert [path.name for path in result.iterdir()] == ["labels.tif"]
     assert (result / "labels.tif").read_bytes() == b"somebody's"
+
+
+# stands still, while prompting or tracking, until a line comes
+HELD = """
+import sys
+from sam2_core.cli import app, track_command, tracking
+
+def held(steps):
+    def generator(*given):
+        for number, one in enumerate(steps(*given)):
+            if number == 1:
+                print("held", flush=True)
+                sys.stdin.readline()
+            yield one
+    return generator
+
+if sys.argv.pop(1) == "prompting":
+    track_command.prompt_objects = held(track_command.prompt_objects)
+else:
+    tracking.Tracking.run = held(tracking.Tracking.run)
+app.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("moment", "more"), [("prompting", []), ("tracking", ["--overwrite"])])
+def test_a_second_command_leaves_the_running_one_alone(
+    capsys, tmp_path, long_stack, untrained, undisturbed, moment, more
+):
+    result = tmp_path / "result"
+    command = arguments(long_stack, result, untrained)
+    first = subprocess.Popen(
+        [sys.executable, "-c", HELD, moment, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert first.stdout.readline() == "held\n"
+        before = files_in(result)
+        code, out, err = run(capsys, *command, *more)
+        assert (code, out) == (2, "")
+        assert "is being written by another process" in " ".join(err.split())
+        assert files_in(result) == before
+        _, said = first.communicate("\n", timeout=300)
+    finally:
+        first.kill()
+        first.wait()
+    assert first.returncode == 0, said
+    require_same(result, undisturbed)
+
+
+def files_in(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.name.endswith("lock")}
+
+
+def zarr_image(folder: Path) -> tuple[Path, str]:
+    """An image with consolidated metadata, and labels of it in its own store."""
+    import zarr
+
+    pixels = np.random.default_rng(3).integers(0, 3000, (FRAMES, 40, 50)).astype(np.uint16)
+    root = zarr.open_group(folder / "cells.zarr", mode="w")
+    root.create_array("0", data=pixels, chunks=(1, 40, 50))
+    axes = [{"name": "t", "type": "time"}, *({"name": letter, "type": "space"} for letter in "yx")]
+    levels = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1.0, 1.0, 1.0]}]}]
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
+    zarr.consolidate_metadata(folder / "cells.zarr")
+    return folder / "cells.zarr", "cells.zarr/labels/tracked"
+
+
+def frame_folder(folder: Path) -> tuple[Path, str]:
+    """Frames in a folder, and the results in a folder in it."""
+    (folder / "frames").mkdir()
+    for index, frame in enumerate(np.random.default_rng(3).integers(0, 3000, (FRAMES, 40, 50)).astype(np.uint16)):
+        tifffile.imwrite(folder / "frames" / f"{index}.tif", frame)
+    return folder / "frames", "frames/sam2_result"
+
+
+def broken_after(count: int):
+    """In place of Tracking._write_labels: writes so many frames and fails."""
+    wrote = []
+    write = tracking.Tracking._write_labels
+
+    def breaking(self, index):
+        if len(wrote) == count:
+            raise StateError("the end of it")
+        wrote.append(index)
+        write(self, index)
+
+    return breaking
+
+
+@pytest.mark.parametrize("made", [zarr_image, frame_folder])
+def test_a_run_that_writes_into_its_own_source_goes_on(capsys, tmp_path, untrained, monkeypatch, made):
+    source, output = made(tmp_path)
+    monkeypatch.setattr(tracking.Tracking, "_write_labels", broken_after(5))
+    command = arguments(source, tmp_path / output, untrained)
+    code, _, err = run(capsys, *command)
+    assert (code, "the end of it" in err) == (2, True), err
+    monkeypatch.undo()
+    code, _, err = run(capsys, *command)
+    assert (code, "Going on with the run" in err) == (0, True), err
+    code, out, err = run(capsys, *command)
+    assert (code, "nothing is left to do" in out) == (0, True), err
+
+
+def test_contrast_limits_are_kept_and_used_again(capsys, tmp_path, long_stack, untrained, monkeypatch):
+    result = tmp_path / "result"
+    with open_frames(long_stack) as frames:
+        limits = frames.contrast_limits.as_dict()
+    monkeypatch.setattr(tracking.Tracking, "_write_labels", broken_after(0))
+    code, _, err = run(capsys, *arguments(long_stack, result, untrained))
+    assert (code, "the end of it" in err) == (2, True), err
+    assert json.loads((result / "run.json").read_text())["contrast_limits"] == limits
+    monkeypatch.undo()
+
+    def sampled_again(*_):
+        raise StateError("limits are known")
+
+    monkeypatch.setattr(volume_frames, "sample_pixels", sampled_again)
+    code, _, err = run(capsys, *arguments(long_stack, result, untrained))
+    assert code == 0, err
+    assert json.loads((result / "run.json").read_text())["contrast_limits"] == limits
+    with open_labels(result / "labels.tif") as labels:
+        assert labels.metadata["contrast_limits"] == limits
+
+
+@pytest.mark.parametrize(
+    ("output", "format"), [("frames/out.tif", None), ("frames/out.zip", "imagej-roi"), ("frames", None)]
+)
+def test_results_among_the_frames_are_refused(capsys, tmp_path, untrained, output, format):
+    """They would be frames themselves the next time; what is no picture may lie there."""
+    source, _ = frame_folder(tmp_path)
+    before = sorted(source.iterdir())
+    more = [] if format is None else ["--format", format]
+    code, out, err = run(capsys, *arguments(source, tmp_path / output, untrained, *more))
+    if format is not None:
+        assert code == 0, err
+        assert (source / "out.zip").exists()
+        return
+    assert (code, out) == (2, "")
+    assert "would be taken for one of the frames" in " ".join(err.split())
+    assert sorted(source.iterdir()) == before
+    assert not (tmp_path / "frames" / "out.tif.sam2").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of file sizes, which POSIX systems have")

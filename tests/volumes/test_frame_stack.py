@@ -5,6 +5,7 @@ import pytest
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.volumes import open_frames
+from sam2_core.volumes.contrast import ContrastLimits
 
 generator = np.random.default_rng(1)
 
@@ -89,3 +90,17 @@ def test_wrong_kinds_of_values_are_refused():
         open_frames(np.zeros((0, 4, 5)))
     with pytest.raises(InvalidInputError, match="empty"):
         open_frames(np.zeros((2, 0, 5)))
+
+
+def test_other_contrast_from_now_on():
+    pixels = np.random.default_rng(0).integers(0, 3000, (2, 6, 7)).astype(np.uint16)
+    with open_frames(pixels) as stack, open_frames(pixels, contrast=(100, 900)) as other:
+        assert stack.contrast_limits != other.contrast_limits
+        own = stack.contrast_limits
+        stack.use_contrast(ContrastLimits.from_dict(other.contrast_limits.as_dict()))
+        assert stack.contrast_limits == other.contrast_limits
+        assert np.array_equal(stack.read(1), other.read(1))
+        stack.use_contrast(None)
+        assert stack.contrast_limits == own
+        with pytest.raises(InvalidInputError, match="2 channels, but 1"):
+            stack.use_contrast([(0, 1), (0, 2)])
