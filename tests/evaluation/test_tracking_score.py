@@ -78,7 +78,7 @@ def graph_of(labels: Any, parents: Mapping[int, int]) -> Any:
     places: dict[int, list[int]] = {}
     for frame, picture in enumerate(labels):
         for label in np.unique(picture[picture > 0]).tolist():
-            graph.add_node(frame * 100 + label, t=frame, segmentation_id=label)
+            graph.add_node(frame * 100 + label, t=frame, segmentation_id=label, x=0, y=0)
             places.setdefault(label, []).append(frame * 100 + label)
     for label, nodes in places.items():
         graph.add_edges_from(pairwise(nodes))

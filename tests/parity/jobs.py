@@ -56,7 +56,7 @@ def shipped_weights() -> Path:
 TINY = MODELS["sam2.1_t"]
 LEGACY = "++model._target_=sam2.sam2_video_predictor_legacy.SAM2VideoPredictor"
 QUICK_JOBS = (
-    # The whole video story at this size takes minutes on a CPU: it is in SOAK_JOBS, and at 256 pixels below.
+    # The long video story at this size takes minutes on a CPU: it is in SOAK_JOBS, and at 256 pixels below.
     Job("sam2.1_t-1024", TINY, 1024, ("components", "image", "video_short", "generator_few_points")),
     *(Job(f"{name}-256", config, 256, EVERY_PART) for name, config in MODELS.items() if name != "sam2.1_t"),
     Job(

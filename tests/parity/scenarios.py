@@ -119,15 +119,20 @@ def play_video_predictor(predictor: Any, frames: Path) -> Results:
 
 
 def play_short_video(predictor: Any, frames: Path) -> Results:
-    """Two objects, by a point and by a mask, over three frames and back: what a large input can afford in every run."""
+    """A point, a box, a mask, a correction, a later object, a removal and the way back: a story for large inputs."""
     results: Results = {}
     keep = partial(_keep, results)
     state = predictor.init_state(str(frames))
     keep("point", predictor.add_new_points_or_box(state, 0, 11, points=[[110.0, 90.0]], labels=[1]))
+    keep("box", predictor.add_new_points_or_box(state, 0, 22, box=[200.5, 120, 390, 260]))
     keep("mask", predictor.add_new_mask(state, 0, 33, inputs.disc_mask((250, 100), 45)))
     for answer in predictor.propagate_in_video(state, start_frame_idx=0, max_frame_num_to_track=1):
         keep(f"forward_{answer[0]}", answer)
     keep("correction", predictor.add_new_points_or_box(state, 1, 11, points=[[140.0, 110.0]], labels=[1]))
+    ids, _ = predictor.remove_object(state, 33)
+    results["removal/ids"] = np.array(ids)
+    frame, ids, logits = predictor.add_new_mask(state, 1, 44, inputs.disc_mask((120, 220), 40))
+    keep("later_object", (frame, ids[-1:], logits[-1:]))
     for answer in predictor.propagate_in_video(state, start_frame_idx=1, reverse=True):
         keep(f"reverse_{answer[0]}", answer)
     return results
