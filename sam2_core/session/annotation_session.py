@@ -300,7 +300,13 @@ class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, 
         folder : path, optional
             Of another embedding store than the one that all programs share, see
             :func:`sam2_core.volumes.embedding_store.embeddings_folder`.
+
+        Raises
+        ------
+        StateError
+            The session is closed.
         """
+        self._runner.require_open()
         from sam2_core.volumes.embedding_store import embeddings_folder
 
         self.worker_options["embeddings"] = str(embeddings_folder() if folder is None else folder)
