@@ -15,7 +15,7 @@ from sam2_core.inference.preset_names import Preset
 from sam2_core.session.mask_pixels import Box, MaskPixels
 
 #: Grows with every change of these classes; both sides must have the same.
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 
 
 @dataclass(frozen=True)
@@ -258,6 +258,8 @@ class Open:
     stack : StackDescription
     options : dict
         Those of :class:`~sam2_core.session.worker.inference_worker.WorkerOptions`.
+    shared_frames : str
+        Path of the file of :class:`~sam2_core.session.worker.shared_frames.SharedFrames`; empty if there is none.
     """
 
     protocol: int
@@ -265,15 +267,20 @@ class Open:
     is_pickled: bool
     stack: StackDescription
     options: dict[str, Any] = field(default_factory=dict)
+    shared_frames: str = ""
 
 
 @dataclass(frozen=True)
 class FramePixels:
-    """A frame that the worker asked for, (y, x, RGB), uint8, row after row; or why it cannot be had."""
+    """A frame that the worker asked for, (y, x, RGB), uint8, row after row; or why it cannot be had.
+
+    Where the worker named a slot of the shared memory the pixels are there, and `pixels` is empty.
+    """
 
     frame: int
     pixels: bytes
     error: str = ""
+    slot: int | None = None
 
 
 Control: TypeAlias = Open | FramePixels | LookAt | Cancel | Pause | Resume | Stop
@@ -392,9 +399,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class NeedFrame:
-    """The worker wants the pixels of a frame: :class:`FramePixels`."""
+    """The worker wants the pixels of a frame, :class:`FramePixels`: in this slot of the shared memory, if it names one."""
 
     frame: int
+    slot: int | None = None
 
 
 @dataclass(frozen=True)

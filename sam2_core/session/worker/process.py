@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from sam2_core.errors import WorkerError
 from sam2_core.session.worker.codec import read_message, write_message
 from sam2_core.session.worker.messages import PROTOCOL, Alive, FramePixels, FromWorker, Open, ToWorker
 from sam2_core.session.worker.remote_stack import RemoteStack
+from sam2_core.session.worker.shared_frames import SharedFrames
 
 if TYPE_CHECKING:
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
@@ -46,7 +48,7 @@ class WorkerProcess:
 
         try:
             opening = _checked_opening(read_message(self._source))
-            self._stack = RemoteStack(opening.stack, self.send)
+            self._stack = RemoteStack(opening.stack, self.send, _shared_frames(opening))
             threading.Thread(target=self._listen, name="sam2-listen", daemon=True).start()
             threading.Thread(target=self._tell_alive, name="sam2-heartbeat", daemon=True).start()
             worker = InferenceWorker(_predictor(opening), self._stack, self.send, WorkerOptions(**opening.options))
@@ -90,6 +92,15 @@ def _checked_opening(message: object) -> Open:
             "version of sam2-lab on both sides."
         )
     return message
+
+
+def _shared_frames(opening: Open) -> SharedFrames | None:
+    if not opening.shared_frames:
+        return None
+    try:
+        return SharedFrames(Path(opening.shared_frames), (opening.stack.height, opening.stack.width))
+    except OSError:  # the session is on another machine
+        return None
 
 
 def _predictor(opening: Open) -> SAM2VideoPredictor:

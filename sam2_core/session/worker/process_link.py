@@ -31,6 +31,7 @@ from sam2_core.session.worker.messages import (
     Stop,
     ToWorker,
 )
+from sam2_core.session.worker.shared_frames import SharedFrames
 
 if TYPE_CHECKING:
     from sam2_core.session.worker.model_choice import ModelChoice
@@ -55,7 +56,7 @@ class ProcessLink:
         One that is loaded already is written to a file for the process.
     stack : FrameStack
         Its frames are read here, when the worker asks for them: whatever the stack is, nothing has to be opened twice.
-        A frame of 1024 x 1024 takes some milliseconds through the pipe, little beside what it takes to encode it.
+        They go through memory that both processes see, where there is room for it, or else through the pipe.
     hear : callable
         Takes the worker's reports, in a thread of this link.
     lost : callable
@@ -89,8 +90,9 @@ class ProcessLink:
         self._hung = ""
         self._busy_since = self._heard = time.monotonic()
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
-        self._wanted: SimpleQueue[int | None] = SimpleQueue()
+        self._wanted: SimpleQueue[NeedFrame | None] = SimpleQueue()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._shared = SharedFrames.create(Path(self._folder.name) / "frames", stack.frame_size)
         opening = self._opening(model, options)
         # not multiprocessing, which would run the caller's script again to get there
         self._process = subprocess.Popen(
@@ -144,13 +146,14 @@ class ProcessLink:
     def _opening(self, model: ModelChoice, options: dict[str, Any]) -> Open:
         height, width = self._stack.frame_size
         stack = StackDescription(self._stack.name, self._stack.axis, len(self._stack), height, width)
+        shared = str(self._shared.path) if self._shared is not None else ""
         if isinstance(model, str | os.PathLike):
-            return Open(PROTOCOL, os.fspath(model), False, stack, options)
+            return Open(PROTOCOL, os.fspath(model), False, stack, options, shared)
         import torch
 
         path = Path(self._folder.name) / "model.pt"
         torch.save(model, path)
-        return Open(PROTOCOL, str(path), True, stack, options)
+        return Open(PROTOCOL, str(path), True, stack, options, shared)
 
     def _send_all(self) -> None:
         assert self._process.stdin is not None
@@ -161,11 +164,21 @@ class ProcessLink:
                 stream.flush()
 
     def _serve_frames(self) -> None:
-        while (frame := self._wanted.get()) is not None:
+        while (wanted := self._wanted.get()) is not None:
+            frame, slot = wanted.frame, wanted.slot
             try:
-                self.send(FramePixels(frame, self._stack.read(frame).tobytes()))
+                pixels = self._stack.read(frame)
+                if self._shared is not None and slot is not None:
+                    self._shared.frame(slot)[:] = pixels
+                    self.send(FramePixels(frame, b"", slot=slot))
+                else:
+                    self.send(FramePixels(frame, pixels.tobytes()))
             except Exception as error:  # told to the job that wants the frame
-                self.send(FramePixels(frame, b"", f"Frame {frame} cannot be read: {error}"))
+                self.send(FramePixels(frame, b"", f"Frame {frame} cannot be read: {error}", slot))
+        if self._shared is not None:
+            self._shared.close()
+            # once more: where a mapped file cannot be deleted the first time left it
+            self._folder.cleanup()
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
@@ -200,9 +213,12 @@ class ProcessLink:
         if isinstance(message, Alive):
             self._busy_since = self._heard - message.busy_for
         elif isinstance(message, NeedFrame):
-            self._wanted.put(message.frame)
+            self._wanted.put(message)
         else:
-            self._is_ready = self._is_ready or isinstance(message, Ready)
+            if isinstance(message, Ready):
+                self._is_ready = True
+                if self._shared is not None:
+                    self._shared.forget_name()
             self._is_closing = self._is_closing or (isinstance(message, Failed) and message.job is None)
             self._hear(message)
 

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 from sam2_core.errors import InvalidInputError, InvalidTypeError, MissingFileError, WorkerError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.job import Job
+from sam2_core.session.worker import shared_frames
+from sam2_core.session.worker.messages import FramePixels, ToWorker
 from sam2_core.session.worker.process_link import ProcessLink
 from sam2_core.volumes.frames import open_frames
 from tests.session.job_scene import new_session, until
@@ -70,6 +73,32 @@ def test_the_same_as_in_a_thread_also_when_it_is_killed_on_the_way() -> None:
         last = process_id(session)
     with pytest.raises(ProcessLookupError):
         os.kill(last, 0)
+
+
+def test_frames_go_through_shared_memory_or_else_through_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[FramePixels] = []
+    send = ProcessLink.send
+
+    def noted(self: ProcessLink, message: ToWorker) -> None:
+        if isinstance(message, FramePixels):
+            sent.append(message)
+        send(self, message)
+
+    monkeypatch.setattr(ProcessLink, "send", noted)
+    found = []
+    for most in (shared_frames.MOST_BYTES, 1):
+        monkeypatch.setattr(shared_frames, "MOST_BYTES", most)
+        with new_session(worker="process", count=FRAMES) as session:
+            clicked(session)
+            found.append(labels(session))
+            link: Any = session.runner._link
+            # nothing that a crash could leave behind
+            assert not (Path(link._folder.name) / "frames").exists()
+    assert np.array_equal(*found)
+    assert found[0].any()
+    through_memory = [not message.pixels for message in sent]
+    assert {True, False} == set(through_memory)
+    assert through_memory == sorted(through_memory, reverse=True)
 
 
 def test_a_worker_that_hangs_is_ended_and_its_job_is_told() -> None:
