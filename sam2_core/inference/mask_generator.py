@@ -151,13 +151,14 @@ class SAM2AutomaticMaskGenerator:
         model_id : str
             A name of the catalogue ("sam2.1_hiera_tiny") or a Hugging Face id ("facebook/sam2.1-hiera-tiny").
         **kwargs
-            For the generator, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="auto"`` takes
-            bf16 where this machine is fast at it. Thresholds that are left out are those that suit the model, where
-            the catalogue knows any.
+            For the generator, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="fp32"`` asks for
+            fp32 on a machine that is fast at bf16 too. Thresholds that are left out are those that suit the model,
+            where the catalogue knows any.
 
         Returns
         -------
         SAM2AutomaticMaskGenerator
+            The generator; its model is in bf16 where this machine is fast at it, unless told otherwise.
         """
         from sam2_core.checkpoints.build import build_sam2_hf
 

@@ -85,13 +85,13 @@ class SAM2VideoPredictor(VideoCorrection):
             Such as ``"facebook/sam2.1-hiera-tiny"``.
         **kwargs
             Options of the predictor and of its network, and those of
-            :func:`~sam2_core.checkpoints.build.build_sam2_video_predictor_hf`: ``precision="auto"`` takes bf16 where
-            this machine is fast at it.
+            :func:`~sam2_core.checkpoints.build.build_sam2_video_predictor_hf`: ``precision="fp32"`` asks for fp32 on a
+            machine that is fast at bf16 too.
 
         Returns
         -------
         SAM2VideoPredictor
-            The predictor, in fp32 unless told otherwise.
+            The predictor, in bf16 where this machine is fast at it unless told otherwise.
 
         Raises
         ------
