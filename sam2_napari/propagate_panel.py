@@ -12,6 +12,7 @@ from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 from sam2_napari.keys import key_of, with_key
 from sam2_napari.option_form import OptionForm, in_words
+from sam2_napari.preset_choice import PresetChoice
 
 ALL, SELECTED = "All objects", "Selected objects"
 
@@ -59,29 +60,42 @@ class PropagatePanel(QWidget):
         form.addRow("How", self.how)
         form.addRow("From", self.begin)
         form.addRow("Through", self.count)
+        self.preset = PresetChoice(annotation, self._chosen)
+        form.addRow("Look at", self.preset.choice)
         row = QHBoxLayout()
-        row.addWidget(self.start)
+        row.addWidget(self.start, 1)
+        row.addWidget(self.preset.ask)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(forms)
         layout.addLayout(row)
+        layout.addWidget(self.preset)
         layout.addStretch(1)
         self.how.setCurrentIndex(max(0, both))
         self._choose()
 
     def propagate(self) -> None:
         """Begin."""
-        chosen = None
+        chosen = self._chosen()
+        if chosen is not None:
+            self._annotation.propagate(**chosen)
+
+    def _chosen(self) -> dict[str, Any] | None:
+        """What is to be propagated and how, as `start_propagate` takes it; None, and it is said why, if that is open."""
+        objects = None
         if self.objects.currentText() == SELECTED:
-            chosen = self._selected()
-            if not chosen:
+            objects = self._selected()
+            if not objects:
                 self._annotation.say("Select objects in the table first, or track all of them.")
-                return
+                return None
         name = self.how.currentData()
-        start = self._annotation.frame if self.begin.currentIndex() == 1 else None
-        self._annotation.propagate(
-            chosen, propagator=name, start=start, count=self.count.value() or None, **self.forms[name].values
-        )
+        return {
+            "object_ids": objects,
+            "propagator": name,
+            "start": self._annotation.frame if self.begin.currentIndex() == 1 else None,
+            "count": self.count.value() or None,
+            **self.forms[name].values,
+        }
 
     def _choose(self) -> None:
         chosen = self.forms.get(self.how.currentData())
