@@ -179,7 +179,7 @@ def our_model(side: str, config: str, image_size: int, *, video: bool = False) -
 
     build = build_sam2_video_predictor if video else build_sam2
     overrides = [f"++model.image_size={image_size}"]
-    model = build(config, None, device="cpu", hydra_overrides_extra=overrides)
+    model = build(config, None, device="cpu", hydra_overrides_extra=overrides, precision="fp32")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return _alive(model).to(device, torch.bfloat16 if "bf16" in side else torch.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -94,14 +94,19 @@ def segment(session: AnnotationSession, payload: Payload) -> Payload:
 
 def propagate(session: AnnotationSession, payload: Payload) -> Payload:
     """Carry objects through the stack."""
-    count = payload.get("count")
-    job = session.start_propagate(
-        _object_ids(payload.get("objects")),
-        propagator=read_text(payload, "propagator"),
-        count=None if count is None else read_whole(payload, "count", least=1),
-        **read_options(payload),
-    )
-    return job_payload(job)
+    return job_payload(session.start_propagate(**_propagation(payload)))
+
+
+def estimate(session: AnnotationSession, payload: Payload) -> Payload:
+    """Tell how long it would take to carry objects through the stack, with either preset; the job's end has it."""
+    return job_payload(session.start_estimate(**_propagation(payload)))
+
+
+def change_preset(session: AnnotationSession, payload: Payload) -> Payload:
+    """Look at frames in another way from now on."""
+    preset: Any = read_text(payload, "preset")  # checked where it is set
+    session.preset = preset
+    return {"preset": session.preset}
 
 
 def everything(session: AnnotationSession, payload: Payload) -> Payload:
@@ -196,8 +201,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "delete_objects": delete_objects,
     "divide_object": divide_object,
     "draw": draw,
+    "estimate": estimate,
     "everything": everything,
     "job": control_job,
+    "preset": change_preset,
     "propagate": propagate,
     "redo": redo,
     "review": review,
@@ -207,6 +214,17 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "train": train,
     "undo": undo,
 }
+
+
+def _propagation(payload: Payload) -> dict[str, Any]:
+    """What `start_propagate` and `start_estimate` take."""
+    count = payload.get("count")
+    return {
+        "object_ids": _object_ids(payload.get("objects")),
+        "propagator": read_text(payload, "propagator"),
+        "count": None if count is None else read_whole(payload, "count", least=1),
+        **read_options(payload),
+    }
 
 
 def _unanswered(session: AnnotationSession, object_id: int, drawn_on: int) -> list[int]:

@@ -80,6 +80,7 @@ class Positions:
         if before.model != self.session.model and before.model is not None and not self.session.read_only:
             # it was fine-tuned meanwhile
             self.session.use_model(before.model)
+        self.session.preset = before.preset
         before.close()
         return self.session
 

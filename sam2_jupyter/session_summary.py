@@ -15,7 +15,7 @@ from sam2_core.volumes.labels import label_formats
 from sam2_jupyter.frame_tiles import TILE_SIZE, FrameTiles, display_limits, display_range
 from sam2_jupyter.mask_packing import packed
 from sam2_jupyter.option_fields import fields_of
-from sam2_jupyter.propagation import everything_fields, propagators
+from sam2_jupyter.propagation import everything_fields, presets, propagators
 from sam2_jupyter.protocol import Payload, described_error
 
 #: Parts of a stack of which the strip under the slider shows how many masks they have.
@@ -44,6 +44,7 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
         "can_segment": session.can_segment,
         "read_only": session.read_only,
         "propagators": propagators() if session.can_segment else [],
+        "presets": presets(),
         "everything": everything_fields(session.model) if session.can_segment else [],
         "formats": list(label_formats()),
         "save_path": f"{stack.name.rpartition('.')[0] or stack.name}_labels.zarr",
@@ -63,6 +64,7 @@ def state(session: AnnotationSession, selected: int) -> Payload:
         "objects": [_object(one, prompted[one.id], masked[one.id]) for one in objects],
         "undo": undo,
         "redo": redo,
+        "preset": session.preset,
         "jobs": [job_payload(job) for job in session.jobs.active],
         "overview": _overview(session.frame_count, prompted, masked, selected),
     }
@@ -128,6 +130,7 @@ def job_payload(job: Job) -> Payload:
         "total": job.total,
         "eta_seconds": job.eta_seconds,
         "error": None if job.error is None else described_error(job.error),
+        "seconds": job.result if job.kind == "estimate" and job.state == "done" else None,
     }
 
 

@@ -299,6 +299,7 @@ class AnnotationWidget(anywidget.AnyWidget):
         self._session.changed.connect(self._session_changed)
         self._session.jobs.changed.connect(self._job_listed)
         self._session.model_changed.connect(self._tell_training)
+        self._session.preset_changed.connect(self._tell_state)
         for job in self._session.jobs.active:
             self._job_listed(job)
 
@@ -306,6 +307,7 @@ class AnnotationWidget(anywidget.AnyWidget):
         self._session.changed.disconnect(self._session_changed, missing_ok=True)
         self._session.jobs.changed.disconnect(self._job_listed, missing_ok=True)
         self._session.model_changed.disconnect(self._tell_training, missing_ok=True)
+        self._session.preset_changed.disconnect(self._tell_state, missing_ok=True)
 
     def _session_changed(self, change: Change) -> None:
         """Tell the views; in whichever thread made the change."""
@@ -330,6 +332,14 @@ class AnnotationWidget(anywidget.AnyWidget):
             payload["state"] = summary.state(session, self.selected)
         self._tell(event("changed", payload, seq), buffers)
         self.changed.emit(change)
+
+    def _tell_state(self) -> None:
+        """Tell the views what is so now, where nothing that is kept has changed; in whichever thread."""
+        with self._counter_lock:
+            self._seq += 1
+            seq = self._seq
+        payload: Payload = {"what": [], "objects": [], "frames": [], "step": None}
+        self._tell(event("changed", payload | {"state": summary.state(self._session, self.selected)}, seq))
 
     def _job_listed(self, job: Job) -> None:
         if job.id not in self._reported:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -66,20 +67,21 @@ class Companion:
                 layer.visible = False
                 self._hidden.append(layer)
         annotation.say("In 3D you see a small copy of the objects. Go back to 2D (Ctrl+Y) to go on.")
-        turn = self._turn
+        turn, at = self._turn, self._at()
         annotation.work.do(
-            lambda: [self._thinned(layer) for layer in big], then=lambda made: self._add(turn, big, made)
+            lambda: [self._thinned(layer, at) for layer in big], then=lambda made: self._add(turn, big, made, at)
         )
 
-    def _thinned(self, layer: Layer) -> NDArray[Any]:
+    def _thinned(self, layer: Layer, at: Mapping[str, int]) -> NDArray[Any]:
         placement, factors = self._annotation.placement, self._factors
-        shape = [1 if letter in placement.at else math.ceil(size / step) for letter, size, step in self._steps]
+        shape = [1 if letter in at else math.ceil(size / step) for letter, size, step in self._steps]
         made: NDArray[Any] | None = None
-        along = placement.axes.index(placement.along)
-        for place, frame in enumerate(range(0, placement.frame_count, factors[placement.along])):
+        letter = placement.along[-1]
+        along = placement.axes.index(letter)
+        for place, frame in enumerate(range(0, placement.shape[along], factors[letter])):
             key: list[Any] = [slice(None, None, step) for _, _, step in self._steps]
-            for letter, value in placement.at.items():
-                key[placement.axes.index(letter)] = slice(value, value + 1)
+            for fixed, value in at.items():
+                key[placement.axes.index(fixed)] = slice(value, value + 1)
             key[along] = slice(frame, frame + 1)
             part = np.asarray(layer.data[tuple(key)])
             if made is None:
@@ -90,11 +92,17 @@ class Companion:
         assert made is not None
         return made
 
+    def _at(self) -> dict[str, int]:
+        """Where the copies are of: of z-stacks over time, the time that is shown."""
+        placement = self._annotation.placement
+        times = placement.places(self._annotation.frame or 0) if len(placement.along) > 1 else {}
+        return {**placement.at, **{letter: times[letter] for letter in placement.along[:-1]}}
+
     @property
     def _factors(self) -> dict[str, int]:
         placement = self._annotation.placement
         return {
-            letter: 1 if letter in placement.at else max(1, math.ceil(size / MOST_VOXELS))
+            letter: 1 if letter in (*placement.at, *placement.along[:-1]) else max(1, math.ceil(size / MOST_VOXELS))
             for letter, size in zip(placement.axes, placement.shape, strict=True)
         }
 
@@ -105,7 +113,7 @@ class Companion:
             (letter, size, self._factors[letter]) for letter, size in zip(placement.axes, placement.shape, strict=True)
         ]
 
-    def _add(self, turn: int, layers: list[Layer], made: list[NDArray[Any]]) -> None:
+    def _add(self, turn: int, layers: list[Layer], made: list[NDArray[Any]], at: Mapping[str, int]) -> None:
         from napari.layers import Image, Labels
 
         if turn != self._turn:
@@ -114,7 +122,7 @@ class Companion:
         placement = self._annotation.placement
         for layer, data in zip(layers, made, strict=True):
             transforms = like(layer)
-            offset = [placement.at.get(letter, 0) for letter in placement.axes]
+            offset = [at.get(letter, 0) for letter in placement.axes]
             transforms["translate"] = np.asarray(layer.translate) + np.asarray(layer.scale) * offset
             transforms["scale"] = np.asarray(layer.scale) * [step for _, _, step in self._steps]
             name = f"{layer.name} (small copy)"

@@ -361,7 +361,7 @@ class Workspace(QWidget):
             (self.everything, "Everything"),
             (self.review, "Review"),
             (self.training, "Train"),
-            (self.save, "Save"),
+            (self.save, "Files"),
         ):
             self.tabs.addTab(panel, name)
         layout = QVBoxLayout(self)
@@ -378,7 +378,11 @@ class Workspace(QWidget):
     def show_model(self) -> None:
         """Say what is worked on, and with which model."""
         session = self._annotation.session
-        frames = f": {session.frame_count} frames along {session.stack.axis}" if session.frame_count > 1 else ""
+        frames = (
+            f": {session.frame_count} frames along {' and '.join(self._annotation.placement.along)}"
+            if session.frame_count > 1
+            else ""
+        )
         with_model = "" if session.model is None else f", with {model_name(session.model)}"
         self.title.setText(f"<b>{session.stack.name}</b>{frames}{with_model}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,7 +33,8 @@ class FramePlacement:
     shape : tuple of int
         Size of each.
     along : str
-        What frames are counted along; empty for a picture.
+        What frames are counted along; empty for a picture, two letters such as "tz" for z-stacks over time, of which
+        the second runs fastest.
     plane : str
         Rows and columns of a frame, such as "yx" or "zx".
     at : mapping of str to int
@@ -67,17 +69,22 @@ class FramePlacement:
         left = [one for one in letters if one not in plane and one != "c"]
         if along is None:
             along = next((one for one in USUAL_ORDER if one in left), left[0] if left else "")
-        if along and along not in left:
+        if not set(along) <= set(left):
             raise InvalidInputError(
                 f"Frames of rows and columns {plane} cannot be counted along {along!r}; choose of {', '.join(left)}."
             )
-        others = {one: int(at.get(one, 0)) for one in left if one != along}
+        others = {one: int(at.get(one, 0)) for one in left if one not in along}
         return cls(letters, tuple(int(size) for size in shape), along, plane, others)
 
     @property
     def frame_count(self) -> int:
         """How many frames there are."""
-        return self._size(self.along) if self.along else 1
+        return math.prod(self.frame_sizes)
+
+    @property
+    def frame_sizes(self) -> tuple[int, ...]:
+        """How many there are along each axis of `along`."""
+        return tuple(self._size(letter) for letter in self.along)
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -94,8 +101,30 @@ class FramePlacement:
         for letter, value in self.at.items():
             if round(float(position[self.axes.index(letter)])) != value:
                 return None
-        frame = round(float(position[self.axes.index(self.along)])) if self.along else 0
-        return frame if 0 <= frame < self.frame_count else None
+        places = [round(float(position[self.axes.index(letter)])) for letter in self.along]
+        if not all(0 <= place < size for place, size in zip(places, self.frame_sizes, strict=True)):
+            return None
+        return int(self.numbers(places))
+
+    def numbers(self, places: Sequence[Any]) -> Any:
+        """Numbers of the frames at places along each axis of `along`, given as integers or as arrays of them."""
+        found: Any = 0
+        for place, size in zip(places, self.frame_sizes, strict=True):
+            found = found * size + place
+        return found
+
+    def places(self, frame: int) -> dict[str, int]:
+        """Where a frame is on each axis of `along`."""
+        found = {}
+        for letter, size in reversed(list(zip(self.along, self.frame_sizes, strict=True))):
+            frame, found[letter] = divmod(frame, size)
+        return {letter: found[letter] for letter in self.along}
+
+    def named(self, frame: int) -> str:
+        """A frame, for people to read."""
+        if len(self.along) < 2:
+            return f"frame {frame}"
+        return ", ".join(f"{letter} {place}" for letter, place in self.places(frame).items())
 
     def point_at(self, position: Sequence[float] | NDArray[Any]) -> tuple[float, float]:
         """A position of the data as (x, y) in its frame."""
@@ -108,9 +137,7 @@ class FramePlacement:
         found = np.zeros((len(given), len(self.axes)))
         rows, columns = self.plane_dimensions
         found[:, columns], found[:, rows] = given[:, 0], given[:, 1]
-        if self.along:
-            found[:, self.axes.index(self.along)] = frame
-        for letter, value in self.at.items():
+        for letter, value in {**self.places(frame), **self.at}.items():
             found[:, self.axes.index(letter)] = value
         if "c" in self.axes:
             found[:, self.axes.index("c")] = channel

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.volumes.frame_grid import FrameGrid
 from sam2_core.volumes.labels.label_stack import LabelStack, unsigned
 from sam2_core.volumes.labels.layout import LabelLayout
 from sam2_napari.annotation import Annotation
@@ -45,10 +46,11 @@ class LayerLabels(LabelStack):
                 f"The layer {layer.name!r} has shape {tuple(data.shape)}, the image {shape}. Labels must have "
                 "the size of the image."
             )
+        grid = FrameGrid(placement.along, (sizes[0], sizes[1])) if len(sizes := placement.frame_sizes) == 2 else None
         dtype = unsigned(np.dtype(data.dtype), layer.name)
         super().__init__(
             layer.name,
-            LabelLayout(placement.frame_count, placement.frame_size, placement.along or "frame", dtype),
+            LabelLayout(placement.frame_count, placement.frame_size, placement.along or "frame", dtype, grid=grid),
         )
         self._data = data
         self._placement = placement
@@ -56,7 +58,7 @@ class LayerLabels(LabelStack):
 
     def _read_pixels(self, index: int) -> NDArray[Any]:
         placement, letters = self._placement, self._letters
-        place = {**placement.at, placement.along: index, "c": 0}
+        place = {**placement.at, **placement.places(index), "c": 0}
         part = np.asarray(self._data[tuple(slice(None) if one in placement.plane else place[one] for one in letters)])
         in_order = letters.index(placement.plane[0]) < letters.index(placement.plane[1])
         return part if in_order else part.T

@@ -27,6 +27,8 @@ Track = NDArray[np.float64]
 class Lineage:
     """Keeps a Tracks layer in step with a session along t; the middle of a mask's box is where an object is.
 
+    A volume, in a session along t and z, is in the middle of its slices, by their areas.
+
     Parameters
     ----------
     annotation : Annotation
@@ -40,7 +42,7 @@ class Lineage:
         self._lock = threading.Lock()
         self.layer: Tracks | None = None
         # napari has time first in tracks
-        self.is_on = annotation.placement.along == "t" and annotation.placement.axes[0] == "t"
+        self.is_on = "t" in annotation.placement.along and annotation.placement.axes[0] == "t"
         if self.is_on:
             self._soon = Gathered(annotation.gui, self._read, TRACKS_MS)
             annotation.session.changed.connect(self._note)
@@ -73,6 +75,8 @@ class Lineage:
                 middles = (boxes[:, :2] + boxes[:, 2:] - 1) / 2
                 places = [placement.positions(frame, middle) for frame, middle in zip(records, middles, strict=True)]
                 positions = np.concatenate([np.zeros((0, len(placement.axes))), *places])
+                if len(placement.along) > 1:
+                    positions = _middles(positions, np.array([record.area for record in records.values()], float))
                 track = np.column_stack([np.full(len(positions), one.id), positions])
                 self._tracks[one.id] = track
             tracks.append(track)
@@ -114,3 +118,12 @@ class Lineage:
         self._annotation.session.changed.disconnect(self._note, missing_ok=True)
         if self.layer is not None:
             remove_layers(self._annotation.viewer, [self.layer])
+
+
+def _middles(positions: NDArray[np.float64], areas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One position for each time, the first of the coordinates: the mean of those at that time, by their areas."""
+    found = [
+        np.average(positions[here], axis=0, weights=areas[here])
+        for here in (positions[:, 0] == time for time in np.unique(positions[:, 0]))
+    ]
+    return np.array(found).reshape(-1, positions.shape[1])

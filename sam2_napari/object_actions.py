@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.items import SessionObject
+    from sam2_core.session.job import Job
     from sam2_napari.drawing import Drawing
     from sam2_napari.frame_placement import FramePlacement
     from sam2_napari.gui_thread import OrderedWork
@@ -200,11 +201,30 @@ class ObjectActions(QObject):
         propagator: str = "both",
         start: int | None = None,
         count: int | None = None,
+        along: str | None = None,
         **options: Any,
     ) -> None:
         """Carry objects through the stack in the background."""
         self.work.do(
-            lambda: self.session.start_propagate(object_ids, propagator=propagator, start=start, count=count, **options)
+            lambda: self.session.start_propagate(
+                object_ids, propagator=propagator, start=start, count=count, along=along, **options
+            )
+        )
+
+    def carry(self, object_ids: list[int] | None = None, **how: Any) -> None:
+        """Carry volumes from the time that is shown to others, as the session's `start_carry` does."""
+        if self.frame is None:
+            self.say("The viewer shows no frame of this session.")
+            return
+        time = self.placement.places(self.frame)["t"]
+        self.work.do(lambda: self.session.start_carry(object_ids, time=time, **how))
+
+    def compare(self, propagator: str, then: Callable[[Job], object]) -> None:
+        """Track all objects a second time, of z-stacks over time at the time that is shown, and note what differs."""
+        start = self.frame if len(self.placement.along) > 1 else None
+        self.work.do(
+            lambda: self.session.start_compare(propagator=propagator, start=start),
+            then=lambda job: self.when_done(job, then),
         )
 
     def cancel(self) -> None:
@@ -230,6 +250,10 @@ class ObjectActions(QObject):
         if object_id is not None and frame is None:
             self.say("The viewer shows no frame of this session.")
         return object_id, frame
+
+    def when_done(self, job: Job, function: Callable[[Job], object]) -> None:
+        """Call a function once a job is done."""
+        raise NotImplementedError
 
     def _show_colours(self) -> None:
         raise NotImplementedError

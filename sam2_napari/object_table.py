@@ -146,7 +146,7 @@ class ObjectTable(QWidget):
             header.resizeSection(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(CLASS, QHeaderView.ResizeMode.Stretch)
-        is_over_time = annotation.placement.along == "t"
+        is_over_time = "t" in annotation.placement.along
         self.view.setColumnHidden(FROM, not is_over_time)
         self.view.doubleClicked.connect(self._double_clicked)
         self.view.selectionModel().selectionChanged.connect(self._selection_changed)

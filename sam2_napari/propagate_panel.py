@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
@@ -10,9 +10,13 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSpinBox, QVBoxL
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.carry_panel import CarryPanel
 from sam2_napari.keys import key_of, with_key
 from sam2_napari.option_form import OptionForm, in_words
+from sam2_napari.preset_choice import PresetChoice
 
+#: The axes that a session over two can be tracked along.
+ALONG: Final = {"z": "z, the slices of this time", "t": "t, this slice at other times"}
 ALL, SELECTED = "All objects", "Selected objects"
 
 
@@ -45,6 +49,10 @@ class PropagatePanel(QWidget):
         self.how.currentIndexChanged.connect(self._choose)
         self.begin = QComboBox()
         self.begin.addItems(["the first prompt", "this frame"])
+        axes = annotation.placement.along
+        self.along = QComboBox()
+        for letter in reversed(axes) if len(axes) > 1 else ():
+            self.along.addItem(ALONG[letter], letter)
         self.count = QSpinBox()
         self.count.setRange(0, annotation.placement.frame_count)
         self.count.setSpecialValueText("all frames")
@@ -57,31 +65,59 @@ class PropagatePanel(QWidget):
         form = QFormLayout()
         form.addRow("Track", self.objects)
         form.addRow("How", self.how)
+        if self.along.count():
+            form.addRow("Along", self.along)
+            # at several times there are first prompts
+            self.begin.setCurrentIndex(1)
         form.addRow("From", self.begin)
         form.addRow("Through", self.count)
+        self.preset = PresetChoice(annotation, self._chosen)
+        form.addRow("Look at", self.preset.choice)
         row = QHBoxLayout()
-        row.addWidget(self.start)
+        row.addWidget(self.start, 1)
+        row.addWidget(self.preset.ask)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(forms)
         layout.addLayout(row)
+        layout.addWidget(self.preset)
+        self.carrying = CarryPanel(annotation, self._chosen_objects) if self.along.count() else None
+        if self.carrying is not None:
+            layout.addSpacing(8)
+            layout.addWidget(self.carrying)
         layout.addStretch(1)
         self.how.setCurrentIndex(max(0, both))
         self._choose()
 
     def propagate(self) -> None:
         """Begin."""
-        chosen = None
-        if self.objects.currentText() == SELECTED:
-            chosen = self._selected()
-            if not chosen:
-                self._annotation.say("Select objects in the table first, or track all of them.")
-                return
+        chosen = self._chosen()
+        if chosen is not None:
+            self._annotation.propagate(**chosen)
+
+    def _chosen(self) -> dict[str, Any] | None:
+        """What is to be propagated and how, as `start_propagate` takes it; None if that is open, and why is said."""
+        objects = self._chosen_objects()
+        if objects == []:
+            return None
         name = self.how.currentData()
-        start = self._annotation.frame if self.begin.currentIndex() == 1 else None
-        self._annotation.propagate(
-            chosen, propagator=name, start=start, count=self.count.value() or None, **self.forms[name].values
-        )
+        return {
+            "object_ids": objects,
+            "propagator": name,
+            "start": self._annotation.frame if self.begin.currentIndex() == 1 else None,
+            "count": self.count.value() or None,
+            "along": self.along.currentData(),
+            **self.forms[name].values,
+        }
+
+    def _chosen_objects(self) -> list[int] | None:
+        """The selected objects, or None for all; none, and why is said, if that is open."""
+        if self.objects.currentText() == ALL:
+            return None
+        chosen: list[int] = self._selected()
+        if not chosen:
+            self._annotation.say("Select objects in the table first, or track all of them.")
+        return chosen
 
     def _choose(self) -> None:
         chosen = self.forms.get(self.how.currentData())

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
+from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.session.review import ReviewItem, ReviewQueue
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 from sam2_napari.keys import key_of, with_key
+from sam2_napari.option_form import in_words
 
 SHOWN = 200
 
@@ -39,15 +51,40 @@ class ReviewPanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.next)
         row.addWidget(self.accept)
+        self.second = QComboBox()
+        for name, registered in get_plugins().contributions(Propagator).items():
+            self.second.addItem(in_words(name), name)
+            self.second.setItemData(
+                self.second.count() - 1, registered.contribution.summary, Qt.ItemDataRole.ToolTipRole
+            )
+        self.second.setCurrentIndex(max(0, self.second.findData("inward")))
+        # long names must not make the dock wide
+        self.second.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.second.setToolTip("Another way than the masks were tracked in; Inward comes from both ends of the stack.")
+        self.compare = button(
+            "Compare",
+            self.ask_second,
+            "Track all objects once more in this way. No mask is changed; those on which the two ways differ are "
+            "doubtful. It takes as long as tracking.",
+        )
+        opinion = QHBoxLayout()
+        opinion.addWidget(QLabel("Second opinion"))
+        opinion.addWidget(self.second, 1)
+        opinion.addWidget(self.compare)
         layout = QVBoxLayout(self)
         layout.addWidget(self.left)
         layout.addWidget(self.list, 1)
         layout.addLayout(row)
+        layout.addLayout(opinion)
 
     def go_on(self) -> None:
         """Look for the most doubtful masks, and show the first one that is not shown already."""
         queue = ReviewQueue(self._annotation.session)
         self._annotation.work.do(queue.ranked, then=self._ranked)
+
+    def ask_second(self) -> None:
+        """Have the objects tracked in another way, and list what looks wrong then."""
+        self._annotation.compare(self.second.currentData(), then=lambda _: self.go_on())
 
     def accept_shown(self) -> None:
         """Lock the mask that is shown, and go on."""
@@ -68,7 +105,8 @@ class ReviewPanel(QWidget):
         for item in self.items:
             why = ", ".join(sorted(item.reasons, key=lambda one: -item.reasons[one]))
             name = names.get(item.object_id, f"object {item.object_id}")
-            self.list.addItem(QListWidgetItem(f"{name}, frame {item.frame}: {why}"))
+            place = self._annotation.placement.named(item.frame)
+            self.list.addItem(QListWidgetItem(f"{name}, {place}: {why}"))
         if not items:
             self._at = None
             return

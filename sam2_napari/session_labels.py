@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -215,16 +216,14 @@ class SessionLabels:
             places[number] = ranges[number].index(value)
         # objects are the same in all channels
         channels = range(len(ranges[axes.index("c")]) if "c" in axes else 1)
-        along = axes.index(self._placement.along) if self._placement.along else None
+        along = [axes.index(letter) for letter in self._placement.along]
         for channel in channels:
             if "c" in axes:
                 places[axes.index("c")] = channel
-            if along is None:
-                yield tuple(places), 0
-                continue
-            for place, frame in enumerate(ranges[along]):
-                places[along] = place
-                yield tuple(places), frame
+            for each in product(*(enumerate(ranges[number]) for number in along)):
+                for number, (place, _) in zip(along, each, strict=True):
+                    places[number] = place
+                yield tuple(places), self._placement.numbers([index for _, index in each])
 
     def _part(self, frame: int, ranges: list[range]) -> Labels:
         rows, columns = (ranges[number] for number in self._placement.plane_dimensions)
@@ -252,7 +251,8 @@ class SessionLabels:
         inside = np.ones(found.shape, bool)
         for letter, value in self._placement.at.items():
             inside &= indices[axes.index(letter)] == value
-        numbers = indices[axes.index(self._placement.along)] if self._placement.along else np.zeros(found.shape, int)
+        along = [indices[axes.index(letter)] for letter in self._placement.along]
+        numbers = np.broadcast_to(self._placement.numbers(along), found.shape)
         rows, columns = (indices[number] for number in self._placement.plane_dimensions)
         places = []
         for frame in np.unique(numbers[inside]).tolist():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+#: Frames of z-stacks over time, as one session.
+BOTH: Final = "tz"
 OTHER, NEW = "Weights from a file…", "New session"
 
 
@@ -65,7 +67,10 @@ class StartPanel(QWidget):
         self.axes, self.channels = QLineEdit(), QLineEdit()
         self.axes.setToolTip("A letter for each dimension: t time, c channel, z depth, y rows, x columns.")
         self.channels.setToolTip("Up to three channel numbers, such as 0, 2; shown to the model as red, green, blue.")
-        self.along.setToolTip("What frames are counted along: objects are carried from frame to frame.")
+        self.along.setToolTip(
+            "What frames are counted along: objects are carried from frame to frame. Along t and z they are volumes, "
+            "carried from time to time."
+        )
         self.plane.setToolTip("Which plane a frame shows; prompts are drawn on it.")
         for box in (self.image, self.model, self.session):
             # long names must not make the dock wide
@@ -255,6 +260,9 @@ class StartPanel(QWidget):
         self.along.clear()
         for letter in left:
             self.along.addItem({"z": "z, slices", "t": "t, time"}.get(letter, letter), letter)
+        if set(BOTH) <= set(left):
+            self.along.addItem("t and z, volumes over time", BOTH)
+            left.append(BOTH)
         self.along.setCurrentIndex(left.index(before) if before in left else 0)
         self.along.blockSignals(False)
         self._form.setRowVisible(self.along, len(left) > 0)

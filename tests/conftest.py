@@ -27,6 +27,14 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture
+def bf16_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's processor is one that is fast at bf16, as far as "auto" can tell."""
+    from sam2_core.checkpoints import precision
+
+    monkeypatch.setattr(precision, "_cpu_has_bf16_units", lambda: True)
+
+
 def _is_local(address: Any) -> bool:
     """Whether a socket address stays on this machine: a Unix socket, or the loopback interface."""
     if not isinstance(address, tuple):

@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.machinery import PathFinder
 from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 
 from sam2_core import compat
@@ -237,6 +239,38 @@ def test_official_calls_are_accepted() -> None:
         ]
 
     assert problems == []
+
+
+@pytest.mark.usefixtures("alias", "bf16_machine")
+def test_models_are_in_fp32_unless_told_otherwise() -> None:
+    """The official default, also where our own names take bf16; and what comes is of the classes that have its name."""
+    from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+    from sam2.build_sam import build_sam2, build_sam2_hf, build_sam2_video_predictor, build_sam2_video_predictor_hf
+    from sam2.modeling.sam2_base import SAM2Base
+    from sam2.sam2_image_predictor import SAM2ImagePredictor
+    from sam2.sam2_video_predictor import SAM2VideoPredictor
+
+    class MyPredictor(SAM2ImagePredictor):  # type: ignore[misc]
+        pass
+
+    name, config = "sam2.1_hiera_micro", "configs/sam2.1/sam2.1_hiera_micro.yaml"
+    for builder, kind in (
+        (partial(build_sam2, config), SAM2Base),
+        (partial(build_sam2_hf, name), SAM2Base),
+        (partial(build_sam2_video_predictor, config), SAM2VideoPredictor),
+        (partial(build_sam2_video_predictor_hf, name), SAM2VideoPredictor),
+        (partial(SAM2VideoPredictor.from_pretrained, name), SAM2VideoPredictor),
+    ):
+        model = builder(device="cpu")
+        assert isinstance(model, kind)
+        assert model.dtype == torch.float32
+        assert builder(device="cpu", precision="auto").dtype == torch.bfloat16
+    predictor = MyPredictor.from_pretrained(name, device="cpu")
+    assert type(predictor) is MyPredictor
+    assert predictor.model.dtype == torch.float32
+    assert SAM2AutomaticMaskGenerator.from_pretrained(name, device="cpu").predictor.model.dtype == torch.float32
+    assert MyPredictor.from_pretrained(name, device="cpu", precision="auto").model.dtype == torch.bfloat16
+    assert inspect.signature(build_sam2).parameters["precision"].default == "fp32"
 
 
 def test_installing_is_idempotent_and_can_be_undone() -> None:

@@ -1,4 +1,4 @@
-"""Build models: the official functions with the official defaults, and :func:`load_model` with ours."""
+"""Build models: the official functions, from a configuration, and :func:`load_model`, from the weights alone."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ def build_sam2(
     mode: str = "eval",
     hydra_overrides_extra: Sequence[str] = (),
     apply_postprocessing: bool = True,
+    *,
+    precision: str | torch.dtype = "auto",
     **kwargs: Any,
 ) -> SAM2Base:
     """Build a model as the official function of this name does.
@@ -69,9 +71,12 @@ def build_sam2(
         its options yourself. (:func:`load_model` lets the caller's win.)
     apply_postprocessing : bool
         Take the best of several masks where the single one is unstable.
+    precision : {"auto", "fp32", "bf16", "fp16"} or torch.dtype
+        Number format of weights and activations; ``"auto"`` is bf16 on hardware that is fast at it, else fp32, and fp32
+        in mode ``"train"``, where bf16 weights would lose small steps. Programs that run through
+        :mod:`sam2_core.compat` get fp32 unless they ask, as from the official function.
     **kwargs
-        ``precision`` as for :func:`load_model`, ``"fp32"`` when omitted as in the official function. Others are
-        ignored, as there, but a warning is logged.
+        Ignored, as in the official function, but a warning is logged.
 
     Returns
     -------
@@ -83,10 +88,11 @@ def build_sam2(
     ConfigError, CheckpointError, MissingFileError, InvalidInputError
         When the configuration, the weights or the device cannot be used, or do not belong together.
     """
-    precision = kwargs.pop("precision", "fp32")
     if kwargs:
         _LOGGER.warning("No option of a model is called %s; ignored, as the official function does.", ", ".join(kwargs))
     resolved_device = resolve_device(device)
+    if mode == "train" and precision == "auto":
+        precision = "fp32"
     overrides = [*_listed(hydra_overrides_extra), *(POSTPROCESSING if apply_postprocessing else ())]
     return _build(
         load_config(config_file, overrides),
@@ -106,6 +112,8 @@ def build_sam2_video_predictor(
     hydra_overrides_extra: Sequence[str] = (),
     apply_postprocessing: bool = True,
     vos_optimized: bool = False,
+    *,
+    precision: str | torch.dtype = "auto",
     **kwargs: Any,
 ) -> SAM2VideoPredictor:
     """Build a video predictor as the official function of this name does.
@@ -128,9 +136,12 @@ def build_sam2_video_predictor(
         (binary), and fill holes of up to 8 pixels in low-resolution masks.
     vos_optimized : bool
         Compile the parts of the network: slow to start, faster per frame.
+    precision : {"auto", "fp32", "bf16", "fp16"} or torch.dtype
+        Number format of weights and activations; ``"auto"`` is bf16 on hardware that is fast at it, else fp32, and fp32
+        in mode ``"train"``, where bf16 weights would lose small steps. Programs that run through
+        :mod:`sam2_core.compat` get fp32 unless they ask, as from the official function.
     **kwargs
-        ``precision`` as for :func:`load_model`, ``"fp32"`` when omitted as in the official function. Others are
-        ignored, as there, but a warning is logged.
+        Ignored, as in the official function, but a warning is logged.
 
     Returns
     -------
@@ -157,6 +168,7 @@ def build_sam2_video_predictor(
         mode,
         hydra_overrides_extra=overrides,
         apply_postprocessing=False,
+        precision=precision,
         **kwargs,
     )
     return cast("SAM2VideoPredictor", model)

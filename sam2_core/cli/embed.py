@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from sam2_core.cli import options
-from sam2_core.cli.byte_count import parse_bytes, show_bytes
+from sam2_core.cli.byte_count import parse_bytes, show_bytes, show_seconds
 from sam2_core.cli.console import messages, output, progress_bar
 from sam2_core.cli.interruption import INTERRUPTED, Interruption
+from sam2_core.cli.preset import Preset, StoredPreset, automatic_preset
 from sam2_core.cli.stack_choice import StackChoice
 
 
@@ -21,6 +22,13 @@ def embed(
     quota: Annotated[
         str | None, typer.Option(metavar="50GB", help="Size up to which features are kept; the oldest make room.")
     ] = None,
+    preset: Annotated[
+        StoredPreset,
+        typer.Option(
+            help="What is encoded: whole frames (exact), or their tiles, as the same preset of 'sam2 track' looks at "
+            "them. auto: as 'sam2 track' by itself."
+        ),
+    ] = StoredPreset.AUTO,
     folder: Annotated[
         Path | None, typer.Option(help="Where to keep them, in place of the folder that all commands share.")
     ] = None,
@@ -64,28 +72,40 @@ def embed(
         chosen = options.parse_frames(frames, len(opened))
 
         from sam2_core.cli.models import load_predictor
+        from sam2_core.cli.track_cost import TrackCost
         from sam2_core.inference.stack_embedding import embed_stack
+        from sam2_core.inference.tile_grid import TileGrid
         from sam2_core.volumes.embedding_store import EmbeddingStore
 
         model = load_predictor(checkpoint, device, precision, image_size)
         store = EmbeddingStore(folder, quota_bytes)
-        embedding = embed_stack(model, opened, store, chosen)
+        size, looked_at = opened.frame_size, Preset(preset)
+        if looked_at is Preset.AUTO:
+            looked_at = automatic_preset(size, model.input_size)
+        tiles = TileGrid.for_model(size, model.input_size) if looked_at is Preset.TILES else None
+        embedding = embed_stack(model, opened, store, chosen, tiles=tiles)
         usage = embedding.usage
+        what, pictures = f"{len(chosen)} frames", "frames"
+        if embedding.tiles is not None:
+            what, pictures = f"{len(embedding)} tiles of {what}", "tiles"
+        there = embedding.stored_count()
+        seconds = TrackCost.measured(model).seconds(len(embedding) - there, 0)
         messages.print(
-            f"{len(chosen)} frames take {show_bytes(embedding.needed_bytes)} in {store.folder}, which holds "
+            f"{what} take {show_bytes(embedding.needed_bytes)} in {store.folder}, which holds "
             f"{show_bytes(usage.stored_bytes)} of at most {show_bytes(usage.quota_bytes)} "
-            f"({show_bytes(usage.free_bytes)} free on the disk).",
+            f"({show_bytes(usage.free_bytes)} free on the disk); about {show_seconds(seconds)}"
+            f"{f', since {there} are there' if there else ''}.",
             markup=False,
         )
         added = done = 0
-        with Interruption() as interruption, progress_bar("Encoding", len(chosen)) as advance:
-            for frame in embedding:
-                added += not frame.was_stored
-                done = frame.done
+        with Interruption() as interruption, progress_bar("Encoding", len(embedding)) as advance:
+            for picture in embedding:
+                added += not picture.was_stored
+                done = picture.done
                 advance()
                 if interruption.is_asked:
                     break
-    if interruption.is_asked and done < len(chosen):
-        messages.print(f"Stopped after {done} of {len(chosen)} frames. The same command goes on from here.")
+    if interruption.is_asked and done < len(embedding):
+        messages.print(f"Stopped after {done} of {len(embedding)} {pictures}. The same command goes on from here.")
         sys.exit(INTERRUPTED)
-    output.print(f"{added} frames encoded, {done - added} were there", markup=False)
+    output.print(f"{added} {pictures} encoded, {done - added} were there", markup=False)

@@ -22,6 +22,7 @@ def everything(
     output_folder: options.OutputPath = Path("sam2_result"),
     format: options.LabelFormatOption = None,
     filter: options.Filters = None,
+    embeddings: options.Embeddings = True,
     overwrite: options.Overwrite = False,
     frame: Annotated[int, typer.Option(help="Which frame of a stack or video.")] = 0,
     points_per_side: options.PointsPerSide = Thresholds.points_per_side,
@@ -71,12 +72,12 @@ def everything(
         results.require_apart(stack)
         results.require_free(overwrite)
 
-        from sam2_core.cli.models import load_predictor
+        from sam2_core.cli.models import embedding_store, load_predictor
         from sam2_core.cli.tracking import probability
 
         model = load_predictor(checkpoint, device, precision, image_size)
         thresholds = Thresholds.for_model(checkpoint, points_per_side, min_iou, min_stability, min_area, max_area)
-        found = find_everything(model, stack, frame, thresholds)
+        found = find_everything(model, stack, frame, thresholds, embedding_store(embeddings))
         labels = SparseLabels(
             stack.frame_size,
             [ObjectScores(one.object_id, one.predicted_iou, probability(one.object_score)) for one in found],

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.cli.console import messages, with_progress
 from sam2_core.cli.prompts.mask_crop import MaskCrop
+from sam2_core.cli.segmentation import frame_features
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import MAX_LABEL
 
 if TYPE_CHECKING:
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ class FoundObject:
 
 
 def find_everything(
-    model: SAM2VideoPredictor, stack: FrameStack, index: int, thresholds: Thresholds
+    model: SAM2VideoPredictor,
+    stack: FrameStack,
+    index: int,
+    thresholds: Thresholds,
+    store: EmbeddingStore | None = None,
 ) -> list[FoundObject]:
     """Segment everything on one frame of any size.
 
@@ -100,6 +105,8 @@ def find_everything(
     index : int
         Which frame.
     thresholds : Thresholds
+    store : EmbeddingStore, optional
+        Where the features of the frame, or of its tiles, are looked for and kept.
 
     Returns
     -------
@@ -116,20 +123,23 @@ def find_everything(
         "min_mask_region_area": thresholds.min_area,
     }
     if len(TileGrid.for_model(stack.frame_size, model.input_size)) == 1:
-        found = _in_whole(model, stack.read(index), options)
+        found = _in_whole(model, stack, index, options, store)
     else:
-        found = _in_tiles(model, stack, index, options)
+        found = _in_tiles(model, stack, index, options, store)
     limit = thresholds.max_area * height * width
     kept = [one for one in found if max(1, thresholds.min_area) <= one.area <= limit]
     kept.sort(key=lambda one: (-one.area, -one.predicted_iou))
     return [replace(one, object_id=number) for number, one in enumerate(kept[:MAX_LABEL], start=1)]
 
 
-def _in_whole(model: SAM2VideoPredictor, picture: NDArray[np.uint8], options: dict[str, Any]) -> list[FoundObject]:
+def _in_whole(
+    model: SAM2VideoPredictor, stack: FrameStack, index: int, options: dict[str, Any], store: EmbeddingStore | None
+) -> list[FoundObject]:
     from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 
     with messages.status("Looking everywhere …"):
-        records = SAM2AutomaticMaskGenerator(model, **options).generate(np.array(picture))
+        features = frame_features(model, stack, index, store)
+        records = SAM2AutomaticMaskGenerator(model, **options).generate(np.array(stack.read(index)), features=features)
     return [
         FoundObject(
             0,
@@ -143,14 +153,17 @@ def _in_whole(model: SAM2VideoPredictor, picture: NDArray[np.uint8], options: di
     ]
 
 
-def _in_tiles(model: SAM2VideoPredictor, stack: FrameStack, index: int, options: dict[str, Any]) -> list[FoundObject]:
+def _in_tiles(
+    model: SAM2VideoPredictor, stack: FrameStack, index: int, options: dict[str, Any], store: EmbeddingStore | None
+) -> list[FoundObject]:
     from sam2_core.inference.tile_everything import TiledMaskGenerator
     from sam2_core.inference.tile_grid import TileGrid
     from sam2_core.inference.tile_tracker import TiledTracker
 
     generator = TiledMaskGenerator(TiledTracker(model), **options)
     tile_count = len(TileGrid.for_model(stack.frame_size, model.input_size))
-    tiles = with_progress(generator.generate(stack, index), "Looking everywhere, in tiles", tile_count)
+    found = generator.generate(stack, index, embedding_store=store)
+    tiles = with_progress(found, "Looking everywhere, in tiles", tile_count)
     return [
         FoundObject(
             0,

@@ -18,6 +18,7 @@ from sam2_core.volumes.frame_stack import FrameStack
 
 if TYPE_CHECKING:
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,15 @@ class PromptSources:
         return joined(from_labels, written)
 
     def found(
-        self, model: SAM2VideoPredictor, stack: FrameStack, known: Sequence[ObjectPrompts]
+        self,
+        model: SAM2VideoPredictor,
+        stack: FrameStack,
+        known: Sequence[ObjectPrompts],
+        store: EmbeddingStore | None = None,
     ) -> list[ObjectPrompts]:
         """Add what is found on the frame that ``everything`` names, numbered after the size, to what is known.
+
+        Image features are looked for and kept in a store, where there is one.
 
         Raises
         ------
@@ -107,7 +114,7 @@ class PromptSources:
         if self.everything is None:
             return list(known)
         numbers = free_ids(one.object_id for one in known)
-        found = find_everything(model, stack, self.everything, self.thresholds)
+        found = find_everything(model, stack, self.everything, self.thresholds, store)
         objects = [
             ObjectPrompts(number, {self.everything: prompt_of(one.mask, LabelPrompt.MASK)})
             for number, one in zip(numbers, found, strict=False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sam2_core.inference.object_crop_tracker import CropTracker
     from sam2_core.inference.tile_tracker import TiledTracker
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.model.results import ImageFeatures
     from sam2_core.model.sam2_base import SAM2Base
     from sam2_core.volumes.embedding_store import EmbeddingStore
 
@@ -149,6 +150,31 @@ def segment_frame(
     return _in_tiles(model, stack, index, prompts, store)
 
 
+def frame_features(
+    model: SAM2VideoPredictor, stack: FrameStack, index: int, store: EmbeddingStore | None
+) -> ImageFeatures:
+    """Encode a frame, or find it encoded: as a frame of a stack, so that each command finds what another encoded.
+
+    Parameters
+    ----------
+    model : SAM2VideoPredictor
+    stack : FrameStack
+    index : int
+        Which frame.
+    store : EmbeddingStore, optional
+        Where its features are looked for and kept.
+    """
+    from sam2_core.inference.frame_features import FrameFeatures
+    from sam2_core.inference.video_frames import prepared_frames
+
+    frames = prepared_frames(stack, input_size=model.input_size, device=model.device, store=store)
+    features = FrameFeatures(model, frames, store=store)
+    try:
+        return features.get(index)
+    finally:
+        features.close()
+
+
 def _in_whole(
     model: SAM2VideoPredictor,
     stack: FrameStack,
@@ -156,18 +182,10 @@ def _in_whole(
     prompts: Sequence[tuple[int, FramePrompt]],
     store: EmbeddingStore | None,
 ) -> list[SegmentedObject]:
-    from sam2_core.inference.frame_features import FrameFeatures
     from sam2_core.inference.image_predictor import SAM2ImagePredictor
-    from sam2_core.inference.video_frames import prepared_frames
 
-    # as a frame of a stack, like sam2 embed and sam2 track, so that each finds what another encoded
-    frames = prepared_frames(stack, input_size=model.input_size, device=model.device, store=store)
-    features = FrameFeatures(model, frames, store=store)
     predictor = SAM2ImagePredictor(model)
-    try:
-        predictor.set_features(features.get(index), stack.frame_size)
-    finally:
-        features.close()
+    predictor.set_features(frame_features(model, stack, index, store), stack.frame_size)
     return _segmented(predictor, stack.frame_size, prompts)
 
 

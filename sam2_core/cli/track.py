@@ -12,12 +12,13 @@ from sam2_core.cli import options
 from sam2_core.cli.byte_count import parse_bytes
 from sam2_core.cli.finding import Thresholds
 from sam2_core.cli.memory_budget import DEFAULT_BUDGET
+from sam2_core.cli.preset import Preset
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts.label_image import LabelPrompt
 from sam2_core.cli.propagator_option import PropagatorOption
 from sam2_core.cli.results import Results
 from sam2_core.cli.stack_choice import StackChoice
-from sam2_core.cli.track_command import Preset, TrackCommand
+from sam2_core.cli.track_command import TrackCommand
 from sam2_core.cli.track_plan import Direction
 from sam2_core.cli.tracking import TrackRules
 from sam2_core.hooks import FilterChain

@@ -6,11 +6,8 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from sam2_core.cli.byte_count import show_bytes, show_seconds
 from sam2_core.cli.console import messages, output, progress_bar, with_progress
@@ -18,12 +15,13 @@ from sam2_core.cli.interruption import INTERRUPTED, Interruption
 from sam2_core.cli.memory_budget import MemoryBudget
 from sam2_core.cli.models import embedding_store
 from sam2_core.cli.object_table import ObjectTable
+from sam2_core.cli.preset import Preset, automatic_preset, times_the_input
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.results import Results
 from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
-from sam2_core.cli.track_cost import TrackCost, object_steps, work_in_tiles
+from sam2_core.cli.track_cost import TrackCost, looked_at_frames, object_steps, work_in_tiles
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
 from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError
@@ -34,21 +32,9 @@ from sam2_core.volumes.labels.destination import DestinationLock
 
 if TYPE_CHECKING:
     from sam2_core.cli.plane_tracking import PlaneTracking
+    from sam2_core.inference.frame_features import FrameFeatures
     from sam2_core.inference.video_predictor import SAM2VideoPredictor
     from sam2_core.inference.video_state import VideoState
-
-
-#: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
-LARGEST_EXACT = 4
-
-
-class Preset(StrEnum):
-    """How objects are looked at."""
-
-    AUTO = "auto"
-    EXACT = "exact"
-    TILES = "tiles"
-    CROPS = "crops"
 
 
 @dataclass
@@ -197,7 +183,7 @@ class TrackCommand(Closing):
         maker = CropTracker if preset is Preset.CROPS else TiledTracker
         # one state for each direction
         tracker = maker(predictor, memory_budget_bytes=self.budget_bytes // 2)
-        objects = self.sources.found(predictor, self.stack, self.known)
+        objects = self.sources.found(predictor, self.stack, self.known, embedding_store(self.uses_embeddings))
         manifest = replace(manifest, objects={str(one.object_id): sorted(one.frames) for one in objects})
         manifest.write(self.results.manifest)
         table = ObjectTable()
@@ -223,7 +209,7 @@ class TrackCommand(Closing):
         self, predictor: SAM2VideoPredictor, state: VideoState, manifest: RunManifest, interruption: Interruption
     ) -> RunManifest:
         """Give the prompts, and note the objects once all have theirs."""
-        objects = self.sources.found(predictor, self.stack, self.known)
+        objects = self.sources.found(predictor, self.stack, self.known, embedding_store(self.uses_embeddings))
         frames = {}
         for one in with_progress(prompt_objects(predictor, state, objects), "Prompting", len(objects)):
             if interruption.is_asked:
@@ -288,10 +274,12 @@ class TrackCommand(Closing):
     def _preset(self, predictor: SAM2VideoPredictor) -> Preset:
         if self.preset is not Preset.AUTO:
             return self.preset
-        factors = [size / side for size, side in zip(self.stack.frame_size, predictor.input_size, strict=True)]
-        if max(factors) > LARGEST_EXACT and self.rules.propagator is None:
+        if (
+            self.rules.propagator is None
+            and automatic_preset(self.stack.frame_size, predictor.input_size) is Preset.TILES
+        ):
             return Preset.TILES
-        if max(factors) > 1.5:
+        if times_the_input(self.stack.frame_size, predictor.input_size) > 1.5:
             height, width = predictor.input_size
             messages.print(
                 f"Frames are shown to the model at {width} x {height} pixels. --preset tiles or crops shows it small "
@@ -301,47 +289,59 @@ class TrackCommand(Closing):
 
     def _tell(self, predictor: SAM2VideoPredictor, state: VideoState, tracking: Tracking) -> None:
         """Say what it will take, and what a cheaper way would."""
-        steps = object_steps(tracking.stretches)
+        from sam2_core.inference.stored_share import stored_count
+
+        steps, frames = object_steps(tracking.stretches), looked_at_frames(tracking.stretches)
         estimate = predictor.estimate(state, len(tracking), 1)
         cost = TrackCost(estimate.seconds_per_frame, estimate.seconds_per_object)
-        seconds = cost.seconds(len(tracking), steps)
+        # what the store holds, or will when a frame is looked at again, is not encoded
+        looks = len(frames) if self.uses_embeddings else len(tracking)
+        there = stored_count(len(frames), lambda number: (state.features, frames[number]))
+        seconds = cost.seconds(looks - there, steps)
         smaller = cost.with_smaller_input(predictor.input_size)
         cheaper = ""
         if smaller is not None:
             side, lower = smaller
-            less = show_seconds(lower.seconds(len(tracking), steps))
-            cheaper = f" (with --image-size {side}, which shows less detail: about {less})"
+            other = lower.seconds(looks, steps)
+            if other < seconds:
+                cheaper = f" (with --image-size {side}, which shows less detail: about {show_seconds(other)})"
         disk = estimate.disk_bytes * steps / max(1, len(tracking))
         messages.print(
-            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)}{cheaper}; "
-            f"{show_bytes(disk)} on disk meanwhile."
+            f"{len(state.obj_ids)} objects, {len(self.rules.reach)} frames: about {show_seconds(seconds)}{cheaper}"
+            f"{_already(there, len(frames), 'frames')}; {show_bytes(disk)} on disk meanwhile."
         )
 
     def _tell_in_parts(self, predictor: SAM2VideoPredictor, tracking: PlaneTracking, preset: Preset) -> None:
         """Say what it will take where planes are looked at in parts, and whole, where that is cheaper."""
+        from sam2_core.inference.stored_share import stored_count
+        from sam2_core.inference.tile_features import tile_features
         from sam2_core.inference.tile_grid import TileGrid
 
-        # what is in a picture makes no difference to how long it takes
-        blank = predictor.init_state(np.zeros((1, *predictor.input_size), np.uint8))
-        try:
-            estimate = predictor.estimate(blank, 1, 1)
-        finally:
-            blank.close()
-        cost = TrackCost(estimate.seconds_per_frame, estimate.seconds_per_object)
+        cost = TrackCost.measured(predictor)
         steps = object_steps(tracking.stretches)
-        word, seconds = "at most about", cost.seconds(steps, steps)
+        word, seconds, already = "at most about", cost.seconds(steps, steps), ""
+        frames = looked_at_frames(tracking.stretches)
         if preset is Preset.TILES:
             grid = TileGrid.for_model(self.stack.frame_size, predictor.input_size)
-            pictures, parts, is_known = work_in_tiles(tracking.stretches, tracking.objects, grid)
-            word, seconds = "about" if is_known else "at least about", cost.seconds(pictures, parts)
-        whole = cost.seconds(len(tracking), steps)
+            work = work_in_tiles(tracking.stretches, tracking.objects, grid)
+
+            def picture(number: int) -> tuple[FrameFeatures, int]:
+                frame, tile = work.pictures[number]
+                return tile_features(predictor, self.stack, grid[tile].window, tracking.store), frame
+
+            there = stored_count(len(work.pictures), picture)
+            already = _already(there, len(work.pictures), "tiles")
+            looks = len(work.pictures) if self.uses_embeddings else work.looks
+            word = "about" if work.is_extent_known else "at least about"
+            seconds = cost.seconds(looks - there, work.steps)
+        whole = cost.seconds(len(frames) if self.uses_embeddings else len(tracking), steps)
         cheaper = ""
         if whole < seconds:
             less = show_seconds(whole)
             cheaper = f" (with --preset exact, which shows small objects less sharp: about {less})"
         messages.print(
             f"{len(tracking.objects)} objects, {len(self.rules.reach)} frames, in {preset}: {word} "
-            f"{show_seconds(seconds)}{cheaper}."
+            f"{show_seconds(seconds)}{cheaper}{already}."
         )
 
     def _state(self, predictor: SAM2VideoPredictor, budget: MemoryBudget) -> VideoState:
@@ -394,6 +394,11 @@ class TrackCommand(Closing):
             prompts=prompts_digest(self.known, everything),
             command=shlex.join(sys.argv),
         )
+
+
+def _already(there: int, count: int, pictures: str) -> str:
+    """What to say of pictures that the embedding store holds."""
+    return f", since {there} of {count} {pictures} are encoded already" if there else ""
 
 
 def _full(address: str | None) -> str | None:

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sam2_core.cli.prompts import FramePrompt, ObjectPrompts
 from sam2_core.cli.track_plan import Stretch
 
 if TYPE_CHECKING:
     from sam2_core.inference.tile_grid import TileGrid
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
 
 #: Inputs smaller than this are not suggested: cells vanish in the model's grid of 16 pixels.
 SMALLEST_SUGGESTED = 256
@@ -32,6 +35,17 @@ class TrackCost:
 
     per_picture: float
     per_step: float
+
+    @classmethod
+    def measured(cls, predictor: SAM2VideoPredictor) -> TrackCost:
+        """Measure them, on this machine as it is loaded now, on an empty picture."""
+        # what is in a picture makes no difference to how long it takes
+        blank = predictor.init_state(np.zeros((1, *predictor.input_size), np.uint8))
+        try:
+            estimate = predictor.estimate(blank, 1, 1)
+        finally:
+            blank.close()
+        return cls(estimate.seconds_per_frame, estimate.seconds_per_object)
 
     def seconds(self, pictures: int, steps: int) -> float:
         """Seconds for so many pictures and steps."""
@@ -54,33 +68,54 @@ class TrackCost:
         return side, TrackCost(self.per_picture * share, self.per_step * share)
 
 
+@dataclass(frozen=True)
+class TileWork:
+    """What there is to do in tiles.
+
+    Attributes
+    ----------
+    looks : int
+        How often a tile of a frame is looked at.
+    pictures : list of (int, int)
+        The tiles that are looked at, each once: the frame, and the tile.
+    steps : int
+        By how many tiles and frames objects are carried on, all objects together.
+    is_extent_known : bool
+        Whether the extent of all objects is known. A click says that of one tile alone.
+    """
+
+    looks: int
+    pictures: list[tuple[int, int]]
+    steps: int
+    is_extent_known: bool
+
+
+def looked_at_frames(stretches: Sequence[Stretch]) -> list[int]:
+    """List the frames that are looked at, each once."""
+    return sorted(set().union(*(stretch.frames for stretch in stretches)))
+
+
 def object_steps(stretches: Sequence[Stretch]) -> int:
     """By how many frames objects are carried on, all objects together."""
     return sum(stretch.count * len(stretch.object_ids) for stretch in stretches)
 
 
-def work_in_tiles(
-    stretches: Sequence[Stretch], objects: Sequence[ObjectPrompts], grid: TileGrid
-) -> tuple[int, int, bool]:
-    """Count the tiles to look at, and the steps of objects in them.
-
-    Objects are taken to stay where they are prompted.
-
-    Returns
-    -------
-    (int, int, bool)
-        Tiles and steps; and whether the extent of all objects is known. A click says that of one tile alone.
-    """
+def work_in_tiles(stretches: Sequence[Stretch], objects: Sequence[ObjectPrompts], grid: TileGrid) -> TileWork:
+    """Count the tiles to look at, and the steps of objects in them, which are taken to stay where they are prompted."""
     tiles: Mapping[int, Set[int]] = {
         one.object_id: {tile for prompt in one.frames.values() for tile in _tiles(prompt, grid)} for one in objects
     }
-    pictures = steps = 0
+    looks = steps = 0
+    seen: dict[int, set[int]] = {}
     for stretch in stretches:
         taken = [tiles[object_id] for object_id in stretch.object_ids]
-        pictures += stretch.count * len(set().union(*taken))
+        together = set().union(*taken)
+        looks += stretch.count * len(together)
         steps += stretch.count * sum(map(len, taken))
+        for frame in stretch.frames:
+            seen.setdefault(frame, set()).update(together)
     is_known = all(prompt.mask or prompt.box for one in objects for prompt in one.frames.values())
-    return pictures, steps, is_known
+    return TileWork(looks, [(frame, tile) for frame in sorted(seen) for tile in sorted(seen[frame])], steps, is_known)
 
 
 def _tiles(prompt: FramePrompt, grid: TileGrid) -> list[int]:

@@ -36,6 +36,12 @@ class Stretch:
     reverse: bool
     object_ids: tuple[int, ...]
 
+    @property
+    def frames(self) -> range:
+        """The frames, in the order in which they are tracked."""
+        step = -1 if self.reverse else 1
+        return range(self.start, self.start + step * self.count, step)
+
 
 def plan_stretches(first_frames: Mapping[int, int], reach: range, direction: Direction) -> list[Stretch]:
     """Plan one sweep each way, rather than one for each object: every frame is encoded once a sweep, for all.

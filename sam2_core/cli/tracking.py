@@ -145,7 +145,7 @@ class Tracking:
                 return
             present = self._not_ended(stretch)
             if not present:
-                for index in self._frames(stretch):
+                for index in stretch.frames:
                     self._write_labels(index)
                     yield index
                 continue
@@ -188,10 +188,6 @@ class Tracking:
         labels = self.predictor.labels_on_frame(self.state, index, self.rules.priority)
         self.labels.write(index, self.rules.filters.apply_to_labels(labels))
 
-    def _frames(self, stretch: Stretch) -> range:
-        step = -1 if stretch.reverse else 1
-        return range(stretch.start, stretch.start + step * stretch.count, step)
-
     def _not_ended(self, stretch: Stretch) -> list[int]:
         """Who of a stretch has not been given up before, by what the records say."""
         limit = self.rules.stop_when_empty
@@ -201,7 +197,7 @@ class Tracking:
 
     def _has_ended(self, object_id: int, stretch: Stretch, limit: int) -> bool:
         tracked: Any = self.state.objects[object_id]
-        frames, prompted = self._frames(stretch), tracked.prompted_frames()
+        frames, prompted = stretch.frames, tracked.prompted_frames()
         if any(frame in frames for frame in prompted):
             return False
         for back in range(1, limit + 1):

@@ -23,7 +23,7 @@ from sam2_core.checkpoints.catalogue import get_entry
 from sam2_core.checkpoints.fetch import locate_checkpoint
 from sam2_core.checkpoints.infer import infer_config
 from sam2_core.checkpoints.load import read_checkpoint
-from sam2_core.checkpoints.precision import resolve_device, resolve_precision
+from sam2_core.checkpoints.precision import resolve_device
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 
@@ -129,7 +129,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--vos-optimized", action="store_true", help="compile the network's parts")
     options = parser.parse_args(arguments)
     device = resolve_device(options.device)
-    dtype = resolve_precision(options.precision, device)
     path = Path(options.checkpoint)
     config = options.config
     if not path.is_file():
@@ -140,8 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         inferred = infer_config(read_checkpoint(path).state_dict)
         config, overrides = inferred.name, inferred.overrides
     predictor = build_sam2_video_predictor(
-        config, path, device=device, hydra_overrides_extra=overrides, vos_optimized=options.vos_optimized
-    ).to(dtype)
+        config,
+        path,
+        device=device,
+        hydra_overrides_extra=overrides,
+        vos_optimized=options.vos_optimized,
+        precision=options.precision,
+    )
     if options.video is None:
         frames = drawn_frames()
         source: Any = frames
@@ -154,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         point = (x, y)
     speed = measure_video(predictor, source, point=point, warm_up=options.warm_up, runs=options.runs)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or device.type
-    print(f"{options.checkpoint}, {dtype}, {name}, input {predictor.input_size}, {speed.frames} frames")
+    print(f"{options.checkpoint}, {predictor.dtype}, {name}, input {predictor.input_size}, {speed.frames} frames")
     print(f"Warmup FPS: {speed.warm_up_fps:.3f}")
     print(f"FPS: {speed.fps:.3f}")
     print(f"peak memory: {speed.peak_memory_bytes / 2**20:.0f} MiB")

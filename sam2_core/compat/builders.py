@@ -1,4 +1,4 @@
-"""The official builders: the same functions as ours, their models speaking the official shapes."""
+"""The official builders: the same functions as ours, under official defaults, their models speaking official shapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sam2_core.checkpoints.fetch import fetch_pretrained
 from sam2_core.checkpoints.load import read_checkpoint
 from sam2_core.compat.network import SAM2Base, speak_official
 from sam2_core.compat.predictors import SAM2VideoPredictor
-from sam2_core.compat.signatures import with_signature_of
+from sam2_core.compat.signatures import OFFICIAL_DEFAULTS, with_signature_of
 
 #: Hugging Face id -> (configuration, weights file), of the official models.
 HF_MODEL_ID_TO_FILENAMES: dict[str, tuple[str, str]] = {
@@ -19,28 +19,28 @@ HF_MODEL_ID_TO_FILENAMES: dict[str, tuple[str, str]] = {
 }
 
 
-@with_signature_of(build.build_sam2)
+@with_signature_of(build.build_sam2, **OFFICIAL_DEFAULTS)
 def build_sam2(*args: Any, **kwargs: Any) -> SAM2Base:
     """Build a model; see :func:`sam2_core.checkpoints.build.build_sam2`."""
-    return speak_official(build.build_sam2(*args, **kwargs))
+    return speak_official(build.build_sam2(*args, **{**OFFICIAL_DEFAULTS, **kwargs}))
 
 
 @with_signature_of(build.build_sam2_hf)
 def build_sam2_hf(*args: Any, **kwargs: Any) -> SAM2Base:
     """Build a model by its id; see :func:`sam2_core.checkpoints.build.build_sam2_hf`."""
-    return speak_official(build.build_sam2_hf(*args, **kwargs))
+    return speak_official(build.build_sam2_hf(*args, **{**OFFICIAL_DEFAULTS, **kwargs}))
 
 
-@with_signature_of(build.build_sam2_video_predictor)
+@with_signature_of(build.build_sam2_video_predictor, **OFFICIAL_DEFAULTS)
 def build_sam2_video_predictor(*args: Any, **kwargs: Any) -> SAM2VideoPredictor:
     """Build a video predictor; see :func:`sam2_core.checkpoints.build.build_sam2_video_predictor`."""
-    return speak_official(build.build_sam2_video_predictor(*args, **kwargs))  # type: ignore[return-value]
+    return speak_official(build.build_sam2_video_predictor(*args, **{**OFFICIAL_DEFAULTS, **kwargs}))  # type: ignore[return-value]
 
 
 @with_signature_of(build.build_sam2_video_predictor_hf)
 def build_sam2_video_predictor_hf(*args: Any, **kwargs: Any) -> SAM2VideoPredictor:
     """Build a video predictor by its id; see :func:`sam2_core.checkpoints.build.build_sam2_video_predictor_hf`."""
-    return speak_official(build.build_sam2_video_predictor_hf(*args, **kwargs))  # type: ignore[return-value]
+    return speak_official(build.build_sam2_video_predictor_hf(*args, **{**OFFICIAL_DEFAULTS, **kwargs}))  # type: ignore[return-value]
 
 
 # What programs import although the names begin with an underscore.

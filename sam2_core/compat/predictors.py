@@ -1,11 +1,11 @@
-"""The official predictors: ours, over a model that also speaks the official shapes."""
+"""The official predictors: ours, under official defaults, over a model that also speaks the official shapes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from sam2_core.compat.network import adapt, speak_official
-from sam2_core.compat.signatures import with_signature_of
+from sam2_core.compat.signatures import OFFICIAL_DEFAULTS, with_signature_of
 from sam2_core.compat.video_steps import VideoSteps
 from sam2_core.inference import image_predictor, mask_generator, video_predictor
 from sam2_core.model import sam2_base
@@ -18,6 +18,11 @@ class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
     def __init__(self, sam_model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
         super().__init__(speak_official(sam_model), *args, **kwargs)
 
+    @classmethod
+    def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
+        """Load a model by name, in fp32 unless told otherwise."""
+        return super().from_pretrained(model_id, **{**OFFICIAL_DEFAULTS, **kwargs})
+
 
 class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
     """The mask generator; see :class:`sam2_core.inference.mask_generator.SAM2AutomaticMaskGenerator`."""
@@ -26,14 +31,19 @@ class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
     def __init__(self, model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
         super().__init__(speak_official(model), *args, **kwargs)
 
+    @classmethod
+    def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
+        """Load a model by name, in fp32 unless told otherwise."""
+        return super().from_pretrained(model_id, **{**OFFICIAL_DEFAULTS, **kwargs})
+
 
 class SAM2VideoPredictor(VideoSteps):
     """The video predictor; see :class:`sam2_core.inference.video_predictor.SAM2VideoPredictor`."""
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> SAM2VideoPredictor:
-        """Build the predictor of a catalogue name or Hugging Face id, with its weights."""
-        model = video_predictor.SAM2VideoPredictor.from_pretrained(model_id, **kwargs)
+        """Build the predictor of a catalogue name or Hugging Face id, in fp32 unless told otherwise."""
+        model = video_predictor.SAM2VideoPredictor.from_pretrained(model_id, **{**OFFICIAL_DEFAULTS, **kwargs})
         return speak_official(model)  # type: ignore[return-value]
 
 

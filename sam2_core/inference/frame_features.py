@@ -150,23 +150,8 @@ class FrameFeatures:
         dict of int to ImageFeatures
             By frame, each a batch of 1; not kept in memory here.
         """
-        images, digests = [], []
-        for index in frame_indices:
-            images.append(self._frames[index])
-            digests.append(None if self._store is None else self._frames.digest(index))
-        batch = torch.stack(images) if len(images) > 1 else images[0][None]
-        with without_autocast(self._model.device):
-            encoded = self._model.forward_image(batch.to(self._model.device))
-        found = {}
-        for row, (index, digest) in enumerate(zip(frame_indices, digests, strict=True)):
-            features = encoded.select(row) if len(images) > 1 else encoded
-            if self._store is None or self._space is None or digest is None:
-                found[index] = self._owned(features, is_part=len(images) > 1)
-            else:
-                levels = _to_levels(features.maps)
-                self._store.put(self._space.key(digest), levels)
-                found[index] = self._from_levels(levels)
-        return found
+        found = encode_together([(self, index) for index in frame_indices])
+        return dict(zip(frame_indices, found, strict=True))
 
     def is_at_hand(self, frame_index: int) -> bool:
         """Whether a frame's features are in memory, or known to be in the store; the frame is not read."""
@@ -174,6 +159,16 @@ class FrameFeatures:
             return True
         known = self._known_key(frame_index)
         return self._store is not None and known is not None and known in self._store
+
+    def knows_stored(self, frame_index: int) -> bool | None:
+        """Whether a frame's features are in the store, without reading the frame; None where nothing else tells."""
+        known = self._known_key(frame_index)
+        return None if known is None or self._store is None else known in self._store
+
+    @property
+    def may_be_stored(self) -> bool:
+        """Whether the store holds, or ever held, features of this kind: else none of any frame's are in it."""
+        return self._store is not None and self._space is not None and self._store.has_space(self._space)
 
     def is_stored(self, frame_index: int) -> bool:
         """Whether a frame's features are in the store, where they count as used now.
@@ -251,6 +246,14 @@ class FrameFeatures:
             if known is not None and self._store is not None and known in self._store:
                 self._upcoming[index] = thread.submit(self._store.get, known)
 
+    def _taken(self, digest: str | None, features: ImageFeatures, *, is_part: bool) -> ImageFeatures:
+        """Features that were just encoded: put into the store, where there is one, and as they come out of it."""
+        if self._store is None or self._space is None or digest is None:
+            return self._owned(features, is_part=is_part)
+        levels = _to_levels(features.maps)
+        self._store.put(self._space.key(digest), levels)
+        return self._from_levels(levels)
+
     def _owned(self, features: ImageFeatures, *, is_part: bool) -> ImageFeatures:
         """Features that nothing else writes to or keeps alive, with the positions that all frames share."""
         # an encoder compiled into CUDA graphs hands out buffers that its next run overwrites
@@ -269,6 +272,35 @@ class FrameFeatures:
                 encoding.grid(level.shape[0], level.shape[1], model.device, model.dtype) for level in levels
             )
         return ImageFeatures(maps, self._positions)
+
+
+@torch.inference_mode()
+def encode_together(pictures: Sequence[tuple[FrameFeatures, int]]) -> list[ImageFeatures]:
+    """Encode frames, which may be of several stacks, as one batch, and store each where its stack has a store.
+
+    Parameters
+    ----------
+    pictures : sequence of (FrameFeatures, int)
+        At least one, all of the same model: whose frame, and its index.
+
+    Returns
+    -------
+    list of ImageFeatures
+        In the same order, each a batch of 1; not kept in memory here.
+    """
+    images, digests = [], []
+    for features, index in pictures:
+        images.append(features._frames[index])
+        digests.append(None if features._store is None else features._frames.digest(index))
+    model = pictures[0][0]._model
+    is_part = len(images) > 1
+    batch = torch.stack(images) if is_part else images[0][None]
+    with without_autocast(model.device):
+        encoded = model.forward_image(batch.to(model.device))
+    return [
+        features._taken(digest, encoded.select(row) if is_part else encoded, is_part=is_part)
+        for row, ((features, _), digest) in enumerate(zip(pictures, digests, strict=True))
+    ]
 
 
 def _to_levels(maps: Sequence[Tensor]) -> list[NDArray[np.float16]]:
@@ -292,3 +324,14 @@ def frames_at_once(model: FrameSegmenter) -> int:
     (benchmarks/bench_embedding_store.py).
     """
     return 2 if model.device.type == "cpu" else 4
+
+
+def frames_ahead_at_once(model: FrameSegmenter) -> int:
+    """How many frames to encode at once, ahead, while objects are carried from frame to frame.
+
+    One on a CPU: there more gain little or nothing (on one core 1.19 s a frame in pairs, 1.16 s alone), what was asked
+    for comes later, and a run that is continued elsewhere in the stack would round otherwise. One where the encoder is
+    compiled, which takes minutes for each number of frames.
+    """
+    is_compiled = "forward" in vars(model.image_encoder)
+    return 1 if is_compiled or model.device.type == "cpu" else frames_at_once(model)

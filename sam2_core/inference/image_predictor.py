@@ -42,13 +42,13 @@ class SAM2ImagePredictor(ImageSegmenter):
         model_id : str
             A name of the catalogue ("sam2.1_hiera_tiny") or a Hugging Face id ("facebook/sam2.1-hiera-tiny").
         **kwargs
-            For the predictor, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="auto"`` takes
-            bf16 where this machine is fast at it.
+            For the predictor, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="fp32"`` asks for
+            fp32 on a machine that is fast at bf16 too.
 
         Returns
         -------
         SAM2ImagePredictor
-            The predictor, with the model in fp32 unless told otherwise.
+            The predictor; its model is in bf16 where this machine is fast at it, unless told otherwise.
 
         Raises
         ------

@@ -33,6 +33,7 @@ from sam2_core.inference.point_grids import batch_iterator, build_all_layer_poin
 from sam2_core.inference.pretrained_options import split_options
 from sam2_core.inference.run_length import bounding_box, column_run_bounds, counts_from_bounds, rle_to_mask
 from sam2_core.kernels.mask_cleaning import remove_small_regions
+from sam2_core.model.results import ImageFeatures
 from sam2_core.model.sam2_base import SAM2Base
 
 # On a CPU larger batches fall out of the caches: of 1, 2, 4, 8, 16 points four were fastest (46 ms a point, 66 at 8).
@@ -151,13 +152,14 @@ class SAM2AutomaticMaskGenerator:
         model_id : str
             A name of the catalogue ("sam2.1_hiera_tiny") or a Hugging Face id ("facebook/sam2.1-hiera-tiny").
         **kwargs
-            For the generator, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="auto"`` takes
-            bf16 where this machine is fast at it. Thresholds that are left out are those that suit the model, where
-            the catalogue knows any.
+            For the generator, and for :func:`~sam2_core.checkpoints.build.build_sam2_hf`: ``precision="fp32"`` asks for
+            fp32 on a machine that is fast at bf16 too. Thresholds that are left out are those that suit the model,
+            where the catalogue knows any.
 
         Returns
         -------
         SAM2AutomaticMaskGenerator
+            The generator; its model is in bf16 where this machine is fast at it, unless told otherwise.
         """
         from sam2_core.checkpoints.build import build_sam2_hf
 
@@ -169,6 +171,7 @@ class SAM2AutomaticMaskGenerator:
         self,
         image: ImageLike,
         *,
+        features: ImageFeatures | None = None,
         progress: Callable[[int, int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[MaskRecord]:
@@ -178,6 +181,9 @@ class SAM2AutomaticMaskGenerator:
         ----------
         image : ndarray or PIL.Image.Image
             Axes (y, x) or (y, x, RGB); uint8 (0-255) or floating point (0-1).
+        features : ImageFeatures, optional
+            The whole image as this model's encoder sees it, a batch of 1, where it is encoded already (see
+            :meth:`SAM2ImagePredictor.set_features`). Crops of it are encoded all the same.
         progress : callable, optional
             Called with the number of points done and of all points, from this thread.
         cancelled : callable, optional
@@ -198,7 +204,7 @@ class SAM2AutomaticMaskGenerator:
         GenerationCancelledError
             `cancelled` returned true.
         """
-        data = self._distinct_masks(image_pixels(image), _Watch(progress, cancelled))
+        data = self._distinct_masks(image_pixels(image), _Watch(progress, cancelled), features)
         if self.min_mask_region_area > 0:
             data = self.postprocess_small_regions(
                 data, self.min_mask_region_area, max(self.box_nms_thresh, self.crop_nms_thresh)
@@ -290,17 +296,24 @@ class SAM2AutomaticMaskGenerator:
         return mask_records(data, self.output_mode)
 
     def _crops(
-        self, image: npt.NDArray[np.generic], watch: _Watch, select: Callable[[MaskSelection], MaskData]
+        self,
+        image: npt.NDArray[np.generic],
+        watch: _Watch,
+        select: Callable[[MaskSelection], MaskData],
+        features: ImageFeatures | None = None,
     ) -> Iterator[MaskData]:
         size = (image.shape[0], image.shape[1])
         crop_boxes, layers = generate_crop_boxes(size, self.crop_n_layers, self.crop_overlap_ratio)
         watch.total = sum(len(self.point_grids[layer]) for layer in layers)
         for crop_box, layer in zip(crop_boxes, layers, strict=True):
-            yield self._process_crop(image, crop_box, layer, size, watch, select)
+            # the first layer is the whole image
+            yield self._process_crop(image, crop_box, layer, size, watch, select, None if layer else features)
 
-    def _distinct_masks(self, image: npt.NDArray[np.generic], watch: _Watch) -> MaskData:
+    def _distinct_masks(
+        self, image: npt.NDArray[np.generic], watch: _Watch, features: ImageFeatures | None
+    ) -> MaskData:
         data, crops = no_masks(), 0
-        for found in self._crops(image, watch, MaskSelection.masks):
+        for found in self._crops(image, watch, MaskSelection.masks, features):
             data.cat(found)
             crops += 1
         if crops > 1:
@@ -317,11 +330,15 @@ class SAM2AutomaticMaskGenerator:
         size: tuple[int, int],
         watch: _Watch,
         select: Callable[[MaskSelection], MaskData],
+        features: ImageFeatures | None,
     ) -> MaskData:
         """Masks found in one crop, those that are selected, in the frame of the whole image."""
         x0, y0, x1, y1 = crop_box
         watch.check()
-        self.predictor.set_image(image[y0:y1, x0:x1])
+        if features is None:
+            self.predictor.set_image(image[y0:y1, x0:x1])
+        else:
+            self.predictor.set_features(features, size)
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
         encoded = self.predictor._require_images()
         model = self.predictor.model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
@@ -14,6 +14,9 @@ from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.tile_tracker import TiledState, TiledTracker
 from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.volumes.frames import FrameSource
+
+if TYPE_CHECKING:
+    from sam2_core.volumes.embedding_store import EmbeddingStore
 
 DEFAULT_DUPLICATE_IOU = 0.5
 
@@ -80,6 +83,7 @@ class TiledMaskGenerator:
         frame_index: int = 0,
         *,
         within: Window | None = None,
+        embedding_store: EmbeddingStore | None = None,
         progress: Callable[[int, int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[TileObjects]:
@@ -93,6 +97,8 @@ class TiledMaskGenerator:
             Index of the frame, from 0.
         within : Window, optional
             Only objects whose centre lies in this part of the plane; only its tiles are read.
+        embedding_store : EmbeddingStore, optional
+            Where the tiles' features are looked for and kept, as :meth:`TiledTracker.init_state` does.
         progress : callable, optional
             Called with the number of tiles done and of all tiles, from this thread.
         cancelled : callable, optional
@@ -110,7 +116,7 @@ class TiledMaskGenerator:
         GenerationCancelledError
             ``cancelled`` returned true.
         """
-        state = self.tracker.init_state(source)
+        state = self.tracker.init_state(source, embedding_store=embedding_store)
         frame_index = checked_frame_index(frame_index, state.num_frames)
         within = within or Window(0, 0, *state.frame_size)
         tiles = state.grid.cores_touching(within)
@@ -165,7 +171,9 @@ class TiledMaskGenerator:
         pixels = state.stack.read_window(frame_index, tile.window.rows, tile.window.columns)
         # two tiles draw an object a little differently, so that each may find its centre in the other's core
         core = tile.core.grown(state.grid.halo // 4)
-        for record in self._generator.generate(pixels, cancelled=cancelled):
+        # one that its tile cuts off is followed into others by what the tracker sees there: here too, then
+        features = state.videos.open(tile.index).features.get(frame_index)
+        for record in self._generator.generate(pixels, features=features, cancelled=cancelled):
             found = ObjectMask.from_pixels(
                 None,
                 rle_to_mask(record["segmentation"]),

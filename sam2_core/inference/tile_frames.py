@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,11 @@ class WindowFrames(FrameStack):
     def contrast_limits(self) -> ContrastLimits | None:
         """The limits of the whole stack."""
         return self.parent.contrast_limits
+
+    def source_file(self, index: int) -> tuple[Path, str] | None:
+        """Name the file of a frame, and the window as part of what it shows; see :meth:`FrameStack.source_file`."""
+        source = self.parent.source_file(index)
+        return None if source is None else (source[0], f"{source[1]} {self.window}")
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Read the window of one frame as the model sees it: (y, x, 3) uint8 RGB."""

@@ -10,7 +10,7 @@ import torch
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.compiled_parts import compile_forward, take_any_number_of_points
-from sam2_core.inference.frame_features import FrameFeatures
+from sam2_core.inference.frame_features import FrameFeatures, frames_ahead_at_once
 from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.pretrained_options import as_overrides, split_options
 from sam2_core.inference.record_store import DEFAULT_QUOTA_BYTES, RecordStore
@@ -85,13 +85,13 @@ class SAM2VideoPredictor(VideoCorrection):
             Such as ``"facebook/sam2.1-hiera-tiny"``.
         **kwargs
             Options of the predictor and of its network, and those of
-            :func:`~sam2_core.checkpoints.build.build_sam2_video_predictor_hf`: ``precision="auto"`` takes bf16 where
-            this machine is fast at it.
+            :func:`~sam2_core.checkpoints.build.build_sam2_video_predictor_hf`: ``precision="fp32"`` asks for fp32 on a
+            machine that is fast at bf16 too.
 
         Returns
         -------
         SAM2VideoPredictor
-            The predictor, in fp32 unless told otherwise.
+            The predictor, in bf16 where this machine is fast at it unless told otherwise.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class SAM2VideoPredictor(VideoCorrection):
         cached_features: int = DEFAULT_CACHED_FEATURES,
         embedding_store: EmbeddingStore | None = None,
         feature_memory_bytes: int | None = None,
-        feature_batch: int = 1,
+        feature_batch: int | None = None,
         records: str | Path | None = None,
         records_quota_bytes: int = DEFAULT_QUOTA_BYTES,
     ) -> VideoState:
@@ -143,9 +143,10 @@ class SAM2VideoPredictor(VideoCorrection):
             float16 then, also when they were just computed: the same results, whether they were stored or not.
         feature_memory_bytes : int, optional
             Size up to which features stay in memory, in place of ``cached_features``.
-        feature_batch : int
-            How many frames are encoded at once while the objects are carried from frame to frame; more than 1 pays on
-            a GPU, and may change results in the last digit.
+        feature_batch : int, optional
+            How many frames are encoded at once, ahead, while the objects are carried from frame to frame, as far as the
+            features' memory has room for them; more than 1 may change results in the last digit. By default what suits
+            the model's device: 4 on a GPU, 1 on a CPU, which gains nothing by it.
         records : str or path, optional
             Folder for what is found on each frame, which may be opened again later: the state then has the objects,
             prompts and masks that it had, and ``propagate(..., resume=True)`` goes on where it was, even after the
@@ -181,6 +182,8 @@ class SAM2VideoPredictor(VideoCorrection):
         )
         if feature_memory_bytes is None:
             feature_memory_bytes = cached_features * feature_bytes(self, self.dtype.itemsize)
+        if feature_batch is None:
+            feature_batch = frames_ahead_at_once(self)
         features = FrameFeatures(
             self, images, store=embedding_store, memory_bytes=feature_memory_bytes, batch=feature_batch
         )

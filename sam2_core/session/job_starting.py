@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+from psygnal import Signal
 
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, StateError
@@ -50,6 +51,9 @@ class JobStarting(SessionState, ABC):
     With a worker in a thread or process of its own each ``start_…`` returns at once, and the work goes on in the
     background. Without one the work is done before it returns.
     """
+
+    #: Emitted with the new :attr:`preset`, in the thread that set it.
+    preset_changed = Signal(str)
 
     if TYPE_CHECKING:
 
@@ -96,7 +100,9 @@ class JobStarting(SessionState, ABC):
         self.runner.require_open()
         wanted = checked_preset(preset)
         _require_possible(wanted, self._whole().model)
-        self._preset = wanted
+        if wanted != self._preset:
+            self._preset = wanted
+            self.preset_changed.emit(wanted)
 
     _preset: Preset = "exact"
 

@@ -129,6 +129,10 @@ class EmbeddingStore:
         """Whether there is an entry, without reading it."""
         return self._path(key).is_file()
 
+    def has_space(self, space: FeatureSpace) -> bool:
+        """Whether there are entries of a space, or were: a quick look, to be had before any frame is read."""
+        return self._metadata_path(space).is_file()
+
     def touch(self, key: EmbeddingKey) -> bool:
         """Whether there is an entry, which counts as used now."""
         path = self._path(key)

@@ -2,6 +2,7 @@
 
 import { button, element, labelled, section } from "./dom.mjs";
 import { OptionForm } from "./option_form.mjs";
+import { PresetChoice } from "./preset_choice.mjs";
 import { ReviewPanel } from "./review_panel.mjs";
 import { TrainingPanel } from "./training_panel.mjs";
 
@@ -16,11 +17,13 @@ export class SidePanels {
     this.propagationOptions = {};
     this.everythingValues = {};
     this.training = null;
+    this.preset = null;
   }
 
   setUp(about, keyMap) {
     this.about = about;
     const parts = [section("Display", false, ...this._display(about))];
+    this.preset = null;
     if (about.can_segment) {
       parts.push(section("Propagation", false, ...this._propagation(about)));
       const form = new OptionForm((values) => (this.everythingValues = values));
@@ -142,7 +145,9 @@ export class SidePanels {
     }, ...about.propagators.map((one) => element("option", { value: one.name, text: one.name, title: one.summary })));
     this.count = element("input", { type: "number", min: 1, placeholder: "all" });
     form.show(about.propagators[0]?.options ?? []);
-    return [labelled("how", this.propagator), labelled("frames each way", this.count), form.root];
+    this.preset = new PresetChoice(about.presets, (preset) => this.view.ask("preset", { preset }),
+      () => this.view.ask("estimate", { objects: null, ...this.propagation() }));
+    return [labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
   }
 
   propagation() {

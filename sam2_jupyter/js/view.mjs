@@ -198,6 +198,7 @@ export class AnnotationView {
       this.changed();
     } else if (kind === "job") {
       this.jobs.show(payload);
+      if (payload.seconds) this.panels.preset?.tell(payload.seconds);
       this._refreshState();
     } else if (kind === "training") {
       this.panels.training?.show(payload, buffers);
@@ -222,6 +223,7 @@ export class AnnotationView {
     this.undoButton.title = state.undo ? `undo: ${state.undo} (${this.keyMap.label("undo")})` : "nothing to undo";
     this.redoButton.title = state.redo ? `redo: ${state.redo} (${this.keyMap.label("redo")})` : "nothing to redo";
     this.jobs.setAll(state.jobs);
+    this.panels.preset?.show(state.preset);
     this._showObjects();
     this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
     this.panels.review.outdate();

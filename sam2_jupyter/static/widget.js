@@ -1855,6 +1855,53 @@ function tilesToDraw(store, frame, view, canvas, image, tileSize) {
 return { Painter, tilesToDraw };
 })();
 
+const module_preset_choice = (() => {
+// How the model looks at frames, and how long a propagation would take either way.
+
+const { button, element, labelled } = module_dom;
+const { duration } = module_job_list;
+
+class PresetChoice {
+  /**
+   * @param presets [{name, label, summary}] @param choose called with a name; resolves with null if it was refused
+   * @param ask for how long it takes
+   */
+  constructor(presets, choose, ask) {
+    this.presets = presets;
+    this.current = presets[0].name;
+    this.select = element("select", {
+      title: "for clicks and propagations from now on; what was found one way can be corrected the other",
+      onchange: async () => {
+        if (!(await choose(this.select.value))) this.show(this.current);
+      },
+    }, ...presets.map((one) => element("option", { value: one.name, text: one.label, title: one.summary })));
+    this.told = element("output", { class: "sam2-hint sam2-estimate" });
+    this.root = element("div", {},
+      labelled("look at", this.select, button("How long?", ask, { name: "tell how long it would take to propagate all objects" })),
+      this.told);
+  }
+
+  show(name) {
+    this.current = name;
+    this.select.value = name;
+  }
+
+  /** Say how long it takes: {name: seconds}. */
+  tell(seconds) {
+    this.told.textContent = estimateInWords(this.presets, seconds);
+  }
+}
+
+/** Of close-ups it is the most: objects that lie together share one. */
+function estimateInWords(presets, seconds) {
+  const known = presets.filter(({ name }) => seconds[name] !== undefined);
+  if (!known.length) return "nothing is known of how long it takes";
+  const most = (name) => (seconds[name] < 1 ? "at most 1 s" : `${name === "crops" ? "up to" : "about"} ${duration(seconds[name])}`);
+  return known.map(({ name, label }) => `${label}: ${most(name)}`).join("; ");
+}
+return { PresetChoice, estimateInWords };
+})();
+
 const module_review_panel = (() => {
 // The review queue: which masks look wrong, the worst first.
 
@@ -2105,6 +2152,7 @@ const module_side_panels = (() => {
 
 const { button, element, labelled, section } = module_dom;
 const { OptionForm } = module_option_form;
+const { PresetChoice } = module_preset_choice;
 const { ReviewPanel } = module_review_panel;
 const { TrainingPanel } = module_training_panel;
 
@@ -2119,11 +2167,13 @@ class SidePanels {
     this.propagationOptions = {};
     this.everythingValues = {};
     this.training = null;
+    this.preset = null;
   }
 
   setUp(about, keyMap) {
     this.about = about;
     const parts = [section("Display", false, ...this._display(about))];
+    this.preset = null;
     if (about.can_segment) {
       parts.push(section("Propagation", false, ...this._propagation(about)));
       const form = new OptionForm((values) => (this.everythingValues = values));
@@ -2245,7 +2295,9 @@ class SidePanels {
     }, ...about.propagators.map((one) => element("option", { value: one.name, text: one.name, title: one.summary })));
     this.count = element("input", { type: "number", min: 1, placeholder: "all" });
     form.show(about.propagators[0]?.options ?? []);
-    return [labelled("how", this.propagator), labelled("frames each way", this.count), form.root];
+    this.preset = new PresetChoice(about.presets, (preset) => this.view.ask("preset", { preset }),
+      () => this.view.ask("estimate", { objects: null, ...this.propagation() }));
+    return [labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
   }
 
   propagation() {
@@ -2483,6 +2535,7 @@ class AnnotationView {
       this.changed();
     } else if (kind === "job") {
       this.jobs.show(payload);
+      if (payload.seconds) this.panels.preset?.tell(payload.seconds);
       this._refreshState();
     } else if (kind === "training") {
       this.panels.training?.show(payload, buffers);
@@ -2507,6 +2560,7 @@ class AnnotationView {
     this.undoButton.title = state.undo ? `undo: ${state.undo} (${this.keyMap.label("undo")})` : "nothing to undo";
     this.redoButton.title = state.redo ? `redo: ${state.redo} (${this.keyMap.label("redo")})` : "nothing to redo";
     this.jobs.setAll(state.jobs);
+    this.panels.preset?.show(state.preset);
     this._showObjects();
     this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
     this.panels.review.outdate();

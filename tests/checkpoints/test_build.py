@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,15 @@ def micro_file(micro_weights: dict[str, Tensor], tmp_path_factory: pytest.TempPa
 def test_the_official_arguments_in_the_official_order() -> None:
     official = ["config_file", "ckpt_path", "device", "mode", "hydra_overrides_extra", "apply_postprocessing"]
 
-    assert list(inspect.signature(build_sam2).parameters) == [*official, "kwargs"]
-    assert list(inspect.signature(build_sam2_video_predictor).parameters) == [*official, "vos_optimized", "kwargs"]
+    ours = ["precision", "kwargs"]
+    assert list(inspect.signature(build_sam2).parameters) == [*official, *ours]
+    assert list(inspect.signature(build_sam2_video_predictor).parameters) == [*official, "vos_optimized", *ours]
     for function in (build_sam2_hf, build_sam2_video_predictor_hf):
         assert list(inspect.signature(function).parameters) == ["model_id", "kwargs"]
 
 
 def test_a_model_gets_the_weights_of_the_file(micro_file: Path, micro_weights: dict[str, Tensor]) -> None:
-    model = build_sam2(MICRO, micro_file, "cpu")
+    model = build_sam2(MICRO, micro_file, "cpu", precision="fp32")
 
     assert type(model) is SAM2Base
     assert not model.training
@@ -111,6 +113,26 @@ def test_training_mode() -> None:
         assert build_sam2(MICRO, device="cpu", mode="train").training
         with pytest.raises(InvalidInputError, match="'eval' or 'train', got 'test'"):
             build_sam2(MICRO, device="cpu", mode="test")
+
+
+@pytest.mark.usefixtures("bf16_machine")
+def test_the_builders_compute_as_fast_as_the_machine_can(micro_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "fetch_pretrained", lambda name, **_: (None, micro_file))
+    builders: list[Callable[..., SAM2Base]] = [
+        partial(build_sam2, MICRO, micro_file),
+        partial(build_sam2_video_predictor, MICRO, micro_file),
+        partial(build_sam2_hf, "somebody/micro"),
+        partial(build_sam2_video_predictor_hf, "somebody/micro"),
+        partial(SAM2VideoPredictor.from_pretrained, "somebody/micro"),
+        lambda **options: SAM2ImagePredictor.from_pretrained("somebody/micro", **options).model,
+        lambda **options: SAM2AutomaticMaskGenerator.from_pretrained("somebody/micro", **options).predictor.model,
+    ]
+    for builder in builders:
+        assert builder(device="cpu").dtype == torch.bfloat16
+        assert builder(device="cpu", precision="fp32").dtype == torch.float32
+        # an optimiser's small steps would be lost in bf16 weights
+        assert builder(device="cpu", mode="train").dtype == torch.float32
+    assert build_sam2(MICRO, micro_file, "cpu", "train", precision="bf16").dtype == torch.bfloat16
 
 
 def test_a_video_predictor_is_one(micro_file: Path) -> None:
@@ -291,7 +313,7 @@ def test_the_catalogue_counts_the_parameters_of_the_shipped_model() -> None:
 def test_the_shipped_model_loads_by_name_by_id_and_by_path() -> None:
     by_name = load_model(SHIPPED.name, device="cpu", precision="fp32")
     by_path = load_model(SHIPPED.shipped_path, device="cpu", precision="fp32")
-    by_id = build_sam2_hf(SHIPPED.name, device="cpu")
+    by_id = build_sam2_hf(SHIPPED.name, device="cpu", precision="fp32")
 
     assert by_name.input_size == by_path.input_size == by_id.input_size
     for other in (by_path, by_id):

@@ -6,7 +6,6 @@ import tifffile
 from PIL import Image
 
 from sam2_core.cli.app import main
-from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from tests.cli.test_app import run
 from tests.cli.test_object_table import rows_of
 
@@ -56,18 +55,6 @@ def test_objects_of_a_label_image(capsys, tmp_path, picture, untrained, kind):
     code, _, err = run(capsys, "segment", picture, *arguments, "-o", tmp_path / "result", "-c", untrained)
     assert code == 0, err
     assert [row["id"] for row in rows_of(tmp_path / "result" / "objects.csv")] == ["9", "300"]
-
-
-@pytest.fixture
-def encoded(monkeypatch, tmp_path):
-    """How many frames the encoder was given, one entry a call, with an embedding store of the test's own."""
-    monkeypatch.setenv("SAM2_LAB_EMBEDDINGS", str(tmp_path / "embeddings"))
-    counts = []
-    real = SAM2VideoPredictor.forward_image
-    monkeypatch.setattr(
-        SAM2VideoPredictor, "forward_image", lambda model, batch: counts.append(len(batch)) or real(model, batch)
-    )
-    return counts
 
 
 def test_a_frame_is_encoded_once_for_all_commands(capsys, tmp_path, stack, untrained, encoded):

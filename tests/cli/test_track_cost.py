@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sam2_core.cli.prompts import FramePrompt, MaskCrop, ObjectPrompts
-from sam2_core.cli.track_cost import TrackCost, object_steps, work_in_tiles
+from sam2_core.cli.track_cost import TileWork, TrackCost, looked_at_frames, object_steps, work_in_tiles
 from sam2_core.cli.track_plan import Stretch
 from sam2_core.inference.tile_grid import TileGrid
 
@@ -48,11 +48,22 @@ def test_an_object_costs_a_step_in_each_tile_it_lies_in(box):
     tiles = touched(box)
     for prompted in (one(1, box=box), one(1, mask=MaskCrop.of(mask))):
         alone = [Stretch(2, 3, False, (1,))]
-        assert work_in_tiles(alone, [prompted], GRID) == (3 * len(tiles), 3 * len(tiles), True)
+        pictures = [(frame, tile) for frame in (2, 3, 4) for tile in sorted(tiles)]
+        assert work_in_tiles(alone, [prompted], GRID) == TileWork(len(pictures), pictures, len(pictures), True)
 
 
 def test_a_tile_is_looked_at_once_for_all_objects_in_it():
     near, far = one(2, box=(20, 20, 30, 30)), one(2, points=[(390.0, 390.0)], labels=[1])
     first = one(1, box=(40, 40, 50, 50))
-    assert work_in_tiles(STRETCHES, [first, near], GRID) == (3 + 2, 6 + 2, True)
-    assert work_in_tiles(STRETCHES, [first, far], GRID) == (6 + 2, 6 + 2, False)
+    last = len(GRID) - 1
+    every = [(frame, 0) for frame in range(5)]
+    assert work_in_tiles(STRETCHES, [first, near], GRID) == TileWork(3 + 2, every, 6 + 2, True)
+    both = sorted([*every, *((frame, last) for frame in (2, 3, 4))])
+    assert work_in_tiles(STRETCHES, [first, far], GRID) == TileWork(6 + 2, both, 6 + 2, False)
+
+
+def test_what_is_looked_at_again_is_one_picture():
+    there_and_back = [Stretch(2, 3, False, (1,)), Stretch(3, 3, True, (1,))]
+    assert looked_at_frames(there_and_back) == [1, 2, 3, 4]
+    work = work_in_tiles(there_and_back, [one(1, box=(40, 40, 50, 50))], GRID)
+    assert work == TileWork(6, [(frame, 0) for frame in (1, 2, 3, 4)], 6, True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 
 from sam2_core.errors import InvalidInputError, StateError
-from sam2_core.inference.frame_features import FrameFeatures
+from sam2_core.inference import video_predictor
+from sam2_core.inference.compiled_parts import compile_forward
+from sam2_core.inference.frame_features import FrameFeatures, frames_ahead_at_once
 from sam2_core.inference.frame_transform import FrameTransform
 from sam2_core.inference.video_frames import PreparedFrames, open_prepared_frames
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
@@ -248,3 +251,41 @@ def test_bad_input_is_refused(predictor: SAM2VideoPredictor, store: EmbeddingSto
             FrameFeatures(predictor, frames(store=store), store=store)
     finally:
         predictor.eval()
+
+
+def test_a_tracker_encodes_ahead_as_many_as_suit_its_device(
+    predictor: SAM2VideoPredictor, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert frames_ahead_at_once(predictor) == 1
+    monkeypatch.setattr(video_predictor, "frames_ahead_at_once", lambda model: 3)
+    for chosen, expected in ((None, [1, 3, 3, 1]), (1, [1] * FRAME_COUNT)):
+        encoded.clear()
+        state = predictor.init_state(stack(), feature_batch=chosen)
+        predictor.prompt_points(state, 0, "cell", [[20.0, 30.0]], [1])
+        assert len(list(predictor.propagate(state))) == FRAME_COUNT
+        assert encoded == expected
+        state.close()
+
+
+def test_a_gpu_takes_several_frames_unless_the_encoder_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = torch.nn.Identity()
+    gpu = cast("SAM2VideoPredictor", SimpleNamespace(device=torch.device("cuda"), image_encoder=encoder))
+    assert frames_ahead_at_once(gpu) == 4
+    monkeypatch.setattr(torch, "compile", lambda forward, **_: forward)  # the compiler takes half a minute to load
+    compile_forward(encoder)
+    assert frames_ahead_at_once(gpu) == 1
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu_batches_change_no_mask_by_much(encoded: list[int]) -> None:
+    predictor = small_predictor().to("cuda")
+    found = []
+    for chosen in (None, 1):
+        encoded.clear()
+        state = predictor.init_state(stack(), feature_batch=chosen)
+        predictor.prompt_points(state, 0, "cell", [[20.0, 30.0]], [1])
+        found.append(torch.stack([result.logits for result in predictor.propagate(state)]))
+        assert max(encoded) == (4 if chosen is None else 1)
+        state.close()
+    assert ((found[0] > 0) == (found[1] > 0)).float().mean() > 0.99

@@ -13,6 +13,8 @@ from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.messages import (
     Cancel,
+    Estimate,
+    Estimated,
     Everything,
     Failed,
     Finished,
@@ -54,7 +56,7 @@ class FakeWorker:
             self.cancelled.add(message.job)
         elif isinstance(message, Stop):
             self.close()
-        elif isinstance(message, Segment | Propagate | Everything):
+        elif isinstance(message, Segment | Propagate | Everything | Estimate):
             threading.Thread(target=self._work, args=(message,), daemon=True).start()
 
     def pump(self) -> bool:
@@ -72,6 +74,9 @@ class FakeWorker:
         if isinstance(message, Segment):
             self.hear(Started(message.job, 1))
             self.hear(FrameFound(message.job, message.frame, (self._found(message.object, message.frame),)))
+        elif isinstance(message, Estimate):
+            self.hear(Started(message.job, 1))
+            self.hear(Estimated(message.job, {"exact": 12.0, "crops": 240.0}))
         elif isinstance(message, Everything):
             self.hear(Started(message.job, 1))
             self.options.append(message.options)

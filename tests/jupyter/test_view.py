@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,34 @@ def test_propagation_shows_progress_and_is_cancelled(
     assert session.jobs[-1].state == "cancelled"
     assert session.masked_frames(1) == [0]
     assert worker.options[0] == {"propagator": "both", "count": None}
+
+
+def test_close_ups_are_chosen_after_hearing_how_long_it_takes(
+    shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession
+) -> None:
+    """The time of both ways is told; the choice is the session's, in all views; what is refused is taken back."""
+    view = shown.view
+    clicked(view)
+    other = shown.show()
+    for one in (view, other):
+        one.root.locator("summary", has_text="Propagation").click()
+    choice = view.root.get_by_label("look at")
+    view.root.get_by_role("button", name="how long").click()
+    told = other.root.locator(".sam2-estimate")
+    told.filter(has_text="whole frames: about 12 s; a close-up of each object: up to 4 min").wait_for()
+
+    choice.select_option(label="a close-up of each object")
+    shown.wait(lambda: session.preset == "crops")
+    other.root.locator("select:has(option[value=crops]):has(option:checked[value=crops])").wait_for()
+    session.preset = "exact"
+    view.root.locator("select:has(option:checked[value=exact])").wait_for()
+    other.root.locator("select:has(option:checked[value=exact])").wait_for()
+
+    session._model = SimpleNamespace(joint_objects=True)
+    choice.select_option(label="a close-up of each object")
+    view.root.locator(".sam2-message", has_text="exact").wait_for()
+    view.root.locator("select:has(option:checked[value=exact])").wait_for()
+    assert session.preset == "exact"
 
 
 def test_two_views_and_python_agree(shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession) -> None:

@@ -319,6 +319,17 @@ def test_another_axis_is_moved_along(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["t00000", "t00002"]
 
 
+def test_how_frames_are_looked_at_goes_along_to_another_position(tmp_path: Path) -> None:
+    w = annotate(np.stack([pictures(4), pictures(4)]), tmp_path, axes="tzyx", axis="z", model=None)
+    wire = Wire(w)
+    assert "preset is one of" in wire.error("preset", preset="tiles")
+    assert wire.ask("preset", preset="crops")[0]["payload"] == {"preset": "crops"}
+    assert wire.events("changed")[-1]["payload"]["state"]["preset"] == "crops"
+    w.move("t", 1)
+    assert w.session.preset == "crops"
+    w.close()
+
+
 def test_the_form_has_every_propagator_and_its_options(session: AnnotationSession) -> None:
     widget = AnnotationWidget(session)
     form = propagation_form(widget)

@@ -196,6 +196,43 @@ def test_tracking_shows_masks_as_they_come_and_is_one_step(viewer: Any, dock: An
     assert not annotation.layer._slice.image.raw.any()
 
 
+def test_close_ups_are_chosen_after_hearing_how_long_it_takes(viewer: Any, dock: Any, work: Any, hand: Hand) -> None:
+    session, panel = dock.annotation.session, work.propagation
+    hand.click(*CELLS[0])
+    until(lambda: rows(dock) and rows(dock)[-1].is_here, why=lambda: dock.status.text())
+
+    assert panel.preset.choice.currentText() == "Whole frames"
+    assert not panel.preset.told.isVisible()
+    panel.preset.ask.click()
+    until(lambda: panel.preset.told.isVisible(), why=lambda: dock.status.text())
+    whole, close = panel.preset.told.text().splitlines()
+    assert whole.startswith("Whole frames: about ")
+    assert close.startswith("A close-up of each object: up to ")
+
+    panel.preset.choice.setCurrentIndex(1)
+    panel.preset.choice.activated.emit(1)
+    until(lambda: session.preset == "crops")
+    panel.start.click()
+    until(lambda: [row.frames for row in rows(dock)] == [FRAMES], why=lambda: dock.status.text())
+    assert all(session.mask(1, frame)[CELLS[0][1], CELLS[0][0] - frame] for frame in range(FRAMES))
+
+    # what is set from a script is shown
+    session.preset = "exact"
+    until(lambda: panel.preset.choice.currentIndex() == 0)
+
+
+def test_a_model_that_cannot_do_close_ups_keeps_to_whole_frames(
+    dock: Any, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dock.annotation.session.model, "joint_objects", True)
+    choice = work.propagation.preset.choice
+    choice.setCurrentIndex(1)
+    choice.activated.emit(1)
+    until(lambda: "whole frames" in dock.status.text() or "exact" in dock.status.text(), why=lambda: dock.status.text())
+    until(lambda: choice.currentIndex() == 0)
+    assert dock.annotation.session.preset == "exact"
+
+
 def test_objects_are_named_merged_split_and_deleted(viewer: Any, dock: Any, work: Any, hand: Hand) -> None:
     annotation, session, table = dock.annotation, dock.annotation.session, work.table
     for cell in CELLS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from sam2_core.hooks import Drawn, PromptType, get_plugins
+from sam2_core.session.worker.inference_worker import InferenceWorker
 from tests.napari.hand import until
 from tests.napari.scene import CELLS, cells, micro_model
 
@@ -161,6 +163,85 @@ def test_a_stack_over_time_is_worked_on_along_one_axis(dock: Any, along: str) ->
     assert labels[place].any()
     labels[place] = 0
     assert not labels.any()
+
+
+def film() -> np.ndarray:
+    """Two cells in three times of three slices: (t, z, y, x)."""
+    return np.stack([np.stack([one] * 3) for one in cells(3)])
+
+
+def test_volumes_are_tracked_along_z_carried_over_time_and_compared(dock: Any) -> None:
+    annotation = started(dock, film(), "tzyx", "tz")
+    session, track = annotation.session, dock.workspace.propagation
+    assert session.frame_count == 9
+    dock.viewer.dims.set_point((0, 1), (0, 1))
+    until(lambda: annotation.frame == 1)
+    click(annotation, 1, *CELLS[0])
+    until(lambda: [row.frames for row in annotation.rows] == [1], why=lambda: dock.status.text())
+    assert np.asarray(annotation.layer.data)[0, 1, CELLS[0][1], CELLS[0][0]] == 1
+
+    # there is nothing before the first time
+    track.carrying.direction.setCurrentIndex(1)
+    track.carrying.start.click()
+    until(lambda: "t = 0 is the first time" in dock.status.text(), why=lambda: dock.status.text())
+    track.carrying.direction.setCurrentIndex(0)
+
+    track.start.click()
+    until(lambda: [row.frames for row in annotation.rows] == [3], why=lambda: dock.status.text())
+    track.carrying.start.click()
+    until(lambda: [row.frames for row in annotation.rows] == [9], why=lambda: dock.status.text())
+    labels = np.asarray(annotation.layer.data)
+    for time in range(3):
+        assert (labels[time, :, CELLS[0][1], CELLS[0][0] - time] == 1).all()
+        np.testing.assert_array_equal(labels[time, 2], session.labels(session.frame_at(t=time, z=2)))
+
+    # a volume is one place at each time
+    until(lambda: dock.lineage.layer is not None and len(dock.lineage.layer.data) == 3)
+    assert dock.lineage.layer.data[:, 1].tolist() == [0, 1, 2]
+    assert dock.lineage.layer.data[:, 2].tolist() == pytest.approx([1, 1, 1], abs=0.4)
+
+    review = dock.workspace.review
+    annotation.go_to_frame(session.frame_at(t=0, z=1))
+    until(lambda: annotation.frame == 1)
+    review.compare.click()
+    until(lambda: session.disagreements(1), why=lambda: dock.status.text())
+    assert {session.position(frame)["t"] for frame in session.disagreements(1)} == {0}
+    until(lambda: "come here" not in review.left.text())
+
+    # this slice at other times, after all of that was taken back
+    for _ in range(3):
+        annotation.undo()
+    until(lambda: [row.frames for row in annotation.rows] == [1])
+    track.along.setCurrentIndex(track.along.findData("t"))
+    track.start.click()
+    until(lambda: [row.frames for row in annotation.rows] == [3], why=lambda: dock.status.text())
+    assert [session.position(frame) for frame in session.masked_frames(1)] == [{"t": t, "z": 1} for t in range(3)]
+
+
+def test_a_carry_is_stopped_and_labels_over_time_are_taken(dock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, real = threading.Event(), InferenceWorker._carry
+
+    def held(*arguments: Any) -> Iterator[None]:
+        gate.wait(120)
+        yield from real(*arguments)
+
+    monkeypatch.setattr(InferenceWorker, "_carry", held)
+    annotation = started(dock, film(), "tzyx", "tz")
+    labels = dock.viewer.add_labels((film() > 99).astype(np.uint8), name="cellpose")
+    dock.workspace.everything.layers.setCurrentText("cellpose")
+    dock.workspace.everything.take.click()
+    until(lambda: [row.frames for row in annotation.rows] == [9], why=lambda: dock.status.text())
+    np.testing.assert_array_equal(np.asarray(annotation.layer.data), labels.data)
+
+    dock.workspace.propagation.carrying.start.click()
+    rows = dock.workspace.jobs.rows
+    until(lambda: any(row.label.text().startswith("carry") for row in rows.values()), why=lambda: dock.status.text())
+    (job,) = (one for one in annotation.session.jobs if one.kind == "carry")
+    annotation.cancel()
+    until(lambda: job.state == "cancelled", why=lambda: dock.status.text())
+    gate.set()
+    until(lambda: job.id not in rows)
+    assert len(annotation.session.masked_frames(1)) == 9
 
 
 def test_only_sessions_of_the_frames_that_are_shown_are_continued(dock: Any) -> None:

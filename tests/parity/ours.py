@@ -36,7 +36,12 @@ def _build(job: Job) -> SAM2VideoPredictor:
     overrides = [f"++model.image_size={job.image_size}", *job.overrides]
     checkpoint = shipped_weights() if job.trained else None
     model = build_sam2_video_predictor(
-        job.config, checkpoint, device="cpu", hydra_overrides_extra=overrides, vos_optimized=job.compiled
+        job.config,
+        checkpoint,
+        device="cpu",
+        hydra_overrides_extra=overrides,
+        vos_optimized=job.compiled,
+        precision="fp32",
     )
     assert isinstance(model, SAM2VideoPredictor)
     model.official_frame_count = True

@@ -386,6 +386,14 @@ def test_at_one_time_of_a_film_it_is_what_a_session_at_that_time_finds() -> None
 # what cannot be
 
 
+def test_who_listens_hears_that_the_preset_is_another(session: AnnotationSession) -> None:
+    heard: list[str] = []
+    session.preset_changed.connect(heard.append)
+    for preset in ("crops", "exact", "exact", "crops"):
+        session.preset = preset  # type: ignore[assignment]
+    assert heard == ["exact", "crops"]
+
+
 def test_there_is_no_such_preset(session: AnnotationSession) -> None:
     with pytest.raises(InvalidInputError, match=r"preset is one of exact, crops; got 'tiles'"):
         session.preset = "tiles"  # type: ignore[assignment]
