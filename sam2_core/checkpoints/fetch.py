@@ -145,7 +145,14 @@ def fetch_pretrained(
         if entry.hf_id is None:
             raise _shipped_file_is_missing(entry)
         path = _from_hub(entry.hf_id, entry.file_name, None)
-        _check(path, entry)
+        if not _is_published(path, entry) and not is_offline():
+            # the hub's cache takes a damaged file for a whole one, also where its link was deleted
+            path = _from_hub(entry.hf_id, entry.file_name, None, again=True)
+        if not _is_published(path, entry):
+            raise CheckpointError(
+                f"{path} is not the published {entry.file_name}: its sha256 is not {entry.sha256}. "
+                f"Delete {path.resolve()} to have it downloaded again."
+            )
         return entry, path
     repository = entry.hf_id if entry is not None and entry.hf_id else model_id
     if repository.count("/") != 1:
@@ -156,16 +163,11 @@ def fetch_pretrained(
     return entry, _from_hub(repository, file_name, revision)
 
 
-def _check(path: Path, entry: ModelEntry) -> None:
-    found = file_sha256(path) if entry.sha256 else None
-    if found != entry.sha256:
-        raise CheckpointError(
-            f"{path} is not the published {entry.file_name}: its sha256 is {found}, that of {entry.name} "
-            f"{entry.sha256}. Delete it to have it downloaded again."
-        )
+def _is_published(path: Path, entry: ModelEntry) -> bool:
+    return not entry.sha256 or file_sha256(path) == entry.sha256.lower()
 
 
-def _from_hub(repository: str, file_name: str | None, revision: str | None) -> Path:
+def _from_hub(repository: str, file_name: str | None, revision: str | None, *, again: bool = False) -> Path:
     try:
         import huggingface_hub
         from huggingface_hub.errors import LocalEntryNotFoundError
@@ -179,7 +181,10 @@ def _from_hub(repository: str, file_name: str | None, revision: str | None) -> P
     try:
         if file_name is None:
             file_name = _choose_file(repository, huggingface_hub.HfApi().list_repo_files(repository, revision=revision))
-        return Path(huggingface_hub.hf_hub_download(repository, file_name, revision=revision, local_files_only=offline))
+        path = huggingface_hub.hf_hub_download(
+            repository, file_name, revision=revision, local_files_only=offline, force_download=again
+        )
+        return Path(path)
     except LocalEntryNotFoundError as error:
         why = "downloading is switched off (SAM2_LAB_OFFLINE, HF_HUB_OFFLINE)" if offline else "the hub does not answer"
         raise DownloadError(f"{file_name} of {repository} is not on this machine, and {why}") from error

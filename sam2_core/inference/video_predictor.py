@@ -98,11 +98,14 @@ class SAM2VideoPredictor(VideoCorrection):
         UnknownModelError, DownloadError, MissingDependencyError
             The model is unknown or cannot be downloaded.
         """
-        from sam2_core.checkpoints.build import build_sam2_video_predictor_hf
+        from sam2_core.checkpoints.build import POSTPROCESSING, VIDEO_POSTPROCESSING, build_sam2_video_predictor_hf
 
         own, others = split_options(cls, kwargs)
         if own:
-            others["hydra_overrides_extra"] = [*others.get("hydra_overrides_extra", ()), *as_overrides(own)]
+            # behind those of the postprocessing, which would win otherwise
+            usual = [*POSTPROCESSING, *VIDEO_POSTPROCESSING] if others.get("apply_postprocessing", True) else []
+            others["hydra_overrides_extra"] = [*others.get("hydra_overrides_extra", ()), *usual, *as_overrides(own)]
+            others["apply_postprocessing"] = False
         return build_sam2_video_predictor_hf(model_id, **others)
 
     @torch.inference_mode()

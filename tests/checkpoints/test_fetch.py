@@ -213,12 +213,17 @@ def test_models_come_from_the_hub_and_stay_in_its_cache(tmp_path: Path, reposito
         {"model_id": "lab/medical"},
         {"model_id": "lab/medical", "file_name": "third.pt"},
     )
+    (kept,) = (tmp_path / "hub").rglob("sam2.1_hiera_tiny.pt")
+    kept.resolve().write_bytes(b"0fficial")
+    kept.unlink()
+    mended = ask(what_is_there, {"model_id": "sam2.1_hiera_tiny"})
     hub.shutdown()
     hub.server_close()
     offline = ask(
         what_is_there, {"model_id": "sam2.1_hiera_tiny"}, {"model_id": "sam2_hiera_tiny"}, SAM2_LAB_OFFLINE="1"
     )
 
+    assert mended == [["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"]]
     assert refused[0] == "CheckpointError"
     assert "is not the published sam2.1_hiera_tiny.pt" in refused[1]
     assert answers[:5] == [

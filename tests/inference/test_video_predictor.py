@@ -529,6 +529,17 @@ def test_from_pretrained_builds_by_name(monkeypatch: pytest.MonkeyPatch) -> None
     assert calls == [(("facebook/sam2.1-hiera-tiny",), {"device": "cpu"})]
 
 
+@pytest.mark.parametrize("postprocessing", [True, False])
+def test_options_of_from_pretrained_win_over_the_postprocessing(postprocessing: bool) -> None:
+    predictor = SAM2VideoPredictor.from_pretrained(
+        "sam2.1_hiera_micro", device="cpu", fill_hole_area=3, apply_postprocessing=postprocessing
+    )
+
+    assert predictor.fill_hole_area == 3
+    # what was not asked for is as it is without options
+    assert predictor.binarize_mask_from_pts_for_mem_enc is postprocessing
+
+
 # -- wrong input changes nothing ---------------------------------------------------------------------------------------
 
 

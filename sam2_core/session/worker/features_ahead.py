@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,23 +19,25 @@ class FeaturesAhead:
     frame_count : int
     room : int
         How many frames' features stay in memory.
-    is_stored : bool
-        Whether features are kept in a store, in which there is room for all frames.
+    stored_room : int
+        How many frames' features may go to a store; 0 without one.
     works_ahead : bool
         Whether to do anything before it is asked for.
     """
 
     def __init__(
-        self, features: FrameFeatures, frame_count: int, *, room: int, is_stored: bool, works_ahead: bool
+        self, features: FrameFeatures, frame_count: int, *, room: int, stored_room: int, works_ahead: bool
     ) -> None:
         self._features = features
         self._frame_count = frame_count
         self._room = room
-        self._is_stored = is_stored
+        self._stored_room = stored_room
         self._works_ahead = works_ahead
         self._looked_at: int | None = None
         self._round: int | None = None
         self._waiting: Iterator[int] = iter(())
+        # went to the store, which may have dropped them since: a full store would be filled for ever
+        self._sent_to_store: set[int] = set()
 
     @property
     def wants_current(self) -> bool:
@@ -53,10 +56,10 @@ class FeaturesAhead:
             self._waiting = iter(self.frames_with_room())
 
     def frames_with_room(self) -> tuple[int, ...]:
-        """The frames to encode, the most wanted first: as many as stay in memory, or all of them with a store."""
+        """The frames to encode, the most wanted first: as many as stay in memory or fit into the store."""
         nearest = nearest_first(self._round or 0, self._frame_count)
         # one place is left for a frame that is asked for elsewhere
-        return tuple(nearest if self._is_stored else list(nearest)[: max(1, self._room - 1)])
+        return tuple(islice(nearest, max(1, self._room - 1, self._stored_room)))
 
     def encode_one(self) -> bool:
         """Encode the most wanted frame that is not encoded yet; False if there is none."""
@@ -66,6 +69,8 @@ class FeaturesAhead:
             self._features.get(self._looked_at)
             return True
         for frame in self._waiting:
+            if frame in self._sent_to_store and not self._is_near(frame):
+                continue
             if not self._features.is_at_hand(frame):
                 self.encode(frame)
                 return True
@@ -73,12 +78,16 @@ class FeaturesAhead:
 
     def encode(self, frame: int) -> None:
         """Encode a frame, unless it is."""
-        near = abs(frame - (self._round or 0)) < self._room // 2
-        if near or not self._is_stored:
+        if self._is_near(frame) or not self._stored_room:
             self._features.get(frame)
         elif not self._features.is_stored(frame):
             # what is far away goes to the store only, and takes nobody's place in memory
             self._features.encode([frame])
+        if self._stored_room:
+            self._sent_to_store.add(frame)
+
+    def _is_near(self, frame: int) -> bool:
+        return abs(frame - (self._round or 0)) < self._room // 2
 
     def forget(self) -> None:
         """Stop working ahead until a person looks at another frame, because memory ran out."""

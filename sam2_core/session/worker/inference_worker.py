@@ -128,7 +128,7 @@ class InferenceWorker:
             self._state.features,
             len(stack),
             room=room,
-            is_stored=store is not None,
+            stored_room=0 if store is None else _stored_room(store, predictor, len(stack)),
             works_ahead=self.options.encodes_ahead,
         )
         self._lines = ToldLines(predictor, self._state, store)
@@ -332,16 +332,18 @@ class InferenceWorker:
                     lambda: self._should_stop(task),
                 )
             )
-            began, count = time.perf_counter(), 0
+            # not the time between steps, in which the job may be paused and clicks are answered
+            taken, count, began = 0.0, 0, time.perf_counter()
             for done, (place, found) in enumerate(steps, start=1):
+                taken += time.perf_counter() - began
                 self._lines.outdate_others(line, chosen)
                 self._send(FrameFound(request.job, line.frames[place], _packed(found)))
                 # a propagator may go over frames more than once
                 self._send(Progress(request.job, done, max(done, total)))
                 yield
-                count = done
+                count, began = done, time.perf_counter()
             if count >= MEASURED_FROM:
-                self._expected.note(request.preset, time.perf_counter() - began, count, len(chosen))
+                self._expected.note(request.preset, taken, count, len(chosen))
 
     def _estimate(self, request: Estimate) -> Iterator[None]:
         work = request.work
@@ -477,6 +479,11 @@ def _packed(found: Mapping[int, TrackedMask]) -> tuple[FoundMask, ...]:
         FoundMask(object_id, MaskData.of(one.mask), one.predicted_iou, one.object_score)
         for object_id, one in found.items()
     )
+
+
+def _stored_room(store: EmbeddingStore, predictor: SAM2VideoPredictor, frames: int) -> int:
+    """How many frames may be encoded ahead into the store: half of it, others need room too."""
+    return min(frames, store.quota_bytes // 2 // store.needed(1, predictor))
 
 
 def _opened_store(folder: str | None) -> EmbeddingStore | None:

@@ -399,7 +399,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class NeedFrame:
-    """The worker wants the pixels of a frame, :class:`FramePixels`: in this slot of the shared memory, if it names one."""
+    """The worker wants a frame's pixels, :class:`FramePixels`: in this slot of the shared memory, if it names one."""
 
     frame: int
     slot: int | None = None
