@@ -65,12 +65,12 @@ def test_with_room_in_the_store_all_frames_nearest_first() -> None:
     work(one)
     assert features.encoded[:3] == [5, 6, 4]
     assert sorted(features.encoded) == list(range(COUNT))
-    # looking elsewhere neither encodes nor reads again what is far away
+    # looking elsewhere neither encodes nor reads again what went to the store ahead
     features.read.clear()
     one.look_at(8)
     work(one)
     assert len(features.encoded) == COUNT
-    assert features.read == []
+    assert set(features.read) <= {5}
 
 
 @pytest.mark.parametrize("kept", [0, 5])
