@@ -49,7 +49,8 @@ def annotate(
         What segments and tracks: by default the model that ships with the package. None for prompts and hand-made masks
         only.
     axis : str, optional
-        Axis along which frames are counted, such as "z" or "t"; needed only where several are longer than one.
+        Axis along which frames are counted, such as "z" or "t"; needed only where several are longer than one. Two
+        axes, such as "tz", make one session of z-stacks over time, with a slider for each.
     at : mapping of str to int, optional
         Position on each other axis that is longer than one; where `axis` is given the widget has a slider for them,
         0 at first, and each position has a session of its own in the folder.
@@ -96,7 +97,7 @@ def annotate(
     if isinstance(source, FrameStack):
         return AnnotationWidget(opened(source, place), owns_session=True, **values)
     volume = open_volume(source, axes=axes)
-    others = [one for one in volume.axes if one not in ("c", axis, *plane) and volume.sizes[one] > 1]
+    others = [one for one in volume.axes if one not in ("c", *(axis or ""), *plane) and volume.sizes[one] > 1]
     if axis is None or not others:
         stack = volume.stack(axis, at, plane, channels, contrast)
         return AnnotationWidget(opened(stack, place), owns_session=True, **values)

@@ -218,11 +218,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
 
 def _propagation(payload: Payload) -> dict[str, Any]:
     """What `start_propagate` and `start_estimate` take."""
-    count = payload.get("count")
+    count, start, along = (payload.get(name) for name in ("count", "start", "along"))
     return {
         "object_ids": _object_ids(payload.get("objects")),
         "propagator": read_text(payload, "propagator"),
         "count": None if count is None else read_whole(payload, "count", least=1),
+        "start": None if start is None else read_whole(payload, "start"),
+        "along": None if along is None else read_text(payload, "along"),
         **read_options(payload),
     }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sam2_core.hooks import PromptType, get_plugins
 from sam2_core.session.annotation_session import AnnotationSession
@@ -34,7 +35,7 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
         "session": str(session.folder),
         "name": stack.name,
         "frames": session.frame_count,
-        "axis": stack.axis,
+        "axes": [{"axis": axis, "length": length} for axis, length in session_axes(session)],
         "width": width,
         "height": height,
         "channels": _channels(session),
@@ -52,8 +53,8 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
     }
 
 
-def state(session: AnnotationSession, selected: int) -> Payload:
-    """What changes: objects, what can be undone, jobs, and where masks and prompts are."""
+def state(session: AnnotationSession, selected: int, frame: int) -> Payload:
+    """What changes: objects, what can be undone, jobs, and where masks and prompts are, as seen from a frame."""
     objects = session.objects
     prompted = {one.id: session.prompted_frames(one.id) for one in objects}
     masked = {one.id: session.masked_frames(one.id) for one in objects}
@@ -66,7 +67,7 @@ def state(session: AnnotationSession, selected: int) -> Payload:
         "redo": redo,
         "preset": session.preset,
         "jobs": [job_payload(job) for job in session.jobs.active],
-        "overview": _overview(session.frame_count, prompted, masked, selected),
+        "overview": _overview(session, prompted, masked, selected, frame),
     }
 
 
@@ -191,18 +192,38 @@ def _record(record: MaskRecord) -> Payload:
 
 
 def _overview(
-    frame_count: int, prompted: dict[int, list[int]], masked: dict[int, list[int]], selected: int
-) -> dict[str, Any]:
-    counts = np.zeros(frame_count, np.int64)
-    for frames in masked.values():
-        counts[frames] += 1
-    parts = min(frame_count, MOST_PARTS)
-    starts = np.arange(parts) * frame_count // parts
-    coverage = np.maximum.reduceat(counts, starts)
-    every = sorted({frame for frames in prompted.values() for frame in frames})
-    return {
-        "coverage": coverage.tolist(),
-        "masked": int(np.count_nonzero(counts)),
-        "prompts": every[:MOST_MARKS],
-        "selected": prompted.get(selected, [])[:MOST_MARKS],
-    }
+    session: AnnotationSession, prompted: dict[int, list[int]], masked: dict[int, list[int]], selected: int, frame: int
+) -> list[Payload]:
+    """What a slider for each axis shows: of the last axis where the others stand, of those what is anywhere."""
+    found = []
+    for number, (_, length) in enumerate(session_axes(session)):
+
+        def places(frames: list[int], number: int = number) -> NDArray[np.int64]:
+            given = np.asarray(frames, np.int64)
+            if session.grid is None:
+                return given
+            first, second = np.divmod(given, session.grid.sizes[1])
+            return np.unique(first) if number == 0 else second[first == session.position(frame)[session.grid.axes[0]]]
+
+        counts = np.zeros(length, np.int64)
+        for frames in masked.values():
+            counts[places(frames)] += 1
+        parts = min(length, MOST_PARTS)
+        starts = np.arange(parts) * length // parts
+        every = sorted({place for frames in prompted.values() for place in places(frames).tolist()})
+        found.append(
+            {
+                "coverage": np.maximum.reduceat(counts, starts).tolist(),
+                "masked": int(np.count_nonzero(counts)),
+                "prompts": every[:MOST_MARKS],
+                "selected": places(prompted.get(selected, []))[:MOST_MARKS].tolist(),
+            }
+        )
+    return found
+
+
+def session_axes(session: AnnotationSession) -> list[tuple[str, int]]:
+    """What frames are counted along, and how many there are along each; the last one runs fastest."""
+    if session.grid is None:
+        return [(session.stack.axis, session.frame_count)]
+    return list(zip(session.grid.axes, session.grid.sizes, strict=True))

@@ -267,9 +267,10 @@ class AnnotationWidget(anywidget.AnyWidget):
                 about |= {"recipes": recipes(), "budget": DEFAULT_BUDGET}
             if self._positions is not None:
                 about["positions"] = self._positions.describe()
-            return {"about": about, "state": summary.state(session, self.selected), "seq": seq}, []
+            return {"about": about, "state": summary.state(session, self.selected, self.frame), "seq": seq}, []
         if request.kind == "state":
-            return {"state": summary.state(session, read_whole(request.payload, "selected")), "seq": seq}, []
+            selected, frame = (read_whole(request.payload, name) for name in ("selected", "frame"))
+            return {"state": summary.state(session, selected, session.checked_frame(frame)), "seq": seq}, []
         if request.kind == "frame":
             frame = session.checked_frame(read_whole(request.payload, "frame"))
             masks, data = summary.masks_on(session, frame, seq)
@@ -329,7 +330,7 @@ class AnnotationWidget(anywidget.AnyWidget):
             if "prompt" in change.what:
                 payload["inline_prompts"] = summary.prompts_on(session, frame)
         if change.what & {"object", "prompt"}:
-            payload["state"] = summary.state(session, self.selected)
+            payload["state"] = summary.state(session, self.selected, self.frame)
         self._tell(event("changed", payload, seq), buffers)
         self.changed.emit(change)
 
@@ -339,7 +340,7 @@ class AnnotationWidget(anywidget.AnyWidget):
             self._seq += 1
             seq = self._seq
         payload: Payload = {"what": [], "objects": [], "frames": [], "step": None}
-        self._tell(event("changed", payload | {"state": summary.state(self._session, self.selected)}, seq))
+        self._tell(event("changed", payload | {"state": summary.state(self._session, self.selected, self.frame)}, seq))
 
     def _job_listed(self, job: Job) -> None:
         if job.id not in self._reported:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, InvalidTypeError
-from sam2_core.session.label_import import import_label_file
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 from sam2_napari.candidate_panel import CandidatePanel
@@ -55,19 +53,10 @@ class EverythingPanel(QWidget):
         )
         self.layers = LabelsChoice(annotation)
         self.take = button(
-            "Start from this layer", self.import_layer, "Make an object of every label, to be corrected and tracked."
+            "Start from this layer",
+            self.import_layer,
+            "Make an object of every label, to be corrected and tracked. Files has those that are in a file.",
         )
-        self.take_file = button(
-            "From a file…", self._ask_file, "Labels in any format that is read, with names and lineage."
-        )
-        self.take_folder = button(
-            "From a folder…",
-            self._ask_folder,
-            "A Cell Tracking Challenge result with its table of tracks, or OME-Zarr.",
-        )
-        files = QHBoxLayout()
-        files.addWidget(self.take_file)
-        files.addWidget(self.take_folder)
         self.candidates = CandidatePanel(annotation, self.form)
         form = QFormLayout()
         form.addRow("Labels", self.layers)
@@ -80,7 +69,6 @@ class EverythingPanel(QWidget):
         layout.addWidget(QLabel("Or start from labels of other software:"))
         layout.addLayout(form)
         layout.addWidget(self.take)
-        layout.addLayout(files)
         layout.addStretch(1)
 
     def suit_model(self) -> None:
@@ -107,21 +95,3 @@ class EverythingPanel(QWidget):
             lambda: self._annotation.session.import_labels(enumerate(labels)),
             then=lambda ids: self._annotation.say(f"{len(ids)} objects from {layer.name}."),
         )
-
-    def import_file(self, path: str) -> None:
-        """Make objects of the labels in a file or folder, with their names and lineage where it has them."""
-        session = self._annotation.session
-        self._annotation.work.do(
-            lambda: import_label_file(session, path),
-            then=lambda ids: self._annotation.say(f"{len(ids)} objects from {Path(path).name}."),
-        )
-
-    def _ask_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Start from labels")
-        if path:
-            self.import_file(path)
-
-    def _ask_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Start from labels")
-        if path:
-            self.import_file(path)

@@ -105,8 +105,8 @@ class ReviewPanel(QWidget):
         for item in self.items:
             why = ", ".join(sorted(item.reasons, key=lambda one: -item.reasons[one]))
             name = names.get(item.object_id, f"object {item.object_id}")
-            place = self._annotation.placement.named(item.frame)
-            self.list.addItem(QListWidgetItem(f"{name}, {place}: {why}"))
+            where = self._annotation.placement.named(item.frame)
+            self.list.addItem(QListWidgetItem(f"{name}, {where}: {why}"))
         if not items:
             self._at = None
             return

@@ -1,4 +1,4 @@
-"""Writing the objects as files that other software reads."""
+"""Writing the objects as files that other software reads, and taking such files in."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sam2_core.hooks import LabelFormat, get_plugins
 from sam2_core.session.lineage import TRACK_FORMATS
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
+from sam2_napari.import_panel import ImportPanel
 
 #: How a file of each format usually ends.
 ENDINGS: Final = {
@@ -31,7 +32,7 @@ TRACKS: Final = {
 
 
 class SavePanel(QWidget):
-    """Labels in every format there is, measurements, and labels back into the image's own OME-Zarr.
+    """Labels in every format there is, measurements, labels back into the image's own OME-Zarr, and imports.
 
     Parameters
     ----------
@@ -76,6 +77,9 @@ class SavePanel(QWidget):
             into.addRow("Name", self.name)
             layout.addLayout(into)
             layout.addWidget(self.write_back)
+        self.imports = ImportPanel(annotation)
+        layout.addSpacing(8)
+        layout.addWidget(self.imports)
         layout.addStretch(1)
 
     def export_to(self, path: str, *, overwrite: bool = False) -> None:

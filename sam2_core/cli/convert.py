@@ -28,6 +28,9 @@ def convert(
     axis: options.Axis = None,
     at: options.At = None,
     overwrite: options.Overwrite = False,
+    as_labels: Annotated[
+        bool, typer.Option("--as-labels", help="Take the source for labels, even if it looks like an image.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a conversion that was stopped.")] = False,
 ) -> None:
     """Write labels again in another format.
@@ -51,6 +54,7 @@ def convert(
                     frames=(chosen.start, chosen.stop),
                     overwrite=overwrite,
                     resume=resume,
+                    check=not as_labels,
                     progress=lambda done, total: advance(),
                 )
             except DestinationExistsError as error:

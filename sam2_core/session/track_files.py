@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from skimage.draw import polygon
@@ -17,6 +18,9 @@ from sam2_core.volumes.units import unit_name
 
 if TYPE_CHECKING:
     from sam2_core.volumes.frame_stack import FrameStack
+
+#: Where groups of zarr 3 and 2 keep their attributes.
+ZARR_NAMES: Final = ("zarr.json", ".zattrs")
 
 
 def read_tracks(source: str | PathLike[str], stack: FrameStack) -> TrackGraph:
@@ -42,6 +46,25 @@ def read_tracks(source: str | PathLike[str], stack: FrameStack) -> TrackGraph:
     if not place.exists():
         raise MissingFileError(f"There are no tracks at {place}.")
     return read_geff(place, stack) if place.is_dir() else read_trackmate(place, stack)
+
+
+def is_track_file(source: str | PathLike[str]) -> bool:
+    """Whether that is tracks, and not labels: a folder that says it is a GEFF or is named so, or an XML file."""
+    place = Path(source)
+    if not place.is_dir():
+        return place.suffix.casefold() == ".xml"
+    return place.suffix.casefold() == ".geff" or any("geff" in _attributes(place / name) for name in ZARR_NAMES)
+
+
+def _attributes(path: Path) -> dict[str, Any]:
+    """The attributes of a zarr group; none if that is no such file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if path.name == "zarr.json" and isinstance(found, dict):
+        found = found.get("attributes")
+    return found if isinstance(found, dict) else {}
 
 
 def read_geff(path: Path, stack: FrameStack) -> TrackGraph:

@@ -13,9 +13,8 @@ from scipy import ndimage
 from sam2_core.errors import InvalidInputError
 from sam2_core.training.labelled_volume import require_same_shape
 from sam2_core.volumes import FrameStack, LabelStack
+from sam2_core.volumes.labels.image_check import is_image
 
-#: An image read as labels falls into about as many pieces as it has pixels; cells do not.
-PIXELS_OF_A_PIECE = 4.0
 LOOKED_AT = 8
 
 
@@ -110,17 +109,6 @@ def check_labels(images: FrameStack, labels: LabelStack, frames: Sequence[int] |
             )
         )
     return findings
-
-
-def is_image(pixels: NDArray[Any]) -> bool:
-    """Whether the values of a frame (y, x) fall into pieces too small for objects."""
-    filled = pixels != 0
-    same = np.zeros(pixels.shape, bool)
-    same[:, 1:] |= pixels[:, 1:] == pixels[:, :-1]
-    same[1:] |= pixels[1:] == pixels[:-1]
-    # a pixel that equals neither its left nor its upper neighbour begins a piece, or lies at a corner of one
-    pieces = int((filled & ~same).sum())
-    return pieces > 0 and bool(filled.sum() < PIXELS_OF_A_PIECE * pieces)
 
 
 def ids_change(before: NDArray[Any], after: NDArray[Any]) -> bool:

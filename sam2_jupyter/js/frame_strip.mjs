@@ -1,42 +1,34 @@
-// The frame slider, with marks where prompts are and a strip that shows on which frames masks are.
+// The slider of an axis of frames, with marks where prompts are and a strip that shows where masks are.
 
 import { element } from "./dom.mjs";
 
 const HEIGHT = 18;
 
 export class FrameStrip {
-  /** @param onFrame called with the frame that was chosen */
-  constructor(onFrame) {
+  /** @param onPlace called with the place on the axis that was chosen @param axis its letter @param count its length */
+  constructor(onPlace, axis, count) {
     this.slider = element("input", {
-      type: "range", class: "sam2-frames", min: 0, value: 0, step: 1, "aria-label": "frame",
-      oninput: () => onFrame(Number(this.slider.value)),
+      type: "range", class: "sam2-frames", min: 0, value: 0, step: 1, max: count - 1, "aria-label": `${axis} of the frame`,
+      oninput: () => onPlace(Number(this.slider.value)),
     });
     this.strip = element("canvas", { class: "sam2-strip", height: HEIGHT, role: "img", "aria-label": "frames with masks and prompts" });
     this.text = element("output", { class: "sam2-frame-text" });
-    this.root = element("div", { class: "sam2-frame-row" }, element("div", { class: "sam2-frame-track" }, this.slider, this.strip), this.text);
+    this.root = element("div", { class: "sam2-frame-row", "data-axis": axis, hidden: count < 2 }, element("div", { class: "sam2-frame-track" }, this.slider, this.strip), this.text);
     this.strip.addEventListener("pointerdown", (event) => {
       const share = event.offsetX / Math.max(1, this.strip.clientWidth);
-      onFrame(Math.min(this.count - 1, Math.floor(share * this.count)));
+      onPlace(Math.min(this.count - 1, Math.floor(share * this.count)));
     });
-    this.count = 1;
-    this.axis = "frame";
-  }
-
-  setUp(count, axis) {
     this.count = count;
     this.axis = axis;
-    this.slider.max = count - 1;
-    this.root.hidden = count < 2;
   }
 
-  showFrame(frame) {
-    this.slider.value = frame;
-    this.slider.setAttribute("aria-valuetext", `${this.axis} ${frame} of 0 to ${this.count - 1}`);
-    this.text.textContent = `${this.axis} ${frame} / ${this.count - 1}`;
-    this.frame = frame;
+  show(place) {
+    this.slider.value = place;
+    this.slider.setAttribute("aria-valuetext", `${this.axis} ${place} of 0 to ${this.count - 1}`);
+    this.text.textContent = `${this.axis} ${place} / ${this.count - 1}`;
   }
 
-  /** Draw marks. `overview`: {coverage: numbers of masks in as many parts of the stack, prompts, selected: frames}. */
+  /** Draw marks. `overview`: {coverage: numbers of masks in as many parts of the axis, prompts, selected: places}. */
   paint(overview, colour) {
     const width = Math.max(1, Math.round(this.strip.clientWidth * (globalThis.devicePixelRatio || 1)));
     if (this.strip.width !== width) this.strip.width = width;
@@ -67,7 +59,7 @@ export class FrameStrip {
     }
     this.strip.setAttribute(
       "aria-label",
-      `masks on ${overview.masked} of ${this.count} frames, prompts on ${prompts.length}`
+      `${this.axis}: masks on ${overview.masked} of ${this.count} frames, prompts on ${prompts.length}`
     );
     this.root.dataset.masked = overview.masked;
     this.root.dataset.prompts = prompts.join(" ");

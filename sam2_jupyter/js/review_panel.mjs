@@ -1,6 +1,7 @@
 // The review queue: which masks look wrong, the worst first.
 
 import { button, element } from "./dom.mjs";
+import { frameInWords } from "./frame_grid.mjs";
 
 const SHOWN = 5;
 
@@ -66,7 +67,7 @@ export class ReviewPanel {
 
   _words(item) {
     const name = this.view.objects.find((one) => one.id === item.object)?.name ?? `object ${item.object}`;
-    return `${name}, ${this.view.about.axis} ${item.frame}: ${item.reasons.join(", ")}`;
+    return `${name}, ${frameInWords(item.frame, this.view.about.axes)}: ${item.reasons.join(", ")}`;
   }
 }
 

@@ -117,7 +117,10 @@ export class SidePanels {
 
   stepPosition(step) {
     const [one] = this.positions ?? [];
-    if (!one) return;
+    if (!one) {
+      this.view.go(this.view.stepped(step, 1));
+      return;
+    }
     const to = Number(one.slider.value) + step;
     if (to >= 0 && to < one.length) this.view.ask("move", { axis: one.axis, position: to });
   }
@@ -147,13 +150,17 @@ export class SidePanels {
     form.show(about.propagators[0]?.options ?? []);
     this.preset = new PresetChoice(about.presets, (preset) => this.view.ask("preset", { preset }),
       () => this.view.ask("estimate", { objects: null, ...this.propagation() }));
-    return [labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
+    this.along = about.axes.length < 2 ? null : element("select", {},
+      ...[...about.axes].reverse().map(({ axis }) => element("option", { value: axis, text: `${axis}, from this frame` })));
+    return [this.along && labelled("along", this.along), labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
   }
 
   propagation() {
     return {
       propagator: this.propagator.value, count: this.count.value ? Number(this.count.value) : null,
       options: this.propagationOptions,
+      // of frames along two axes those on a line through this one
+      ...(this.along ? { along: this.along.value, start: this.store.get("frame") } : {}),
     };
   }
 

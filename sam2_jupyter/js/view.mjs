@@ -5,6 +5,7 @@ import { commandsOf } from "./commands.mjs";
 import { button, element, section, setPressed } from "./dom.mjs";
 import { Drawing } from "./drawing.mjs";
 import { FrameStrip } from "./frame_strip.mjs";
+import { movedTo, placesOf } from "./frame_grid.mjs";
 import { clamp, fitView, keepInSight, panBy, zoomAt } from "./geometry.mjs";
 import { ImageSource } from "./image_source.mjs";
 import { JobList } from "./job_list.mjs";
@@ -16,7 +17,6 @@ import { Painter, tilesToDraw } from "./painter.mjs";
 import { SidePanels } from "./side_panels.mjs";
 
 const OVERVIEW_DELAY_MS = 120;
-const NOTHING_KNOWN = { coverage: [0], prompts: [], selected: [], masked: 0 };
 const LINK_WORDS = {
   waiting: "Waiting for the kernel: it is busy, or gone. What you do is done once it answers.",
   gone: "The kernel is gone. Nothing here can be changed; run the cell that made this widget again.",
@@ -36,7 +36,8 @@ export class AnnotationView {
     this.signal = signal;
     this.about = null;
     this.objects = [];
-    this.overview = NOTHING_KNOWN;
+    this.overview = [];
+    this.strips = [];
     this.prompts = new Map();
     this.book = new MaskBook();
     this.viewport = null;
@@ -82,7 +83,9 @@ export class AnnotationView {
       if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
     }
     this.keyMap = new KeyMap(about.tools, this.store.get("key_map") ?? {});
-    this.strip.setUp(about.frames, about.axis);
+    this.strips = about.axes.map(({ axis, length }, i) =>
+      new FrameStrip((place) => this.go(movedTo(this.store.get("frame"), about.axes, i, place)), axis, length));
+    this.stripBox.replaceChildren(...this.strips.map((one) => one.root));
     this.stage.setAttribute("aria-label", `${about.name}, ${about.width} by ${about.height} pixels; press ? for keys`);
     this._buildTools();
     this.panels.setUp(about, this.keyMap);
@@ -106,7 +109,7 @@ export class AnnotationView {
     this.message = element("div", { class: "sam2-message", role: "alert" });
     this.status = element("div", { class: "sam2-status", role: "status" });
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
-    this.strip = new FrameStrip((frame) => this.go(frame));
+    this.stripBox = element("div", {});
     this.options = new OptionForm((values) => this._keepOptions(values));
     this.jobs = new JobList((id, what) => this.ask("job", { id, do: what }), (text, details) => this.say(text, details), this.stage);
     this.list = new ObjectList({
@@ -121,7 +124,7 @@ export class AnnotationView {
       element("div", { class: "sam2-bar", role: "toolbar", "aria-label": "prompts and actions" }, this.tools, this.actions),
       this.options.root,
       element("div", { class: "sam2-main" },
-        element("div", { class: "sam2-left" }, this.stage, this.strip.root, this.jobs.root, this.message, this.status),
+        element("div", { class: "sam2-left" }, this.stage, this.stripBox, this.jobs.root, this.message, this.status),
         element("div", { class: "sam2-side" }, section("Objects", true, this.list.root), this.panels.root)),
       this.panels.help,
     );
@@ -225,7 +228,7 @@ export class AnnotationView {
     this.jobs.setAll(state.jobs);
     this.panels.preset?.show(state.preset);
     this._showObjects();
-    this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
+    this._paintStrips();
     this.panels.review.outdate();
   }
 
@@ -249,7 +252,7 @@ export class AnnotationView {
     this.overviewTimer = setTimeout(async () => {
       this.overviewTimer = null;
       try {
-        const { payload } = await this.client.request("state", { selected: this.store.get("selected") });
+        const { payload } = await this.client.request("state", { selected: this.store.get("selected"), frame: this.store.get("frame") });
         this._takeState(payload.state, payload.seq);
       } catch (error) {
         this.report(error);
@@ -332,11 +335,28 @@ export class AnnotationView {
     this.store.set({ frame: clamp(Math.round(frame), 0, this.about.frames - 1) });
   }
 
+  /** The frame a number of steps away on an axis, counted from the last one; the same where there is no such axis. */
+  stepped(steps, axisFromLast = 0) {
+    const { axes } = this.about;
+    const number = axes.length - 1 - axisFromLast;
+    const frame = this.store.get("frame");
+    return number < 0 ? frame : movedTo(frame, axes, number, placesOf(frame, axes)[number] + steps);
+  }
+
+  _paintStrips() {
+    const colour = this._colourOf(this.store.get("selected"));
+    this.strips.forEach((strip, i) => this.overview[i] && strip.paint(this.overview[i], colour));
+  }
+
   _frameChanged() {
     if (!this.about) return;
     const frame = this.store.get("frame");
     this.drawing.cancelGesture();
-    this.strip.showFrame(frame);
+    const places = placesOf(frame, this.about.axes);
+    this.strips.forEach((strip, i) => strip.show(places[i]));
+    // what the last axis shows belongs to a place on the other one
+    if (places.length > 1 && places[0] !== this.seenFrom) this._overviewLater();
+    this.seenFrom = places[0];
     this._needMasks();
     this._showObjects();
     this._look();
@@ -369,7 +389,7 @@ export class AnnotationView {
     const changed = this.painter.resize(width, this.stage.clientHeight, globalThis.devicePixelRatio || 1);
     if (!this.viewport || (changed && this.isFitted)) this.fit();
     else if (changed) this.setViewport(panBy(this.viewport, (width - before.width) / 2, 0));
-    this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
+    this._paintStrips();
     this.changed();
   }
 

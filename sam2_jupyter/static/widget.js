@@ -186,12 +186,12 @@ function commandsOf(view) {
     redo: () => view.ask("redo", {}),
     save: () => view.panels.save(),
     cancel: () => view.cancel(),
-    frame_next: () => view.go(frame + 1),
-    frame_back: () => view.go(frame - 1),
-    frame_next_10: () => view.go(frame + 10),
-    frame_back_10: () => view.go(frame - 10),
-    frame_first: () => view.go(0),
-    frame_last: () => view.go(view.about.frames - 1),
+    frame_next: () => view.go(view.stepped(1)),
+    frame_back: () => view.go(view.stepped(-1)),
+    frame_next_10: () => view.go(view.stepped(10)),
+    frame_back_10: () => view.go(view.stepped(-10)),
+    frame_first: () => view.go(view.stepped(-Infinity)),
+    frame_last: () => view.go(view.stepped(Infinity)),
     position_next: () => view.panels.stepPosition(1),
     position_back: () => view.panels.stepPosition(-1),
     object_next: () => view.step(1),
@@ -947,45 +947,37 @@ return { Drawing };
 })();
 
 const module_frame_strip = (() => {
-// The frame slider, with marks where prompts are and a strip that shows on which frames masks are.
+// The slider of an axis of frames, with marks where prompts are and a strip that shows where masks are.
 
 const { element } = module_dom;
 
 const HEIGHT = 18;
 
 class FrameStrip {
-  /** @param onFrame called with the frame that was chosen */
-  constructor(onFrame) {
+  /** @param onPlace called with the place on the axis that was chosen @param axis its letter @param count its length */
+  constructor(onPlace, axis, count) {
     this.slider = element("input", {
-      type: "range", class: "sam2-frames", min: 0, value: 0, step: 1, "aria-label": "frame",
-      oninput: () => onFrame(Number(this.slider.value)),
+      type: "range", class: "sam2-frames", min: 0, value: 0, step: 1, max: count - 1, "aria-label": `${axis} of the frame`,
+      oninput: () => onPlace(Number(this.slider.value)),
     });
     this.strip = element("canvas", { class: "sam2-strip", height: HEIGHT, role: "img", "aria-label": "frames with masks and prompts" });
     this.text = element("output", { class: "sam2-frame-text" });
-    this.root = element("div", { class: "sam2-frame-row" }, element("div", { class: "sam2-frame-track" }, this.slider, this.strip), this.text);
+    this.root = element("div", { class: "sam2-frame-row", "data-axis": axis, hidden: count < 2 }, element("div", { class: "sam2-frame-track" }, this.slider, this.strip), this.text);
     this.strip.addEventListener("pointerdown", (event) => {
       const share = event.offsetX / Math.max(1, this.strip.clientWidth);
-      onFrame(Math.min(this.count - 1, Math.floor(share * this.count)));
+      onPlace(Math.min(this.count - 1, Math.floor(share * this.count)));
     });
-    this.count = 1;
-    this.axis = "frame";
-  }
-
-  setUp(count, axis) {
     this.count = count;
     this.axis = axis;
-    this.slider.max = count - 1;
-    this.root.hidden = count < 2;
   }
 
-  showFrame(frame) {
-    this.slider.value = frame;
-    this.slider.setAttribute("aria-valuetext", `${this.axis} ${frame} of 0 to ${this.count - 1}`);
-    this.text.textContent = `${this.axis} ${frame} / ${this.count - 1}`;
-    this.frame = frame;
+  show(place) {
+    this.slider.value = place;
+    this.slider.setAttribute("aria-valuetext", `${this.axis} ${place} of 0 to ${this.count - 1}`);
+    this.text.textContent = `${this.axis} ${place} / ${this.count - 1}`;
   }
 
-  /** Draw marks. `overview`: {coverage: numbers of masks in as many parts of the stack, prompts, selected: frames}. */
+  /** Draw marks. `overview`: {coverage: numbers of masks in as many parts of the axis, prompts, selected: places}. */
   paint(overview, colour) {
     const width = Math.max(1, Math.round(this.strip.clientWidth * (globalThis.devicePixelRatio || 1)));
     if (this.strip.width !== width) this.strip.width = width;
@@ -1016,13 +1008,45 @@ class FrameStrip {
     }
     this.strip.setAttribute(
       "aria-label",
-      `masks on ${overview.masked} of ${this.count} frames, prompts on ${prompts.length}`
+      `${this.axis}: masks on ${overview.masked} of ${this.count} frames, prompts on ${prompts.length}`
     );
     this.root.dataset.masked = overview.masked;
     this.root.dataset.prompts = prompts.join(" ");
   }
 }
 return { FrameStrip };
+})();
+
+const module_frame_grid = (() => {
+// How frames are numbered along one axis or two; of two the second runs fastest. `axes`: [{axis, length}].
+
+/** Where a frame is on each axis. */
+function placesOf(frame, axes) {
+  const places = [];
+  let left = frame;
+  for (const { length } of [...axes].reverse()) {
+    places.unshift(left % length);
+    left = Math.floor(left / length);
+  }
+  return places;
+}
+
+function frameAt(places, axes) {
+  return axes.reduce((frame, { length }, i) => frame * length + places[i], 0);
+}
+
+/** The frame at another place on one axis, brought into the axis. */
+function movedTo(frame, axes, number, place) {
+  const places = placesOf(frame, axes);
+  places[number] = Math.max(0, Math.min(axes[number].length - 1, Math.round(place)));
+  return frameAt(places, axes);
+}
+
+/** A frame for people to read: "z 3", or "t 1, z 3". */
+function frameInWords(frame, axes) {
+  return placesOf(frame, axes).map((place, i) => `${axes[i].axis} ${place}`).join(", ");
+}
+return { placesOf, frameAt, movedTo, frameInWords };
 })();
 
 const module_tiles = (() => {
@@ -1906,6 +1930,7 @@ const module_review_panel = (() => {
 // The review queue: which masks look wrong, the worst first.
 
 const { button, element } = module_dom;
+const { frameInWords } = module_frame_grid;
 
 const SHOWN = 5;
 
@@ -1971,7 +1996,7 @@ class ReviewPanel {
 
   _words(item) {
     const name = this.view.objects.find((one) => one.id === item.object)?.name ?? `object ${item.object}`;
-    return `${name}, ${this.view.about.axis} ${item.frame}: ${item.reasons.join(", ")}`;
+    return `${name}, ${frameInWords(item.frame, this.view.about.axes)}: ${item.reasons.join(", ")}`;
   }
 }
 
@@ -2267,7 +2292,10 @@ class SidePanels {
 
   stepPosition(step) {
     const [one] = this.positions ?? [];
-    if (!one) return;
+    if (!one) {
+      this.view.go(this.view.stepped(step, 1));
+      return;
+    }
     const to = Number(one.slider.value) + step;
     if (to >= 0 && to < one.length) this.view.ask("move", { axis: one.axis, position: to });
   }
@@ -2297,13 +2325,17 @@ class SidePanels {
     form.show(about.propagators[0]?.options ?? []);
     this.preset = new PresetChoice(about.presets, (preset) => this.view.ask("preset", { preset }),
       () => this.view.ask("estimate", { objects: null, ...this.propagation() }));
-    return [labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
+    this.along = about.axes.length < 2 ? null : element("select", {},
+      ...[...about.axes].reverse().map(({ axis }) => element("option", { value: axis, text: `${axis}, from this frame` })));
+    return [this.along && labelled("along", this.along), labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
   }
 
   propagation() {
     return {
       propagator: this.propagator.value, count: this.count.value ? Number(this.count.value) : null,
       options: this.propagationOptions,
+      // of frames along two axes those on a line through this one
+      ...(this.along ? { along: this.along.value, start: this.store.get("frame") } : {}),
     };
   }
 
@@ -2342,6 +2374,7 @@ const { commandsOf } = module_commands;
 const { button, element, section, setPressed } = module_dom;
 const { Drawing } = module_drawing;
 const { FrameStrip } = module_frame_strip;
+const { movedTo, placesOf } = module_frame_grid;
 const { clamp, fitView, keepInSight, panBy, zoomAt } = module_geometry;
 const { ImageSource } = module_image_source;
 const { JobList } = module_job_list;
@@ -2353,7 +2386,6 @@ const { Painter, tilesToDraw } = module_painter;
 const { SidePanels } = module_side_panels;
 
 const OVERVIEW_DELAY_MS = 120;
-const NOTHING_KNOWN = { coverage: [0], prompts: [], selected: [], masked: 0 };
 const LINK_WORDS = {
   waiting: "Waiting for the kernel: it is busy, or gone. What you do is done once it answers.",
   gone: "The kernel is gone. Nothing here can be changed; run the cell that made this widget again.",
@@ -2373,7 +2405,8 @@ class AnnotationView {
     this.signal = signal;
     this.about = null;
     this.objects = [];
-    this.overview = NOTHING_KNOWN;
+    this.overview = [];
+    this.strips = [];
     this.prompts = new Map();
     this.book = new MaskBook();
     this.viewport = null;
@@ -2419,7 +2452,9 @@ class AnnotationView {
       if (!before || before.width !== about.width || before.height !== about.height) this.viewport = null;
     }
     this.keyMap = new KeyMap(about.tools, this.store.get("key_map") ?? {});
-    this.strip.setUp(about.frames, about.axis);
+    this.strips = about.axes.map(({ axis, length }, i) =>
+      new FrameStrip((place) => this.go(movedTo(this.store.get("frame"), about.axes, i, place)), axis, length));
+    this.stripBox.replaceChildren(...this.strips.map((one) => one.root));
     this.stage.setAttribute("aria-label", `${about.name}, ${about.width} by ${about.height} pixels; press ? for keys`);
     this._buildTools();
     this.panels.setUp(about, this.keyMap);
@@ -2443,7 +2478,7 @@ class AnnotationView {
     this.message = element("div", { class: "sam2-message", role: "alert" });
     this.status = element("div", { class: "sam2-status", role: "status" });
     this.linkNote = element("div", { class: "sam2-link", role: "status", hidden: true });
-    this.strip = new FrameStrip((frame) => this.go(frame));
+    this.stripBox = element("div", {});
     this.options = new OptionForm((values) => this._keepOptions(values));
     this.jobs = new JobList((id, what) => this.ask("job", { id, do: what }), (text, details) => this.say(text, details), this.stage);
     this.list = new ObjectList({
@@ -2458,7 +2493,7 @@ class AnnotationView {
       element("div", { class: "sam2-bar", role: "toolbar", "aria-label": "prompts and actions" }, this.tools, this.actions),
       this.options.root,
       element("div", { class: "sam2-main" },
-        element("div", { class: "sam2-left" }, this.stage, this.strip.root, this.jobs.root, this.message, this.status),
+        element("div", { class: "sam2-left" }, this.stage, this.stripBox, this.jobs.root, this.message, this.status),
         element("div", { class: "sam2-side" }, section("Objects", true, this.list.root), this.panels.root)),
       this.panels.help,
     );
@@ -2562,7 +2597,7 @@ class AnnotationView {
     this.jobs.setAll(state.jobs);
     this.panels.preset?.show(state.preset);
     this._showObjects();
-    this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
+    this._paintStrips();
     this.panels.review.outdate();
   }
 
@@ -2586,7 +2621,7 @@ class AnnotationView {
     this.overviewTimer = setTimeout(async () => {
       this.overviewTimer = null;
       try {
-        const { payload } = await this.client.request("state", { selected: this.store.get("selected") });
+        const { payload } = await this.client.request("state", { selected: this.store.get("selected"), frame: this.store.get("frame") });
         this._takeState(payload.state, payload.seq);
       } catch (error) {
         this.report(error);
@@ -2669,11 +2704,28 @@ class AnnotationView {
     this.store.set({ frame: clamp(Math.round(frame), 0, this.about.frames - 1) });
   }
 
+  /** The frame a number of steps away on an axis, counted from the last one; the same where there is no such axis. */
+  stepped(steps, axisFromLast = 0) {
+    const { axes } = this.about;
+    const number = axes.length - 1 - axisFromLast;
+    const frame = this.store.get("frame");
+    return number < 0 ? frame : movedTo(frame, axes, number, placesOf(frame, axes)[number] + steps);
+  }
+
+  _paintStrips() {
+    const colour = this._colourOf(this.store.get("selected"));
+    this.strips.forEach((strip, i) => this.overview[i] && strip.paint(this.overview[i], colour));
+  }
+
   _frameChanged() {
     if (!this.about) return;
     const frame = this.store.get("frame");
     this.drawing.cancelGesture();
-    this.strip.showFrame(frame);
+    const places = placesOf(frame, this.about.axes);
+    this.strips.forEach((strip, i) => strip.show(places[i]));
+    // what the last axis shows belongs to a place on the other one
+    if (places.length > 1 && places[0] !== this.seenFrom) this._overviewLater();
+    this.seenFrom = places[0];
     this._needMasks();
     this._showObjects();
     this._look();
@@ -2706,7 +2758,7 @@ class AnnotationView {
     const changed = this.painter.resize(width, this.stage.clientHeight, globalThis.devicePixelRatio || 1);
     if (!this.viewport || (changed && this.isFitted)) this.fit();
     else if (changed) this.setViewport(panBy(this.viewport, (width - before.width) / 2, 0));
-    this.strip.paint(this.overview, this._colourOf(this.store.get("selected")));
+    this._paintStrips();
     this.changed();
   }
 

@@ -74,3 +74,24 @@ def test_to_a_url_and_from_it(capsys, tmp_path, labels):
         assert np.array_equal(tifffile.imread(tmp_path / "back.tif"), pixels)
     code, _, err = run(capsys, "convert", url, url)
     assert (code, "the same" in err) == (2, True)
+
+
+def test_an_image_is_not_taken_for_labels(capsys, tmp_path):
+    random = np.random.default_rng(0)
+    dim = random.poisson(3, (3, 64, 80))
+    for name, pixels, message in [
+        ("image.tif", random.integers(50, 4000, (3, 64, 80)).astype(np.uint16), "looks like an image, not like labels"),
+        ("dim.tif", dim.astype(np.uint8), "looks like an image, not like labels"),
+        ("float.tif", random.random((3, 64, 80)).astype(np.float32), "holds fractions"),
+        ("rgb.tif", random.integers(0, 255, (3, 64, 80, 3)).astype(np.uint8), "rgb.tif"),
+    ]:
+        photometric = "rgb" if pixels.ndim == 4 else "minisblack"
+        tifffile.imwrite(tmp_path / name, pixels, photometric=photometric)
+        code, out, err = run(capsys, "convert", tmp_path / name, tmp_path / "labels.zarr")
+        assert (code, out) == (2, ""), name
+        assert message in " ".join(err.split())
+        assert not list(tmp_path.glob("labels.zarr*"))
+    code, _, err = run(capsys, "convert", tmp_path / "dim.tif", tmp_path / "labels.zarr", "--as-labels")
+    assert code == 0, err
+    with open_labels(tmp_path / "labels.zarr") as found:
+        assert np.array_equal(np.stack(list(found)), dim)

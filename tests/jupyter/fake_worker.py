@@ -89,7 +89,7 @@ class FakeWorker:
 
     def _propagate(self, message: Propagate) -> bool:
         self.options.append({"propagator": message.propagator, "count": message.count, **message.options})
-        frames = range(self.frame_count)
+        frames = range(self.frame_count) if message.line is None else message.line.frames
         self.hear(Started(message.job, len(frames), 2.0))
         for done, frame in enumerate(frames, start=1):
             while not self.gate.wait(0.005) and message.job not in self.cancelled and not self.stopped.is_set():

@@ -525,6 +525,48 @@ def test_another_axis_has_a_slider(page: Any, plugins: None) -> None:
     widget.close()
 
 
+def test_z_stacks_over_time_have_a_slider_for_each_axis(page: Any, plugins: None) -> None:
+    """One session: sliders, strips, marks and keys for t and z; a plane is shown where both stand."""
+    film = np.stack([pictures(4), pictures(4) // 2, pictures(4) // 4])
+    widget = annotate(film, axes="tzyx", axis="tz", model=None)
+    session = widget.session
+    one = session.add_object()
+    session.add_points(one.id, session.frame_at(t=1, z=2), (40, 50))
+    for z in (1, 2):
+        session.paint(one.id, session.frame_at(t=1, z=z), np.ones(session.frame_size, bool))
+    shown = ViewPage(page, widget)
+    view = shown.view
+    over_t, over_z = (view.root.locator(f".sam2-frame-row[data-axis={axis}]") for axis in "tz")
+
+    def strips() -> list[tuple[str | None, str | None]]:
+        return [(row.get_attribute("data-masked"), row.get_attribute("data-prompts")) for row in (over_t, over_z)]
+
+    # of z only where t stands
+    assert strips() == [("1", "1"), ("0", "")]
+    over_t.get_by_label("t of the frame").fill("1")
+    view.settle(frame=4, shown=4, masks="")
+    shown.wait(lambda: strips() == [("1", "1"), ("2", "2")])
+    over_z.get_by_label("z of the frame").fill("2")
+    view.settle(frame=6, shown=6, masks="1")
+    assert over_z.locator("output").inner_text() == "z 2 / 3"
+    assert over_t.locator("output").inner_text() == "t 1 / 2"
+
+    view.press("End")
+    view.settle(frame=7)
+    view.press("ArrowRight")
+    view.settle(frame=7)
+    view.press("PageUp")
+    view.settle(frame=11, shown=11)
+    assert view.pixel(100, 100) == (12, 12, 12)
+    view.press("PageUp", "Home", "PageDown")
+    view.settle(frame=4)
+    widget.frame = 6
+    view.settle(frame=6, masks="1")
+    assert over_z.get_by_label("z of the frame").input_value() == "2"
+    assert shown.errors == []
+    widget.close()
+
+
 def test_read_only(page: Any, session: AnnotationSession, plugins: None) -> None:
     """Who only looks is told so, and sees masks."""
     one = session.add_object()

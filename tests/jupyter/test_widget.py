@@ -18,8 +18,9 @@ from PIL import Image
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.volumes import open_volume
 from tests.fake_training import accept_some, fake_training
-from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, pictures, until, worker_of
+from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, give_fake, pictures, until, worker_of
 from tests.test_docs import blocks
 
 pytest.importorskip("anywidget", reason="needs anywidget; install the group test")
@@ -328,6 +329,39 @@ def test_how_frames_are_looked_at_goes_along_to_another_position(tmp_path: Path)
     w.move("t", 1)
     assert w.session.preset == "crops"
     w.close()
+
+
+def test_volumes_over_time_are_one_session(tmp_path: Path) -> None:
+    w = annotate(np.stack([pictures(4)] * 3), tmp_path, axes="tzyx", axis="tz", model=None)
+    session, wire = w.session, Wire(w)
+    about = wire.ask("hello")[0]["payload"]["about"]
+    assert about["axes"] == [{"axis": "t", "length": 3}, {"axis": "z", "length": 4}]
+    assert about["positions"] == []
+    for t, z in ((0, 1), (2, 1), (2, 3)):
+        session.paint(session.add_object().id, session.frame_at(t=t, z=z), np.ones((HEIGHT, WIDTH), bool))
+    overview = wire.ask("state", selected=0, frame=session.frame_at(t=2, z=0))[0]["payload"]["state"]["overview"]
+    assert [one["coverage"] for one in overview] == [[1, 0, 2], [0, 1, 0, 1]]
+    assert [one["masked"] for one in overview] == [2, 2]
+    assert "no frame 12" in wire.error("state", selected=0, frame=12)
+    w.close()
+
+
+def test_propagation_along_an_axis(tmp_path: Path) -> None:
+    stack = open_volume(np.stack([pictures(4)] * 2), axes="tzyx").stack("tz")
+    with AnnotationSession.create(stack, tmp_path, model="a fake", worker="thread") as session:
+        give_fake(session)
+        w = AnnotationWidget(session)
+        wire = Wire(w)
+        one = session.add_object().id
+        session.add_points(one, 5, (40, 50))
+        for along, expected in (("z", {4, 5, 6, 7}), ("t", {1, 5})):
+            wire.ask("propagate", objects=None, propagator="both", count=None, options={}, along=along, start=5)
+            until(lambda: not session.jobs.active)
+            assert set(session.jobs[-1].result) == expected
+        assert "axes of this stack" in wire.error(
+            "propagate", objects=None, propagator="both", count=None, options={}, along="c", start=5
+        )
+        w.close()
 
 
 def test_the_form_has_every_propagator_and_its_options(session: AnnotationSession) -> None:

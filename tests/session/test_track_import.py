@@ -13,6 +13,7 @@ from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.export import export_labels
 from sam2_core.session.lineage import Lineage, write_geff, write_trackmate
+from sam2_core.session.track_files import is_track_file
 from sam2_core.session.track_import import import_track_file
 from sam2_core.volumes.array_volume import ArrayVolume
 from tests.session.test_lineage import FRAMES, SIZE, disc, session
@@ -79,6 +80,19 @@ def test_without_labels_places_become_clicks(session: AnnotationSession, tmp_pat
             assert other.records(new) == {}
         assert other.prompt(ids[1], 1).points == ((10.0, 9.0),)
         assert other.prompt(ids[1], 1).labels == (1,)
+
+
+def test_tracks_are_told_from_labels_whatever_they_are_called(session: AnnotationSession, tmp_path: Path) -> None:
+    geff = write(session, "geff", tmp_path)
+    for _ in export_labels(session, tmp_path / "labels.zarr"):
+        pass
+    assert is_track_file(geff)
+    assert is_track_file(geff.rename(tmp_path / "graph.zarr"))
+    assert is_track_file(tmp_path / "to-come.xml")
+    assert not is_track_file(tmp_path / "labels.zarr")
+    (tmp_path / "graph.zarr" / "zarr.json").write_text("[1]", encoding="utf-8")
+    assert not is_track_file(tmp_path / "graph.zarr")
+    assert not is_track_file(tmp_path)
 
 
 def test_a_single_daughter_is_an_object_of_its_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import LabelFormat
 from sam2_core.volumes.labels.formats import format_named, format_of_destination
+from sam2_core.volumes.labels.image_check import require_labels
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.opening import LabelSource, open_label_writer, open_labels
 
@@ -26,6 +27,7 @@ def convert_labels(
     at: Mapping[str, int] | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    check: bool = True,
     metadata: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path | str:
@@ -48,6 +50,8 @@ def convert_labels(
         Which axis of the source to count along, and the positions on its others.
     overwrite, resume : bool, default False
         See :func:`open_label_writer`; a conversion that was stopped goes on with ``resume=True``.
+    check : bool, default True
+        Look at a few frames first, and refuse what evidently is an image of intensities.
     metadata : mapping, optional
         Instead of the source's own.
     progress : callable, optional
@@ -61,8 +65,8 @@ def convert_labels(
     Raises
     ------
     InvalidInputError
-        No such frames, or source and destination are the same; also as :func:`open_labels` and
-        :func:`open_label_writer`.
+        No such frames, source and destination are the same, or the source looks like an image; also as
+        :func:`open_labels` and :func:`open_label_writer`.
     """
     name = os.fspath(destination)
     chosen = (format_named(format) if format is not None else format_of_destination(name)).contribution
@@ -71,6 +75,8 @@ def convert_labels(
     labels = open_labels(source, source_format, axis=axis, at=at)
     try:
         first, stop = _checked_range(frames, len(labels), labels.name)
+        if check and not resume:
+            require_labels(labels, range(first, stop))
         kind = dtype if dtype is not None else (None if resume else _fitting_dtype(labels, chosen, first, stop))
         with open_label_writer(
             destination,

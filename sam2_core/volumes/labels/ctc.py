@@ -130,6 +130,8 @@ class CtcVolumeWriter(TiffLabelWriter):
 class CtcLabels(LabelStack):
     """The masks of a Cell Tracking Challenge folder: results or truth, planes or z-stacks over time.
 
+    ``metadata["parents"]`` is what the table of tracks says now, where there is one.
+
     Parameters
     ----------
     source : Path
@@ -149,7 +151,9 @@ class CtcLabels(LabelStack):
         tables = [
             TrackTable.load(table) for table in (source / "res_track.txt", source / "man_track.txt") if table.exists()
         ]
+        # the table is what other programs read and people edit: what it says counts, not what was once written with it
         parents = {one: track.parent for table in tables for one, track in table.tracks.items() if track.parent}
+        from_table: dict[str, Any] = {"parents": parents} if tables else {}
         length = described[0].length if described else max(masks) + 1
         missing = sorted(set(range(length)) - set(masks))
         unfinished = described is not None and described[2] is None
@@ -164,9 +168,8 @@ class CtcLabels(LabelStack):
             layout = LabelLayout(length, (shape[0], shape[1]), "t", unsigned(dtype, str(source)))
             if described:
                 layout, _, written = described[0], None, described[2] if described[2] is not None else written
-            super().__init__(
-                str(source), layout, written=written, metadata=described[1] if described else {"parents": parents}
-            )
+            metadata = {"parents": parents} if described is None else {**described[1], **from_table}
+            super().__init__(str(source), layout, written=written, metadata=metadata)
             return
         position = {letter: int(number) for letter, number in (at or {}).items()}
         if axis == "z" or "t" in position or (axis is None and len(masks) == 1):
@@ -178,7 +181,8 @@ class CtcLabels(LabelStack):
                 )
             self._volume = TiffLabels(masks[number])
             volume = self._volume
-            super().__init__(str(source), volume.layout, written=volume._written, metadata=volume.metadata)
+            metadata = {**volume.metadata, **from_table}
+            super().__init__(str(source), volume.layout, written=volume._written, metadata=metadata)
             return
         if "z" not in position or not 0 <= position["z"] < shape[0] or missing:
             raise InvalidInputError(
@@ -188,7 +192,7 @@ class CtcLabels(LabelStack):
             )
         self._plane = position["z"]
         layout = LabelLayout(length, (shape[1], shape[2]), "t", unsigned(dtype, str(source)))
-        super().__init__(str(source), layout)
+        super().__init__(str(source), layout, metadata=from_table)
 
     def _read_pixels(self, index: int) -> NDArray[Any]:
         if self._volume is not None:

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.volumes.labels import open_label_writer, open_labels
+from sam2_core.volumes.labels import convert_labels, open_label_writer, open_labels
 from tests.volumes.labels.random_labels import painted_stack
 
 
@@ -67,6 +67,33 @@ def test_z_stacks_over_time(tmp_path):
     # an object that goes from its last time point
     write_all(folder, volumes[2] * (volumes[2] != 5), axis="z", at={"t": 2}, overwrite=True, metadata={})
     assert (folder / "res_track.txt").read_text().split("\n") == ["1 0 0 0", "2 0 1 0", "5 1 1 0", "9 2 2 2", ""]
+
+
+@pytest.mark.parametrize(("folder", "table"), [("01_RES", "res_track.txt"), ("01_GT/TRA", "man_track.txt")])
+def test_an_edited_table_says_who_divided(tmp_path, folder, table):
+    """Not the description beside it, which says what was once written; the rest of which stays."""
+    write_all(tmp_path / folder, moving(), metadata={"parents": {2: 1, 3: 1}, "model": "tiny"})
+    with open_labels(tmp_path / folder) as stack:
+        assert stack.metadata == {"parents": {2: 1, 3: 1}, "model": "tiny"}
+    (tmp_path / folder / table).write_text("1 0 1 0\n2 2 3 1\n3 2 3 0\n4 0 3 0\n")
+    with open_labels(tmp_path / folder) as stack:
+        assert stack.metadata == {"parents": {2: 1}, "model": "tiny"}
+        again = tmp_path / "02_RES"
+        convert_labels(stack, again)
+    assert (again / "res_track.txt").read_text().split("\n")[:3] == ["1 0 1 0", "2 2 3 1", "3 2 3 0"]
+    (tmp_path / folder / table).write_text("1 0 1 0\n2 2 3 0\n3 2 3 0\n4 0 3 0\n")
+    with open_labels(tmp_path / folder) as stack:
+        assert stack.metadata["parents"] == {}
+
+
+def test_an_edited_table_of_z_stacks(tmp_path):
+    folder = tmp_path / "01_RES"
+    for number, ids in enumerate([(1, 2), (2, 5)]):
+        write_all(folder, painted_stack(ids=ids), axis="z", at={"t": number}, metadata={"parents": {5: 1}})
+    (folder / "res_track.txt").write_text("1 0 0 0\n2 0 1 0\n5 1 1 2\n")
+    for how in ({"axis": "z", "at": {"t": 1}}, {"axis": "t", "at": {"z": 1}}):
+        with open_labels(folder, **how) as stack:
+            assert stack.metadata["parents"] == {5: 2}
 
 
 def test_folders_of_other_programs(tmp_path):
