@@ -16,10 +16,10 @@ from scipy import ndimage
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.object_crop_frames import SMALLEST_SIDE, CropFrames, crop_side, crop_window
 from sam2_core.inference.place_tracker import DEFAULT_BUDGET_BYTES
+from sam2_core.inference.plane_correction import PlaneCorrection
 from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_grid import Window
 from sam2_core.inference.tile_masks import NOWHERE, ObjectMask
-from sam2_core.inference.tile_plane import PlaneTracker
 from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.tile_tracker import TiledState, TiledTracker
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
@@ -162,7 +162,7 @@ class CropsFollowed:
     boxes: dict[int, Window]
 
 
-class CropTracker(PlaneTracker[CropState, CropsFollowed]):
+class CropTracker(PlaneCorrection[CropState, CropsFollowed]):
     """Track each object in a window around it that is as large as the object needs and follows it.
 
     Small cells fill the model's input as large ones do, and distant parts of the plane are not looked at. A first click
@@ -295,8 +295,10 @@ class CropTracker(PlaneTracker[CropState, CropsFollowed]):
 
     def _places(self, following: CropsFollowed, objects: Sequence[PlaneObject], frame_index: int) -> set[int]:
         for tracked in objects:
-            if frame_index in tracked.prompted_frames():
-                following.homes[tracked.number] = tracked.prompted_on(frame_index)[0]
+            # where it is locked it was handed to the crop that found it
+            is_fixed = frame_index in tracked.prompted_frames() or tracked.is_locked(frame_index)
+            if is_fixed and (prompted := tracked.prompted_on(frame_index)):
+                following.homes[tracked.number] = prompted[0]
         return {following.homes[tracked.number] for tracked in objects}
 
     def _follow(
@@ -314,7 +316,10 @@ class CropTracker(PlaneTracker[CropState, CropsFollowed]):
             here = [tracked for tracked in objects if homes[tracked.number] == place]
             self._lay(state.crops[place], frame_index, previous, [boxes[tracked.number] for tracked in here])
             for tracked, part in self._tracked_in_place(state, place, here, frame_index, previous, should_stop):
-                state.records.put(frame_index, tracked.number, {place: part})
+                if tracked.is_locked(frame_index):
+                    (part,) = state.records.parts(frame_index, tracked.number).values()
+                else:
+                    state.records.put(frame_index, tracked.number, {place: part})
                 if part.window.area:
                     box = boxes[tracked.number] = _main_piece(part)
                     homes[tracked.number] = self._next_home(state, tracked, frame_index, place, part, box)

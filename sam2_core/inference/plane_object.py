@@ -69,13 +69,14 @@ class PlanePrompt:
 
 @dataclass(eq=False)
 class PlaneObject:
-    """One object of a plane: its number in the records, and its prompts by place and frame."""
+    """One object of a plane: its number in the records, its prompts by place and frame, and its locked frames."""
 
     object_id: Hashable
     number: int
     prompts: dict[int, dict[int, list[PlanePrompt]]] = field(default_factory=dict)
     #: Whether it changed since it was noted.
     is_changed: bool = True
+    locked: set[int] = field(default_factory=set)
 
     def add(self, place: int, frame_index: int, prompt: PlanePrompt) -> None:
         """Note a prompt, so that it can be repeated should its place be closed meanwhile."""
@@ -120,10 +121,25 @@ class PlaneObject:
             self.prompts.pop(place, None)
         self.is_changed = True
 
+    def is_locked(self, frame_index: int) -> bool:
+        """Whether its mask on a frame is never overwritten."""
+        return frame_index in self.locked
+
+    def lock(self, frame_index: int) -> None:
+        """Keep its mask on a frame."""
+        self.locked.add(frame_index)
+        self.is_changed = True
+
+    def unlock(self, frame_index: int) -> None:
+        """Let its mask on a frame be overwritten."""
+        self.locked.discard(frame_index)
+        self.is_changed = True
+
     def as_note(self) -> dict[str, Any]:
         """All of it but its number, as JSON can hold it."""
         return {
             "id": self.object_id,
+            "locked": sorted(self.locked),
             "prompts": [
                 [place, frame, [prompt.as_note() for prompt in prompts]]
                 for place, frames in self.prompts.items()
@@ -137,7 +153,8 @@ class PlaneObject:
         prompts: dict[int, dict[int, list[PlanePrompt]]] = {}
         for place, frame, said in note["prompts"]:
             prompts.setdefault(place, {})[frame] = [PlanePrompt.from_note(each) for each in said]
-        return cls(note["id"], number, prompts, is_changed=False)
+        # records of earlier versions know of no locks
+        return cls(note["id"], number, prompts, is_changed=False, locked=set(note.get("locked", ())))
 
 
 def _mask_note(mask: ObjectMask) -> dict[str, Any]:

@@ -374,7 +374,7 @@ class PlaneTracker(PlaceTracker[State], Generic[State, Following]):
         self, state: State, tracked: PlaneObject, frame_index: int, reverse: bool, stop_when_empty: int | None
     ) -> bool:
         """Whether an object is given up before a frame, by what is on record for it; then that is put on record too."""
-        if stop_when_empty is None or tracked.prompted_on(frame_index):
+        if stop_when_empty is None or tracked.prompted_on(frame_index) or tracked.is_locked(frame_index):
             return False
         places: list[int] = []
         for back in range(1, stop_when_empty + 1):

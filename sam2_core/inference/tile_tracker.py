@@ -13,11 +13,11 @@ import numpy as np
 
 from sam2_core.inference.mask_depth import innermost
 from sam2_core.inference.place_tracker import DEFAULT_BUDGET_BYTES
+from sam2_core.inference.plane_correction import PlaneCorrection
 from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_frames import WindowFrames
 from sam2_core.inference.tile_grid import Tile, TileGrid, Window
 from sam2_core.inference.tile_masks import ObjectMask, linked_parts, merged_part
-from sam2_core.inference.tile_plane import PlaneTracker
 from sam2_core.inference.tile_prompts import prompt_in_window
 from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
@@ -83,7 +83,7 @@ class TilesFollowed:
     last_seen: dict[int, tuple[float, float] | None]
 
 
-class TiledTracker(PlaneTracker[TiledState, TilesFollowed]):
+class TiledTracker(PlaneCorrection[TiledState, TilesFollowed]):
     """Track objects on planes of any size: a predictor that looks at them through tiles.
 
     Each prompt goes to the tile that answers for its place; a tile is read and encoded only if there is something to do
@@ -340,14 +340,20 @@ class TiledTracker(PlaneTracker[TiledState, TilesFollowed]):
         for tracked in objects:
             number = tracked.number
             parts, seen_at = found[number], last_seen[number]
+            is_locked = tracked.is_locked(frame_index)
+            if is_locked:
+                known = state.records.parts(frame_index, number)
+                parts = {state.grid[tile]: part for tile, part in known.items()}
             # a tile that took up something else is not followed; where nothing was found all go on looking
             followed = {tile: parts[tile] for tile in linked_parts(parts, seen_at)} or parts
-            self._hand_over(state, tracked, frame_index, followed, near)
+            if not is_locked:
+                self._hand_over(state, tracked, frame_index, followed, near)
             whole = merged_part(tracked.object_id, followed)
             looking = {tile for tile, part in parts.items() if not part.window.area and _reaches(whole, tile)}
             active[number] = {tile.index for tile in (*followed, *looking)}
             last_seen[number] = whole.centroid if whole.window.area else seen_at
-            state.records.put(frame_index, number, {tile.index: part for tile, part in followed.items()})
+            if not is_locked:
+                state.records.put(frame_index, number, {tile.index: part for tile, part in followed.items()})
 
     def _noted(self, following: TilesFollowed) -> dict[str, Any]:
         return {

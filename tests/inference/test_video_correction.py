@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.inference.frame_masks import box_around
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from sam2_core.inference.video_state import VideoState
+from tests.inference.plane_scene import cells, trained
 from tests.inference.video_scene import disc, small_predictor, stack
 
 LEFT, RIGHT = [[20.0, 30.0]], [[70.0, 35.0]]
@@ -80,6 +82,30 @@ def test_it_ends_when_nothing_changes_any_more(predictor: SAM2VideoPredictor) ->
 
     forward = [frame for frame in results if frame > 2]
     assert forward == list(range(3, 10))
+
+
+def test_a_small_correction_dies_out_before_the_end() -> None:
+    """A little more on one frame: some masks change, then seven do not, and that is where it ends."""
+    count = 24
+    pixels, (cell,) = cells([(60.0, 64.0)], 20, (128, 128))
+    frames = np.stack([pixels] * count)
+    predictor = trained()
+    state = predictor.init_state(frames)
+    predictor.prompt_mask(state, 0, 1, cell)
+    list(predictor.propagate(state))
+    before = [state.objects[1].record(frame).mask.clone() for frame in range(count)]
+    given = predictor.masks_on_frame(state, 4).masks[0].clone()
+    given[54:74, 78:96] = True
+    predictor.prompt_mask(state, 4, 1, given.numpy())
+    results = [result.frame_index for result in predictor.recompute(state, 1, 4)]
+    after = [state.objects[1].record(frame).mask for frame in range(count)]
+
+    forward = [frame for frame in results if frame > 4]
+    changed = [frame for frame in range(5, count) if not torch.equal(before[frame], after[frame])]
+    assert changed, "the correction changed nothing"
+    last = max(changed)
+    assert forward == list(range(5, last + 8))  # seven unchanged ones, the last of which ends it
+    assert last + 8 < count
 
 
 def test_locked_frames_are_never_overwritten(predictor: SAM2VideoPredictor, state: VideoState) -> None:

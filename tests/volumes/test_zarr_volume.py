@@ -140,6 +140,33 @@ def test_ome_zarr_on_a_web_server_and_through_chained_addresses(tmp_path, versio
             assert np.array_equal(volume.read({"t": 1, "c": 2}), PIXELS[1, 2])
 
 
+def test_of_a_store_on_a_web_server_only_what_is_looked_at_is_fetched(tmp_path):
+    """Counted by the server: opening fetches no chunk at all, a plane its own four, a window of one a single one."""
+    pytest.importorskip("aiohttp")
+    pixels = np.random.default_rng(0).integers(0, 4000, (30, 64, 64)).astype(np.uint16)
+    array = zarr.create_array(str(tmp_path / "large.zarr"), shape=pixels.shape, chunks=(1, 32, 32), dtype="uint16")
+    array[:] = pixels
+    asked: list[str] = []
+
+    def chunks() -> set[str]:
+        found = {path.partition("/c/")[2] for path in asked if "/c/" in path}
+        asked.clear()
+        return found
+
+    with web_folder(tmp_path, asked=asked) as web, open_volume(f"{web}/large.zarr", axes="zyx") as volume:
+        assert volume.shape == pixels.shape
+        assert asked  # it is this server that the metadata came from
+        assert chunks() == set()
+        stack = volume.stack(along="z", contrast=(0, 4000))
+        assert chunks() == set()
+        assert np.array_equal(stack.read_raw(7)[..., 0], pixels[7])
+        assert chunks() == {f"7/{row}/{column}" for row in range(2) for column in range(2)}
+        assert np.array_equal(stack.read_raw_window(20, slice(33, 60), slice(0, 30))[..., 0], pixels[20, 33:60, :30])
+        assert chunks() == {"20/1/0"}
+        assert np.array_equal(stack.read_raw(7)[..., 0], pixels[7])
+        assert chunks() == set()  # reading never happens twice
+
+
 def test_a_server_that_sends_no_parts_of_files_is_named_as_the_reason(tmp_path):
     pytest.importorskip("aiohttp")
     zipped(write_ome(tmp_path / "a.ome.zarr", "0.5"), tmp_path / "a.ome.zarr.zip")

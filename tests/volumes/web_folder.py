@@ -15,11 +15,14 @@ from typing import Any
 
 class _Handler(SimpleHTTPRequestHandler):
     sends_parts = True
+    asked: list[str] | None = None
 
     def log_message(self, *args: Any) -> None:
         """Keep quiet."""
 
     def send_head(self) -> Any:
+        if self.asked is not None:
+            self.asked.append(self.path)
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         path = Path(self.translate_path(self.path))
         if not (self.sends_parts and asked and path.is_file()):
@@ -36,9 +39,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def web_folder(folder: Path, *, sends_parts: bool = True) -> Iterator[str]:
-    """Serve a folder; yields its URL."""
-    handler = type("Handler", (_Handler,), {"sends_parts": sends_parts})
+def web_folder(folder: Path, *, sends_parts: bool = True, asked: list[str] | None = None) -> Iterator[str]:
+    """Serve a folder; yields its URL. `asked` gets the path of each request, also of those for what is not there."""
+    handler = type("Handler", (_Handler,), {"sends_parts": sends_parts, "asked": asked})
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -61,4 +61,4 @@ def require_labels(labels: LabelStack, frames: Sequence[int]) -> None:
 
 
 def _is_filled(pixels: NDArray[Any]) -> bool:
-    return pixels.size >= LEAST_PIXELS and np.count_nonzero(pixels) >= LEAST_FILLED * pixels.size
+    return pixels.size >= LEAST_PIXELS and int(np.count_nonzero(pixels)) >= LEAST_FILLED * pixels.size
