@@ -84,16 +84,17 @@ class PoolPlan:
 
 POOLS = {
     # Larger than any crop, so that small cells stay small in it.
-    "stills": PoolPlan(1_000_000, 3000, 1, 320),
-    "stacks": PoolPlan(2_000_000, 500, 8, 224),
+    "stills": PoolPlan(1_000_000, 6000, 1, 320),
+    "stacks": PoolPlan(2_000_000, 1000, 8, 224),
     # Small frames, which are shown magnified: nuclei of 20 to 150 pixels at 256.
-    "tissue": PoolPlan(3_000_000, 700, 12, 96, nuclei=0.0, tissue=1.0),
+    "tissue": PoolPlan(3_000_000, 1000, 12, 96, nuclei=0.0, tissue=1.0),
 }
 
 
 # How often each is used, for images and for stacks; frames of stacks are images too.
-IMAGE_SHARES = {"stills": 0.5, "stacks": 0.2, "tissue": 0.3}
-STACK_SHARES = {"stacks": 0.7, "tissue": 0.3}
+IMAGE_SHARES = {"stills": 0.55, "stacks": 0.25, "tissue": 0.2}
+# Tissue hardly moves: with more of it the memory becomes a matter of place.
+STACK_SHARES = {"stacks": 0.82, "tissue": 0.18}
 # Frames of a stack that are shown: more than a nucleus is high, and as many as the memory holds.
 FRAMES = 8
 
@@ -168,27 +169,44 @@ FURTHER_PHASES = (
     Phase(
         0.6,
         (
-            Work(0.3, 128, 4, 12),
-            Work(0.35, 256, 1, 16),
-            Work(0.15, 128, 1, 12, FRAMES),
-            Work(0.1, 128, 1, 12, 4),
-            Work(0.1, 256, 1, 6, 4),
+            Work(0.3, 128, 6, 8),
+            Work(0.46, 256, 2, 8),
+            Work(0.09, 128, 1, 12, FRAMES),
+            Work(0.07, 128, 1, 12, 4),
+            Work(0.08, 256, 1, 6, 4),
         ),
         FURTHER_WEIGHTS,
     ),
     Phase(
         1.0,
         (
-            Work(0.2, 128, 4, 12),
-            Work(0.45, 256, 1, 16),
-            Work(0.12, 128, 1, 12, FRAMES),
-            Work(0.1, 128, 1, 12, 4),
-            Work(0.13, 256, 1, 6, 4),
+            Work(0.15, 128, 6, 8),
+            Work(0.6, 256, 2, 8),
+            Work(0.09, 128, 1, 12, FRAMES),
+            Work(0.05, 128, 1, 12, 4),
+            Work(0.11, 256, 1, 6, 4),
         ),
         # Every candidate good, and the best of them known.
         replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6),
     ),
 )
+
+
+# After that: cells that move far from frame to frame, at a lower rate.
+MOVING_PHASES = (
+    Phase(
+        1.0,
+        (
+            Work(0.1, 128, 6, 8),
+            Work(0.25, 256, 2, 8),
+            Work(0.3, 128, 1, 12, FRAMES),
+            Work(0.15, 128, 1, 12, 4),
+            Work(0.2, 256, 1, 6, 4),
+        ),
+        replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6),
+    ),
+)
+PLANS = {"first": PHASES, "further": FURTHER_PHASES, "moving": MOVING_PHASES}
 
 
 def build_modules(seed: int = 0) -> nn.ModuleDict:
@@ -260,9 +278,18 @@ def _start_from(model: SAM2Base, weights: Path) -> None:
 
 
 def _train(
-    rank: int, workers: int, folder: Path, hours: float, meeting: str, options: TrainerOptions, start: Path | None
+    rank: int,
+    workers: int,
+    folder: Path,
+    hours: float,
+    meeting: str,
+    options: TrainerOptions,
+    start: Path | None,
+    plan: str,
 ) -> None:
     torch.set_num_threads(1)
+    # Gradients of what is nearly certain are denormal numbers, which cost a CPU a hundred cycles each.
+    torch.set_flush_denormal(True)
     if workers > 1:
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
     modules = build_modules()
@@ -275,7 +302,6 @@ def _train(
         _start_from(model, start)
     trainer = Trainer(modules, options, folder)
     used = 0.0
-    further = start is not None
     if goes_on or from_run:
         extra = trainer.resume(start if from_run else None)
         # The position frequencies in a checkpoint are those of the last step's size.
@@ -287,13 +313,13 @@ def _train(
             trainer.step = 0
         else:
             used = float(extra["used"])
-            further = bool(extra.get("further", False))
+            plan = str(extra.get("plan", plan))
     clock = _Clock(hours * 3600, used)
     saved = time.monotonic()
 
     def save() -> None:
         if rank == 0:
-            trainer.save({"used": clock.used, "size": model.input_size[0], "further": further})
+            trainer.save({"used": clock.used, "size": model.input_size[0], "plan": plan})
 
     def until_of(end: float) -> object:
         def until(step: int) -> bool:
@@ -305,13 +331,20 @@ def _train(
 
         return until
 
-    for phase in FURTHER_PHASES if further else PHASES:
+    for phase in PLANS[plan]:
         until = until_of(phase.until)
         trainer.run(task_of(phase, modules, folder), clock, until)  # type: ignore[arg-type]
     save()
 
 
-def train(folder: Path, hours: float, workers: int, options: TrainerOptions, start: Path | None = None) -> None:
+def train(
+    folder: Path,
+    hours: float,
+    workers: int,
+    options: TrainerOptions,
+    start: Path | None = None,
+    plan: str | None = None,
+) -> None:
     """Train in one or several processes; goes on from an earlier run in the folder.
 
     Parameters
@@ -324,17 +357,19 @@ def train(folder: Path, hours: float, workers: int, options: TrainerOptions, sta
         Processes of one thread each.
     options : TrainerOptions
     start : Path, optional
-        What a new run starts from, with `FURTHER_PHASES` in place of `PHASES`: weights as :func:`export` writes them,
-        with a new optimiser, or the checkpoint.pt of another run, with its optimiser. A run that goes on keeps what it
-        started with.
+        What a new run starts from: weights as :func:`export` writes them, with a new optimiser, or the checkpoint.pt of
+        another run, with its optimiser. A run that goes on keeps what it started with.
+    plan : str, optional
+        A key of `PLANS`; "first" by default, or "further" with a start.
     """
+    chosen = plan or ("first" if start is None else "further")
     with tempfile.TemporaryDirectory() as scratch:
         meeting = os.path.join(scratch, "meeting")
         if workers == 1:
-            _train(0, 1, folder, hours, meeting, options, start)
+            _train(0, 1, folder, hours, meeting, options, start, chosen)
         else:
             torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
-                _train, args=(workers, folder, hours, meeting, options, start), nprocs=workers
+                _train, args=(workers, folder, hours, meeting, options, start, chosen), nprocs=workers
             )
 
 
@@ -372,7 +407,7 @@ def export(folder: Path, target: Path, size: int | None = None, about: dict[str,
         "steps": str(trainer.step),
         "hours": f"{float(extra['used']) / 3600:.2f}",
         # Steps and hours are those of the last run alone.
-        **({"started_from": "earlier weights of this model"} if extra.get("further") else {}),
+        **({"started_from": "earlier weights of this model"} if extra.get("plan", "first") != "first" else {}),
         "licence": "Apache-2.0",
         **(about or {}),
     }
@@ -412,6 +447,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=100, help="steps")
     parser.add_argument("--averaging", type=float, default=0.998, help="decay of the averaged weights")
     parser.add_argument("--start", type=Path, default=None, help="weights or checkpoint.pt that a new run starts from")
+    parser.add_argument("--plan", choices=tuple(PLANS), default=None, help="further with --start, else first")
     parser.add_argument("--target", type=Path, default=WEIGHTS)
     parser.add_argument("--size", type=int, default=None)
     arguments = parser.parse_args()
@@ -421,7 +457,7 @@ def main() -> None:
         options = TrainerOptions(
             learning_rate=arguments.learning_rate, warm_up=arguments.warm_up, averaging=arguments.averaging
         )
-        train(arguments.folder, arguments.hours, arguments.workers, options, arguments.start)
+        train(arguments.folder, arguments.hours, arguments.workers, options, arguments.start, arguments.plan)
     else:
         export(arguments.folder, arguments.target, arguments.size)
 

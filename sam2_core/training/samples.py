@@ -45,7 +45,11 @@ class Batch:
 def _crop(
     random: np.random.Generator, image: NDArray[np.uint8], labels: NDArray[np.uint16], size: int
 ) -> tuple[Tensor, Tensor]:
-    """Crop, resize, turn and flip a stack (T, y, x) to (T, size, size): float32 in [0, 1] and int64."""
+    """Crop, resize, turn and flip a stack (T, y, x) to (T, size, size): float32 in [0, 1] and int64.
+
+    Of several frames what is seen may drift from frame to frame: cells then move as fast as they do in time-lapses, by
+    half of their own width and more.
+    """
     height, width = image.shape[1:]
     shorter = min(height, width)
     # Where the stack is smaller than what is shown of it, it is magnified up to twice as much as it has to be.
@@ -53,8 +57,13 @@ def _crop(
     side = int(np.clip(np.exp(random.uniform(np.log(closest), np.log(widest))), 40, shorter))
     tall = int(np.clip(side * np.exp(random.normal(0, 0.08)), 36, height))
     top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - side + 1))
-    window = np.s_[:, top : top + tall, left : left + side]
-    shown, truth = np.array(image[window]), np.array(labels[window]).astype(np.float32)
+    tops, lefts = (
+        _drift(random, len(image), top, height - tall, tall),
+        _drift(random, len(image), left, width - side, side),
+    )
+    windows = [np.s_[at, y : y + tall, x : x + side] for at, (y, x) in enumerate(zip(tops, lefts, strict=True))]
+    shown = np.stack([image[window] for window in windows])
+    truth = np.stack([labels[window] for window in windows]).astype(np.float32)
     if random.random() < 0.5:
         shown, truth = shown[:, :, ::-1], truth[:, :, ::-1]
     turns = int(random.integers(4))
@@ -66,6 +75,14 @@ def _crop(
     resized = resized.clamp_(0, 1)
     nearest = F.interpolate(torch.from_numpy(truth)[None], (size, size), mode="nearest-exact")[0]
     return resized, nearest.long()
+
+
+def _drift(random: np.random.Generator, frames: int, start: int, last: int, side: int) -> NDArray[np.int64]:
+    """Where a window begins on each frame: in half of the cases always at `start`, else going on until 0 or `last`."""
+    if frames == 1 or random.random() < 0.5:
+        return np.full(frames, start)
+    speed = float(random.uniform(-0.12, 0.12)) * side
+    return np.clip(np.rint(start + speed * np.arange(frames)), 0, last).astype(np.int64)
 
 
 def _colour(random: np.random.Generator, grey: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def small_pools(folder: Path) -> None:
 def test_train_go_on_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_pools(tmp_path)
     works = (micro.Work(1.0, 64, 1, 2), micro.Work(1.0, 96, 1, 1), micro.Work(1.0, 64, 1, 1, 2))
-    monkeypatch.setattr(micro, "PHASES", (micro.Phase(0.5, works), micro.Phase(1.0, works)))
+    monkeypatch.setattr(micro, "PLANS", {"first": (micro.Phase(0.5, works), micro.Phase(1.0, works))})
     options = TrainerOptions(log_every=1, warm_up=1)
     threads = torch.get_num_threads()
     micro.train(tmp_path, 0.6 / 3600, 1, options)
@@ -47,8 +47,9 @@ def test_train_go_on_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_run_starts_from_weights_and_goes_on_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
     small_pools(folder)
-    monkeypatch.setattr(micro, "FURTHER_PHASES", (micro.Phase(1.0, (micro.Work(1.0, 64, 1, 1),)),))
-    monkeypatch.setattr(micro, "PHASES", ())  # would fail to train at all
+    phases = (micro.Phase(1.0, (micro.Work(1.0, 64, 1, 1),)),)
+    # the first would fail to train at all
+    monkeypatch.setattr(micro, "PLANS", {"first": (), "further": phases})
     weights = tmp_path / "weights.safetensors"
     state = micro.build_modules(seed=5)["model"].state_dict()
     save_file({name: value.half().contiguous() for name, value in state.items()}, weights)
@@ -71,8 +72,7 @@ def test_a_run_starts_from_weights_and_goes_on_without_them(tmp_path: Path, monk
 def test_a_run_starts_from_another_run_with_its_optimiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_pools(tmp_path / "first")
     phases = (micro.Phase(1.0, (micro.Work(1.0, 64, 1, 1),)),)
-    monkeypatch.setattr(micro, "PHASES", phases)
-    monkeypatch.setattr(micro, "FURTHER_PHASES", phases)
+    monkeypatch.setattr(micro, "PLANS", {"first": phases, "further": phases})
     threads = torch.get_num_threads()
     micro.train(tmp_path / "first", 0.3 / 3600, 1, TrainerOptions(learning_rate=1e-3, warm_up=1))
     first = torch.load(tmp_path / "first" / "checkpoint.pt", weights_only=True)
@@ -84,7 +84,7 @@ def test_a_run_starts_from_another_run_with_its_optimiser(tmp_path: Path, monkey
     second = torch.load(tmp_path / "second" / "checkpoint.pt", weights_only=True)
     name = "sam_mask_decoder.iou_token.weight"
     assert torch.equal(second["model"][name], first["model"][name])
-    assert second["extra"]["further"]
+    assert second["extra"]["plan"] == "further"
     steps = [float(state["optimiser"][f"model.{name}"]["step"]) for state in (first, second)]
     assert steps[1] == steps[0] + second["step"]
 

@@ -79,3 +79,24 @@ def test_small_frames_are_magnified() -> None:
         sides.append(float(batch.masks(0).sum()) ** 0.5)
     assert max(sides) > 60
     assert max(sides) < 115
+
+
+def test_what_is_seen_drifts_in_half_of_the_stacks_and_labels_go_along() -> None:
+    image = np.zeros((1, 6, 200, 200), np.uint8)
+    labels = np.zeros(image.shape, np.uint16)
+    image[:, :, 90:110, 90:110], labels[:, :, 90:110, 90:110] = 255, 1
+    pool = Pool(image, labels)
+    moved = 0
+    for seed in range(40):
+        batch = draw_batch(np.random.default_rng(seed), pool, stacks=1, objects=1, size=64, frames=6)
+        places = []
+        for frame in range(6):
+            (mask,) = batch.masks(frame)
+            if mask.any():
+                places.append(torch.nonzero(mask).float().mean(0))
+                shown = batch.images[frame, 0]
+                inside, outside = shown[:, mask], shown[:, batch.labels[frame, 0] == 0]
+                assert float((inside.mean(1) - outside.mean(1)).abs().max()) > 0.05
+        moved += any(float((place - places[0]).norm()) > 4 for place in places)
+    # a drift along either axis is drawn for each of them in half of the stacks; some stay within 4 pixels
+    assert 12 <= moved <= 36
