@@ -86,9 +86,6 @@ def _without_islands(mask: Mask, least: float) -> Mask:
 
 
 def _components(regions: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    import torch
+    from sam2_core.kernels import mask_components
 
-    from sam2_core.kernels import connected_components
-
-    labels, areas = connected_components(torch.from_numpy(regions)[None, None])
-    return labels[0, 0].numpy(), areas[0, 0].numpy()
+    return mask_components(regions)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, verify_file
     from sam2_core.checkpoints.catalogue import CATALOGUE, find_entry, get_entry, known_models
     from sam2_core.checkpoints.config import config_names, instantiate_model, load_config
+    from sam2_core.checkpoints.convert import convert_checkpoint
     from sam2_core.checkpoints.fetch import download_model
     from sam2_core.checkpoints.huggingface import from_hugging_face, to_hugging_face
     from sam2_core.checkpoints.infer import infer_config
@@ -40,6 +41,7 @@ __all__ = [
     "cache_folder",
     "cached_checkpoint",
     "config_names",
+    "convert_checkpoint",
     "download_model",
     "find_entry",
     "from_hugging_face",
@@ -73,6 +75,7 @@ _HOMES = {
         "cache": ("cache_folder", "cached_checkpoint", "verify_file"),
         "catalogue": ("CATALOGUE", "ModelEntry", "find_entry", "get_entry", "known_models"),
         "config": ("config_names", "instantiate_model", "load_config"),
+        "convert": ("convert_checkpoint",),
         "fetch": ("download_model",),
         "huggingface": ("from_hugging_face", "to_hugging_face"),
         "infer": ("infer_config",),

@@ -279,7 +279,7 @@ def load_model(
     """
     resolved_device = resolve_device(device)
     dtype = resolve_precision(precision, resolved_device)
-    path, entry = _weights_of(name_or_path, download)
+    path, entry = locate_weights(name_or_path, download=download)
     checkpoint = read_checkpoint(path)
     if config is None and entry is not None:
         config = entry.config
@@ -303,13 +303,19 @@ def model_config(
     DictConfig
         Complete: with its weights, it is all that the model needs.
     """
-    path, entry = _weights_of(name_or_path, download=False)
+    path, entry = locate_weights(name_or_path)
     config = None if entry is None else entry.config
     return _resolved(read_checkpoint(path), config, image_size, (), apply_postprocessing=False)
 
 
-def _weights_of(name_or_path: str | os.PathLike[str], download: bool) -> tuple[Path, ModelEntry | None]:
-    """Where a model's weights are, and its entry where it is known by name."""
+def locate_weights(name_or_path: str | os.PathLike[str], *, download: bool = False) -> tuple[Path, ModelEntry | None]:
+    """Where a model's weights are, and its entry where it is known by name.
+
+    Raises
+    ------
+    UnknownModelError, MissingFileError
+        As for :func:`load_model`.
+    """
     if _names_a_file(name_or_path):
         return Path(name_or_path), None
     entry = get_entry(str(name_or_path))

@@ -26,10 +26,14 @@ from sam2_core.checkpoints.huggingface import (
     is_hugging_face,
     to_hugging_face,
 )
+from sam2_core.checkpoints.huggingface_config import image_size_beside
 from sam2_core.errors import CheckpointError, InvalidInputError, MissingFileError
 
 if TYPE_CHECKING:
     import os
+
+WEIGHTS_NAME = "model.safetensors"
+"""What the weights in a folder of Hugging Face transformers are called."""
 
 _LOGGER = logging.getLogger(__name__)
 _OFFICIAL_MARKER = "image_encoder.trunk.patch_embed.proj.weight"
@@ -50,7 +54,8 @@ class Checkpoint:
         Official keys; tensors on the CPU, in the file's dtypes.
     metadata : dict of str to str
         What a safetensors file says about itself; ours name their configuration as ``sam2_config`` and the size they
-        were trained at as ``sam2_image_size``.
+        were trained at as ``sam2_image_size``, which is otherwise taken from a ``config.json`` of transformers beside
+        it.
     """
 
     path: Path
@@ -79,8 +84,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         When the file is empty, cut off, a web page, of an unknown format, needs code to be read, or holds no SAM 2.
     """
     path = Path(path)
-    if path.is_dir() and (path / "model.safetensors").is_file():
-        path = path / "model.safetensors"
+    if path.is_dir() and (path / WEIGHTS_NAME).is_file():
+        path = path / WEIGHTS_NAME
     if not path.is_file():
         what = "is a folder without a model.safetensors" if path.is_dir() else "does not exist"
         raise MissingFileError(f"checkpoint {path} {what}; expected a .pt or .safetensors file")
@@ -93,6 +98,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         content = _read_torch(path, is_archive=head.startswith(b"PK"))
     else:
         raise CheckpointError(f"{path} {_describe(head)}; expected a .pt or .safetensors file")
+    if path.name == WEIGHTS_NAME and "sam2_image_size" not in metadata and (size := image_size_beside(path)):
+        metadata = {**metadata, "sam2_image_size": size}
     return Checkpoint(path, official_state_dict(content, str(path)), metadata)
 
 

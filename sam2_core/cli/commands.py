@@ -12,6 +12,7 @@ def sam2_cli_commands() -> Iterable[CliCommand]:
     """List them in the order in which the help shows them."""
     # plugins are listed in programs too, where nobody wants a command line to be loaded
     from sam2_core.cli import (
+        checkpoint,
         convert,
         demo,
         doctor,
@@ -38,6 +39,7 @@ def sam2_cli_commands() -> Iterable[CliCommand]:
         CliCommand("train", "a model, as a configuration says", function=train.train),
         CliCommand("evaluate", "masks, compared with the truth", function=evaluate.evaluate),
         CliCommand("convert", "labels from one format to another", function=convert.convert),
+        CliCommand("checkpoint", "weights from one format to another", function=checkpoint.checkpoint),
         CliCommand("demo", "what this does, on a drawn stack", function=demo.demo),
         CliCommand("info", "models and what is known of them", function=info.info),
         CliCommand("doctor", "check this installation", function=doctor.doctor),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
 
 from sam2_core.cli.prompts import FramePrompt
 
@@ -174,11 +173,14 @@ def _draw_prompt(pen: ImageDraw.ImageDraw, object_id: int, prompt: FramePrompt, 
 
 
 def _draw_numbers(pen: ImageDraw.ImageDraw, labels: NDArray[np.intp], ids: NDArray[np.intp]) -> None:
+    # not before a picture is drawn: `sam2 --help` does without torch
+    from sam2_core.kernels import mask_components
+
     font = ImageFont.load_default(size=12)
     for object_id in ids:
         # the largest piece has the number, not a speck somewhere else
-        pieces, _ = ndimage.label(labels == object_id, structure=np.ones((3, 3)))
-        rows, columns = np.nonzero(pieces == 1 + int(np.bincount(pieces.reshape(-1))[1:].argmax()))
+        pieces, areas = mask_components(labels == object_id)
+        rows, columns = np.nonzero(pieces == pieces.flat[areas.argmax()])
         text = str(object_id)
         left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
         # above the object, where neither its inside nor a click is hidden

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.object_crop_frames import SMALLEST_SIDE, CropFrames, crop_side, crop_window
@@ -23,6 +22,7 @@ from sam2_core.inference.tile_masks import NOWHERE, ObjectMask
 from sam2_core.inference.tile_state import PlaneState
 from sam2_core.inference.tile_tracker import TiledState, TiledTracker
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
+from sam2_core.kernels import mask_components
 from sam2_core.volumes.frame_stack import FrameStack
 
 if TYPE_CHECKING:
@@ -407,14 +407,11 @@ def _around(prompts: Sequence[PlanePrompt]) -> Window:
 
 def _main_piece(found: ObjectMask, at: tuple[float, float] | None = None) -> Window:
     """Bounding box of the piece of a mask at a position (x, y), or of its largest: specks move no window."""
-    # pieces that meet at a corner are one, as wherever components are looked for
-    pieces, count = ndimage.label(found.mask, structure=np.ones((3, 3)))
-    if count == 1:
-        return found.window
+    labels, areas = mask_components(found.mask)
+    top, left = found.window.top, found.window.left
     number = 0
     if at is not None and at in found.window:
-        number = int(pieces[int(at[1]) - found.window.top, int(at[0]) - found.window.left])
-    number = number or int(np.bincount(pieces.ravel())[1:].argmax()) + 1
-    rows, columns = ndimage.find_objects(pieces)[number - 1]
-    top, left = found.window.top, found.window.left
-    return Window(top + rows.start, left + columns.start, top + rows.stop, left + columns.stop)
+        number = int(labels[int(at[1]) - top, int(at[0]) - left])
+    piece = labels == (number or labels.flat[areas.argmax()])
+    rows, columns = (np.flatnonzero(piece.any(axis=axis)) for axis in (1, 0))
+    return Window(top + int(rows[0]), left + int(columns[0]), top + int(rows[-1]) + 1, left + int(columns[-1]) + 1)

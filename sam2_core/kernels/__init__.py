@@ -11,12 +11,14 @@ from sam2_core.kernels.mask_cleaning import (
     remove_small_regions,
     remove_sprinkles,
 )
+from sam2_core.kernels.mask_components import mask_components
 
 __all__ = [
     "chosen_kernels",
     "clean_mask_scores",
     "connected_components",
     "fill_holes_in_mask_scores",
+    "mask_components",
     "remove_small_regions",
     "remove_sprinkles",
     "use_kernel",

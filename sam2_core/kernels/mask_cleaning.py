@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.kernels.connected_components import connected_components
+from sam2_core.kernels.mask_components import mask_components
 
 # The scores that cleaned pixels get, as in the official predictors.
 FILLED_VIDEO_SCORE = 0.1
@@ -159,7 +160,7 @@ def remove_small_regions(
         raise InvalidTypeError(f"mask has to be bool, got {mask.dtype}; threshold it first, as in `mask > 0`")
     foreground = mask != 0
     regions = ~foreground if mode == "holes" else foreground
-    labels, areas = (found[0, 0].numpy() for found in connected_components(torch.from_numpy(regions)[None, None]))
+    labels, areas = mask_components(regions)
     small = regions & (areas < area_thresh)
     if not small.any():
         return foreground, False

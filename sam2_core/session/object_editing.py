@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.session.items import MaskRecord, SessionObject
@@ -276,6 +275,9 @@ class ObjectEditing(SessionState):
 
     def _parts(self, object_id: int) -> list[dict[int, MaskPixels]]:
         """The connected parts of an object, largest first: for each frame the part is on, its pixels."""
+        # the session's process goes without torch for as long as it can
+        from sam2_core.kernels import mask_components
+
         pieces: list[tuple[int, MaskPixels]] = []
         parent: list[int] = []
 
@@ -292,11 +294,13 @@ class ObjectEditing(SessionState):
             if record is None or record.mask.pixels is None:
                 continue
             pixels = self.pixels(record.mask)
-            numbered, count = ndimage.label(pixels.inside, structure=np.ones((3, 3)))
+            labels, _ = mask_components(pixels.inside)
+            found = np.unique(labels[pixels.inside])
+            numbered = np.where(pixels.inside, np.searchsorted(found, labels) + 1, 0)
             full = np.zeros(self.frame_size, np.int32)
             full[pixels.window] = numbered
             first = len(pieces)
-            for number in range(1, count + 1):
+            for number in range(1, len(found) + 1):
                 offset = (pixels.box[1], pixels.box[0])
                 pieces.append((frame, MaskPixels.cut(numbered == number, offset)))
                 parent.append(len(parent))

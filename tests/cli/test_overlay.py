@@ -44,6 +44,17 @@ def test_prompts_are_drawn_where_they_were_given():
     assert tuple(drawn[100, 150]) == object_colour(3)
 
 
+def test_the_largest_piece_has_the_number_also_where_it_hangs_together_at_corners_only():
+    labels = np.zeros((640, 640), np.uint16)
+    labels[520:540, 60:80] = 1  # 400 pixels
+    steps = np.arange(100, 600)
+    labels[steps, steps] = 1  # 500 pixels
+    drawn = draw_frame(OverlayFrame(np.full((640, 640, 3), 50, np.uint8), labels))
+    written = (drawn > 200).all(axis=2)
+    assert written[80:100, 90:115].any()
+    assert not written[110:].any()
+
+
 def test_nothing_found_is_the_picture():
     picture = np.random.default_rng(0).integers(0, 255, (700, 700, 3)).astype(np.uint8)
     assert np.array_equal(draw_frame(OverlayFrame(picture, np.zeros((700, 700), np.uint16))), picture)

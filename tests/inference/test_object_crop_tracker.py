@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError, StateError
-from sam2_core.inference.object_crop_tracker import CropTracker
+from sam2_core.inference.object_crop_tracker import CropTracker, _main_piece
 from sam2_core.inference.tile_grid import Window
+from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.video_predictor import SAM2VideoPredictor
 from tests.inference.plane_scene import cells, iou, trained
 from tests.inference.video_scene import FRAME_COUNT, HEIGHT, WIDTH, disc, small_predictor, stack
@@ -51,6 +52,16 @@ def test_a_large_cell_of_a_small_frame_is_shown_with_its_surroundings_mirrored()
     assert iou(found, truth) > 0.6
     shown = state.frames_of(place).read(0)
     assert shown.shape == (*tracker.predictor.input_size, 3)
+
+
+def test_specks_move_no_window() -> None:
+    pixels = np.zeros((40, 60), bool)
+    pixels[np.arange(5, 20), np.arange(5, 20)] = True  # one piece, though only at corners
+    pixels[30:33, 40:44] = True
+    found = ObjectMask.from_pixels(1, pixels, (100, 200))
+
+    assert _main_piece(found) == _main_piece(found, (203.0, 130.0)) == Window(105, 205, 120, 220)
+    assert _main_piece(found, (241.0, 131.0)) == Window(130, 240, 133, 244)
 
 
 def test_objects_that_lie_together_share_a_window() -> None:

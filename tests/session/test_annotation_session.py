@@ -303,6 +303,17 @@ def test_split_makes_an_object_of_each_part(session: AnnotationSession) -> None:
     assert [one.name for one in session.objects] == ["pair"]
 
 
+def test_parts_that_meet_at_a_corner_are_one(session: AnnotationSession) -> None:
+    one = session.add_object()
+    corner = rectangle(1, 3, 1, 3) | rectangle(3, 5, 3, 5)
+    session.paint(one.id, 0, corner)
+    assert session.split_object(one.id) == [one]
+
+    session.paint(one.id, 0, corner | rectangle(1, 3, 6, 8))
+    parts = session.split_object(one.id)
+    assert [session.mask(part.id, 0).sum() for part in parts] == [8, 4]
+
+
 def test_split_leaves_what_hangs_together_over_frames(session: AnnotationSession) -> None:
     one = session.add_object()
     session.paint(one.id, 0, rectangle(1, 4, 0, 3) | rectangle(1, 4, 6, 9))
