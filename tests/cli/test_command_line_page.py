@@ -42,7 +42,7 @@ def test_its_commands_run(folder, capsys, untrained):
     for line in commands:
         arguments = shlex.split(line)[1:]
         # an untrained model finds nothing by itself, and clicks are quicker with it
-        model = [] if arguments[0] in ("convert", "open") or "everything" in line else ["-c", untrained]
+        model = [] if arguments[0] in ("checkpoint", "convert", "open") or "everything" in line else ["-c", untrained]
         status, _, err = run(capsys, *arguments, *model)
         assert status == 0, f"{line}\n{err}"
 
