@@ -26,10 +26,10 @@ What was run for the checkpoint of this revision:
    `draw` draws them now, stacks of four frames that were followed from the first, no tissue; `FURTHER_PHASES` were
    others, and changed at step 780.
 
-639 steps more with what is here now are better on nuclei, still and in stacks, but lose a cell that moves; they do not
-ship.
+Stages of training after that do not ship: they are much better on nuclei, still and in stacks, but lose a cell that
+moves far from frame to frame.
 
-Records: benchmarks/records/training-2026-11-27.md and training-2026-11-27-tissue.md.
+Records: benchmarks/records/training-2026-11-27.md, training-2026-11-27-tissue.md and training-2026-11-28.md.
 """
 
 from __future__ import annotations
