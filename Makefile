@@ -17,7 +17,7 @@ UV := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
 RECIPE := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format bench oracle dev clean
+.PHONY: help demo test soak sanitize lint format bench oracle dev clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,10 @@ test: $(VENV)/.installed-test oracle
 
 soak: $(VENV)/.installed-test oracle
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+
+# On a CUDA GPU: the kernel's tests under each tool of compute-sanitizer.
+sanitize: $(VENV)/.installed-test
+	sh scripts/sanitize-kernels.sh $(BIN)/python
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check
