@@ -366,7 +366,11 @@ def train(
     with tempfile.TemporaryDirectory() as scratch:
         meeting = os.path.join(scratch, "meeting")
         if workers == 1:
-            _train(0, 1, folder, hours, meeting, options, start, chosen)
+            try:
+                _train(0, 1, folder, hours, meeting, options, start, chosen)
+            finally:
+                # the process is the caller's, who may want them
+                torch.set_flush_denormal(False)
         else:
             torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
                 _train, args=(workers, folder, hours, meeting, options, start, chosen), nprocs=workers

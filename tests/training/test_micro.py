@@ -31,6 +31,7 @@ def test_train_go_on_and_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     micro.train(tmp_path, 0.6 / 3600, 1, options)
     micro.train(tmp_path, 1.2 / 3600, 1, options)
     torch.set_num_threads(threads)
+    assert float(torch.tensor(1e-40) * 1) > 0, "the caller's denormal numbers are flushed to zero"
     target = tmp_path / "weights" / "micro.safetensors"
     micro.export(tmp_path, target)
     assert target.stat().st_size <= 12 * 2**20
