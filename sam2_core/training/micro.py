@@ -165,6 +165,8 @@ PHASES = (
 
 # From trained weights on: masks as large as the cells, the right candidate, touching cells; and where a cell ends.
 FURTHER_WEIGHTS = LossWeights(balanced=0.0, local=2.0, iou=1.5, score=2.0, dense=0.2, others=0.4, single=0.5)
+# Every candidate good, and the best of them known.
+LATE_WEIGHTS = replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6)
 FURTHER_PHASES = (
     Phase(
         0.6,
@@ -186,8 +188,7 @@ FURTHER_PHASES = (
             Work(0.05, 128, 1, 12, 4),
             Work(0.11, 256, 1, 6, 4),
         ),
-        # Every candidate good, and the best of them known.
-        replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6),
+        LATE_WEIGHTS,
     ),
 )
 
@@ -203,7 +204,7 @@ MOVING_PHASES = (
             Work(0.15, 128, 1, 12, 4),
             Work(0.2, 256, 1, 6, 4),
         ),
-        replace(FURTHER_WEIGHTS, dense=0.1, iou=3.0, others=0.6),
+        LATE_WEIGHTS,
     ),
 )
 PLANS = {"first": PHASES, "further": FURTHER_PHASES, "moving": MOVING_PHASES}
