@@ -1,6 +1,7 @@
 """Procedurally drawn microscopy: images, z-stacks and time-lapses with known truth."""
 
 from sam2_core.training.generator.drawing import DrawnStack, draw_stack
+from sam2_core.training.generator.motion import random_motion
 from sam2_core.training.generator.nuclei import medium_nuclei, random_nuclei
 from sam2_core.training.generator.shapes import DrawnLabels, Outline, draw_labels
 from sam2_core.training.generator.stacks import Population, StackKind, random_population
@@ -18,6 +19,7 @@ __all__ = [
     "draw_stack",
     "medium_nuclei",
     "random_appearance",
+    "random_motion",
     "random_nuclei",
     "random_population",
     "random_tissue",

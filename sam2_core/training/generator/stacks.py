@@ -44,6 +44,9 @@ class Population:
     height
         Mean half height in slices of cells that fill a volume, beside and above one another (`plan_tissue`, z-stacks
         alone); 0 for one layer of cells.
+    motion
+        What the fastest cells of a time-lapse move by from frame to frame, in widths of theirs (`plan_motion`); 0 for
+        cells that hardly move.
     """
 
     radius: float
@@ -56,6 +59,7 @@ class Population:
     clumping: float = 0.0
     condensed: float = 0.0
     height: float = 0.0
+    motion: float = 0.0
 
 
 def random_population(random: np.random.Generator, size: tuple[int, int]) -> Population:
