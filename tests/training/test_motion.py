@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from sam2_core.errors import InvalidInputError
 from sam2_core.training.generator import draw_stack, random_motion
 from sam2_core.training.generator.motion import plan_motion
+from sam2_core.training.generator.shapes import Outline
 from sam2_core.training.generator.stacks import Population
 
 SIZE = (160, 200)
@@ -63,6 +65,42 @@ def test_motion_can_be_drawn_and_the_same_seed_gives_the_same() -> None:
         assert stack.labels.any()
         same = draw_stack(again, frames=4, size=(96, 96), kind="time", population=people, appearance=look)
         np.testing.assert_array_equal(same.image, stack.image)
+
+
+def test_cells_divide_into_two_that_know_their_mother_and_lie_where_she_was() -> None:
+    people = replace(PEOPLE, dividing=0.6)
+    plan = plan_motion(np.random.default_rng(3), people, SIZE, 10)
+    born: dict[int, list[int]] = {}
+    for before, now in itertools.pairwise(plan):
+        there = {cell.label: cell for cell in before}
+        for cell in now:
+            if cell.label in there:
+                continue
+            mother = there[cell.parent]
+            born.setdefault(mother.label, []).append(cell.label)
+            assert np.hypot(*np.subtract(cell.centre, mother.centre)) < 1.5 * sum(mother.radii) / 2
+            assert np.prod(cell.radii) == pytest.approx(np.prod(mother.radii) / 2, rel=0.4)
+            assert cell.parent not in {one.label for one in now}
+    assert len(born) >= 3
+    assert all(len(daughters) == 2 for daughters in born.values())
+
+
+def test_some_cells_die_and_some_come_in_over_the_border() -> None:
+    people = replace(PEOPLE, turnover=1.0, motion=0.5)
+    plan = plan_motion(np.random.default_rng(4), people, SIZE, 10)
+    first, last = ({cell.label: cell for cell in plan[at]} for at in (0, -1))
+    assert set(last) < set(first)
+
+    def inside(cell: Outline) -> bool:
+        return all(0 < at < most for at, most in zip(cell.centre, SIZE, strict=True))
+
+    outside = [label for label in last if not inside(first[label])]
+    assert outside
+    assert sum(inside(last[label]) for label in outside) > len(outside) / 2
+    dead = set(first) - set(last)
+    for label in dead:
+        ends = [cell for outlines in plan for cell in outlines if cell.label == label]
+        assert np.prod(ends[-1].radii) < 0.7 * np.prod(ends[0].radii)
 
 
 def test_bad_requests_are_refused() -> None:

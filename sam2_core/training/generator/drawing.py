@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class DrawnStack:
         What the frames are: "still", "z" or "time".
     population, appearance
         What was drawn and how.
+    parents
+        For each cell that came from a division, by its label: the label of its mother.
     """
 
     image: NDArray[np.uint8]
@@ -44,6 +46,7 @@ class DrawnStack:
     kind: StackKind
     population: Population
     appearance: Appearance
+    parents: dict[int, int] = field(default_factory=dict)
 
 
 def draw_stack(
@@ -106,4 +109,5 @@ def draw_stack(
         glow[outline.label] = outline.glow
     light = render(random, drawn, look, along_z=kind == "z", glow=glow)
     labels = np.stack([frame.labels for frame in drawn])
-    return DrawnStack(stretch(random, light), labels, kind, people, look)
+    parents = {one.label: one.parent for outlines in plan for one in outlines if one.parent}
+    return DrawnStack(stretch(random, light), labels, kind, people, look, parents)
