@@ -10,11 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD
 from sam2_core.training.pool import Pool
-
-#: ImageNet's mean and standard deviation, with which SAM 2's inputs are normalised.
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def _colour(random: np.random.Generator, grey: Tensor) -> Tensor:
         # A stain on a ground of another colour.
         ends = torch.from_numpy(random.uniform(0, 1, (2, 3, 1, 1)).astype(np.float32))
         colour = ends[0] + (ends[1] - ends[0]) * grey[:, None]
-    mean, deviation = torch.tensor(PIXEL_MEAN)[:, None, None], torch.tensor(PIXEL_STD)[:, None, None]
+    mean, deviation = torch.tensor(IMAGE_MEAN)[:, None, None], torch.tensor(IMAGE_STD)[:, None, None]
     return (colour - mean) / deviation
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD
 from sam2_core.training.pool import Pool
-from sam2_core.training.samples import PIXEL_MEAN, PIXEL_STD, draw_batch
+from sam2_core.training.samples import draw_batch
 from tests.training.micro_model import small_pool
 
 
@@ -21,7 +22,7 @@ def test_a_batch_shows_the_objects_it_names(tmp_path: Path) -> None:
         assert batch.labels.shape == (2, 2, 64, 64)
         assert batch.objects.shape == (2, 3)
         assert torch.isfinite(batch.images).all()
-        shown = batch.images * torch.tensor(PIXEL_STD)[:, None, None] + torch.tensor(PIXEL_MEAN)[:, None, None]
+        shown = batch.images * torch.tensor(IMAGE_STD)[:, None, None] + torch.tensor(IMAGE_MEAN)[:, None, None]
         assert shown.min() >= -1e-5
         assert shown.max() <= 1 + 1e-5
         masks = batch.masks(batch.start)
