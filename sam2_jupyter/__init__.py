@@ -16,14 +16,16 @@ _HOMES = {
     "fine_tune_form": "sam2_jupyter.forms",
     "picture": "sam2_jupyter.frame_picture",
     "propagation_form": "sam2_jupyter.forms",
+    "sample": "sam2_jupyter.sample",
 }
 
-__all__ = ["AnnotationWidget", "OptionsForm", "annotate", "fine_tune_form", "picture", "propagation_form"]
+__all__ = ["AnnotationWidget", "OptionsForm", "annotate", "fine_tune_form", "picture", "propagation_form", "sample"]
 
 if TYPE_CHECKING:
     from sam2_jupyter.annotation import annotate
     from sam2_jupyter.forms import OptionsForm, fine_tune_form, propagation_form
     from sam2_jupyter.frame_picture import picture
+    from sam2_jupyter.sample import sample
     from sam2_jupyter.widget import AnnotationWidget
 
 

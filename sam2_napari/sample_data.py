@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sam2_core.training.generator import StackKind
-
-SEED = 2
+LayerData = tuple[Any, dict[str, Any], str]
 
 
-def picture() -> list[tuple[Any, dict[str, Any], str]]:
-    """Cells on one picture (y, x)."""
-    drawn, _ = _drawn(1, "z")
-    return [(drawn[0], {"name": "drawn cells", "axis_labels": ("y", "x")}, "image")]
+def picture() -> list[LayerData]:
+    """Nuclei on one picture (y, x)."""
+    ((image, _, kind),) = z_stack()
+    return [(image[len(image) // 2], {"name": "drawn cells", "axis_labels": ("y", "x")}, kind)]
 
 
-def z_stack() -> list[tuple[Any, dict[str, Any], str]]:
+def z_stack() -> list[LayerData]:
     """Nuclei in a stack (z, y, x)."""
-    drawn, _ = _drawn(16, "z")
-    return [(drawn, {"name": "drawn nuclei", "axis_labels": ("z", "y", "x"), "scale": (2.0, 1.0, 1.0)}, "image")]
+    return _drawn("nuclei", "drawn nuclei")
 
 
-def time_lapse() -> list[tuple[Any, dict[str, Any], str]]:
+def time_lapse() -> list[LayerData]:
     """Moving cells (t, y, x)."""
-    drawn, _ = _drawn(16, "time")
-    return [(drawn, {"name": "drawn time-lapse", "axis_labels": ("t", "y", "x")}, "image")]
+    return _drawn("time-lapse", "drawn time-lapse")
 
 
-def _drawn(frames: int, kind: StackKind) -> tuple[Any, Any]:
-    import numpy as np
+def divisions() -> list[LayerData]:
+    """Cells that divide, die and come in (t, y, x)."""
+    return _drawn("divisions", "drawn divisions")
 
-    from sam2_core.training.generator import draw_stack, medium_nuclei
 
-    size = (224, 224)
-    population = medium_nuclei(np.random.default_rng(SEED), size, radius=14.0)
-    stack = draw_stack(SEED, frames=frames, size=size, kind=kind, population=population)
-    return stack.image, stack.labels
+def organelles() -> list[LayerData]:
+    """Mitochondria as an electron microscope shows them (z, y, x)."""
+    return _drawn("organelles", "drawn organelles")
+
+
+def filaments() -> list[LayerData]:
+    """Thin filaments that creep (t, y, x)."""
+    return _drawn("filaments", "drawn filaments")
+
+
+def _drawn(sample: str, name: str) -> list[LayerData]:
+    from sam2_core.training.generator import draw_sample
+
+    scene = draw_sample(sample)
+    return [(scene.drawn.image, {"name": name, "axis_labels": tuple(scene.axes), "scale": scene.scale}, "image")]

@@ -58,6 +58,7 @@ def main() -> None:
 
     import sam2_napari.session_folders as folders
     from sam2_core.hooks import Drawn
+    from sam2_core.training.generator import draw_sample
     from sam2_napari import sample_data
 
     place = tempfile.TemporaryDirectory()
@@ -69,7 +70,7 @@ def main() -> None:
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(*SIZE)
     ((image, described, _),) = sample_data.z_stack()
-    truth = sample_data._drawn(16, "z")[1]
+    truth = draw_sample("nuclei").drawn.labels
     viewer.add_image(image, **described)
     _, dock = viewer.window.add_plugin_dock_widget("sam2-lab", "Annotate")
 

@@ -10,7 +10,12 @@ import torch
 
 from sam2_core.checkpoints.build import locate_weights, model_config
 from sam2_core.checkpoints.config import config_names
-from sam2_core.checkpoints.huggingface_config import CONFIG_NAME, hugging_face_config
+from sam2_core.checkpoints.huggingface_config import (
+    CONFIG_NAME,
+    PROCESSOR_NAME,
+    hugging_face_config,
+    hugging_face_processor,
+)
 from sam2_core.checkpoints.load import WEIGHTS_NAME, read_checkpoint, save_checkpoint
 from sam2_core.checkpoints.precision import resolve_precision
 from sam2_core.errors import DestinationExistsError, InvalidInputError
@@ -38,8 +43,8 @@ def convert_checkpoint(
         to be here.
     destination : str or os.PathLike
         A ``.safetensors``, ``.pt`` or ``.pth`` file gets the official layout; any other name is a folder, which gets
-        the ``config.json`` and ``model.safetensors`` that ``from_pretrained`` of transformers' ``Sam2VideoModel`` and
-        ``Sam2Model`` reads.
+        the ``model.safetensors``, ``config.json`` and ``processor_config.json`` that ``from_pretrained`` of
+        transformers' ``Sam2VideoModel`` and ``Sam2Model``, ``Sam2VideoProcessor`` and ``Sam2Processor`` reads.
     image_size : int, optional
         Side of the model's input in pixels, recorded with the weights; as the source says when omitted.
     dtype : {"fp32", "bf16", "fp16"} or torch.dtype, optional
@@ -91,5 +96,6 @@ def convert_checkpoint(
         document = hugging_face_config(config, weights)
         if chosen is not None:
             document["dtype"] = str(chosen).removeprefix("torch.")
-        (destination / CONFIG_NAME).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        for name, content in ((CONFIG_NAME, document), (PROCESSOR_NAME, hugging_face_processor(config))):
+            (destination / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return destination

@@ -1,4 +1,4 @@
-"""The ``config.json`` that Hugging Face transformers wants beside weights, from one of our configurations."""
+"""What Hugging Face transformers wants beside weights, from one of our configurations: of network and inputs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from sam2_core.checkpoints.config import model_section
 
 CONFIG_NAME = "config.json"
+PROCESSOR_NAME = "processor_config.json"
 _DEFAULT_WINDOWS = (8, 4, 14, 7)
 _DEFAULT_GLOBAL_BLOCKS = (12, 16, 20)
 _DEFAULT_STAGES = (2, 3, 16, 3)
@@ -100,6 +101,34 @@ def hugging_face_config(config: DictConfig, state_dict: Mapping[str, Tensor]) ->
         "memory_fuser_num_layers": fuser.num_layers,
         "memory_fuser_embed_dim": fuser.layer.dim,
         "memory_fuser_intermediate_dim": len(state_dict["memory_encoder.fuser.layers.0.pwconv1.bias"]),
+    }
+
+
+def hugging_face_processor(config: DictConfig) -> dict[str, Any]:
+    """Write what ``Sam2VideoProcessor`` and ``Sam2Processor`` read: the sizes that pictures, clicks and masks get.
+
+    How pictures are normalised is not said: the defaults there are SAM 2's.
+
+    Parameters
+    ----------
+    config : DictConfig
+        As for :func:`hugging_face_config`.
+
+    Returns
+    -------
+    dict of str to Any
+        What goes into ``processor_config.json``.
+    """
+    size = model_section(config).image_size
+    height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    shown = {"height": height, "width": width}
+    masks = {"height": height // 4, "width": width // 4}
+    return {
+        "processor_class": "Sam2VideoProcessor",
+        "image_processor": {"image_processor_type": "Sam2ImageProcessor", "size": shown, "mask_size": masks},
+        "video_processor": {"video_processor_type": "Sam2VideoVideoProcessor", "size": shown},
+        # one number there: clicks on inputs that are not square cannot be scaled
+        "target_size": height,
     }
 
 

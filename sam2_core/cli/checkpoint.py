@@ -29,7 +29,8 @@ def checkpoint(
 ) -> None:
     """Write a model's weights again in another format.
 
-    A folder gets a config.json as well, and loads with from_pretrained of Sam2VideoModel and Sam2Model.
+    A folder gets what transformers wants beside the weights: from_pretrained of Sam2VideoModel, Sam2Model and their
+    processors load it.
 
     Example: sam2 checkpoint sam2.1_hiera_micro micro_for_transformers
     """

@@ -4,10 +4,10 @@
     python -m sam2_core.training.micro train --folder RUN --hours 1.4 --workers 2
     python -m sam2_core.training.micro export --folder RUN
 
-`draw` fills RUN/stills, RUN/stacks and RUN/tissue with drawn microscopy, `train` trains from nothing (or goes on from
-RUN/checkpoint.pt), `export` writes the averaged weights in fp16 under official keys. Training starts on small inputs,
-where a step is cheap and the network learns what a click means, and goes on to larger ones; short stacks are mixed in
-for the memory. Real images are not used.
+`draw` fills RUN/stills, RUN/stacks, RUN/tissue and RUN/motion with drawn microscopy, `train` trains from nothing (or
+goes on from RUN/checkpoint.pt), `export` writes the averaged weights in fp16 under official keys. Training starts on
+small inputs, where a step is cheap and the network learns what a click means, and goes on to larger ones; short stacks
+are mixed in for the memory. Real images are not used.
 
 Trained weights are gone on from with `FURTHER_PHASES`, with a new optimiser or with that of another run, by
 
@@ -70,7 +70,7 @@ class PoolPlan:
     ----------
     first_seed, stacks, frames, side
         Seed of the first stack, number of stacks, frames of each and their side in pixels.
-    nuclei, tissue
+    nuclei, tissue, motion
         See :func:`draw_pool`.
     """
 
@@ -80,6 +80,7 @@ class PoolPlan:
     side: int
     nuclei: float = 0.5
     tissue: float = 0.0
+    motion: float = 0.0
 
 
 POOLS = {
@@ -88,13 +89,15 @@ POOLS = {
     "stacks": PoolPlan(2_000_000, 1000, 8, 224),
     # Small frames, which are shown magnified: nuclei of 20 to 150 pixels at 256.
     "tissue": PoolPlan(3_000_000, 1000, 12, 96, nuclei=0.0, tissue=1.0),
+    # Without them longer training forgets cells that move far: those of "stacks" hardly do.
+    "motion": PoolPlan(4_000_000, 1000, 8, 224, nuclei=0.0, motion=1.0),
 }
 
 
 # How often each is used, for images and for stacks; frames of stacks are images too.
 IMAGE_SHARES = {"stills": 0.55, "stacks": 0.25, "tissue": 0.2}
 # Tissue hardly moves: with more of it the memory becomes a matter of place.
-STACK_SHARES = {"stacks": 0.82, "tissue": 0.18}
+STACK_SHARES = {"stacks": 0.42, "motion": 0.42, "tissue": 0.16}
 # Frames of a stack that are shown: more than a nucleus is high, and as many as the memory holds.
 FRAMES = 8
 
@@ -171,43 +174,29 @@ FURTHER_PHASES = (
     Phase(
         0.6,
         (
-            Work(0.3, 128, 6, 8),
-            Work(0.46, 256, 2, 8),
-            Work(0.09, 128, 1, 12, FRAMES),
-            Work(0.07, 128, 1, 12, 4),
-            Work(0.08, 256, 1, 6, 4),
+            Work(0.22, 128, 6, 8),
+            Work(0.33, 256, 2, 8),
+            Work(0.2, 128, 1, 12, FRAMES),
+            Work(0.12, 128, 1, 12, 4),
+            Work(0.13, 256, 1, 6, 4),
         ),
         FURTHER_WEIGHTS,
     ),
     Phase(
         1.0,
         (
-            Work(0.15, 128, 6, 8),
-            Work(0.6, 256, 2, 8),
-            Work(0.09, 128, 1, 12, FRAMES),
-            Work(0.05, 128, 1, 12, 4),
-            Work(0.11, 256, 1, 6, 4),
+            Work(0.12, 128, 6, 8),
+            Work(0.42, 256, 2, 8),
+            Work(0.18, 128, 1, 12, FRAMES),
+            Work(0.1, 128, 1, 12, 4),
+            Work(0.18, 256, 1, 6, 4),
         ),
         LATE_WEIGHTS,
     ),
 )
 
 
-# After that: cells that move far from frame to frame, at a lower rate.
-MOVING_PHASES = (
-    Phase(
-        1.0,
-        (
-            Work(0.1, 128, 6, 8),
-            Work(0.25, 256, 2, 8),
-            Work(0.3, 128, 1, 12, FRAMES),
-            Work(0.15, 128, 1, 12, 4),
-            Work(0.2, 256, 1, 6, 4),
-        ),
-        LATE_WEIGHTS,
-    ),
-)
-PLANS = {"first": PHASES, "further": FURTHER_PHASES, "moving": MOVING_PHASES}
+PLANS = {"first": PHASES, "further": FURTHER_PHASES}
 
 
 def build_modules(seed: int = 0) -> nn.ModuleDict:
@@ -435,6 +424,7 @@ def draw(folder: Path) -> None:
             size=(plan.side, plan.side),
             nuclei=plan.nuclei,
             tissue=plan.tissue,
+            motion=plan.motion,
         )
         for drawn in drawing:
             if drawn % 100 == 0:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.training.generator import StackKind, draw_stack, random_nuclei, random_tissue
+from sam2_core.training.generator import StackKind, draw_stack, random_motion, random_nuclei, random_tissue
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def draw_pool(
     size: tuple[int, int] = (256, 256),
     nuclei: float = 0.5,
     tissue: float = 0.0,
+    motion: float = 0.0,
 ) -> Iterator[int]:
     """Draw stacks into a folder, one after another; slices and time-lapses take turns.
 
@@ -67,7 +68,9 @@ def draw_pool(
     nuclei
         Share of the stacks that show fluorescent nuclei (:func:`random_nuclei`).
     tissue
-        Share that are slices through tissue (:func:`random_tissue`); what is left shows anything.
+        Share that are slices through tissue (:func:`random_tissue`).
+    motion
+        Share that are time-lapses of cells on the move (:func:`random_motion`); what is left shows anything.
 
     Yields
     ------
@@ -76,9 +79,10 @@ def draw_pool(
     """
     if stacks < 1 or frames < 1:
         raise InvalidInputError(f"A pool needs at least one stack of one frame, got {stacks} of {frames}.")
-    if not (nuclei >= 0 and tissue >= 0 and nuclei + tissue <= 1):
+    if not (min(nuclei, tissue, motion) >= 0 and nuclei + tissue + motion <= 1):
         raise InvalidInputError(
-            f"nuclei and tissue are shares of the stacks, from 0 to 1 together; got {nuclei} and {tissue}."
+            "nuclei, tissue and motion are shares of the stacks, from 0 to 1 together; "
+            f"got {nuclei}, {tissue} and {motion}."
         )
     folder.mkdir(parents=True, exist_ok=True)
     shape = (stacks, frames, *size)
@@ -96,6 +100,9 @@ def draw_pool(
         elif chosen < nuclei + tissue:
             people, look = random_tissue(random, size)
             kind = "z"
+        elif chosen < nuclei + tissue + motion:
+            people, look = random_motion(random, size)
+            kind = "time"
         stack = draw_stack(random, frames=frames, size=size, kind=kind, population=people, appearance=look)
         images[index], labels[index] = stack.image, stack.labels
         # In a single move: somebody may be reading it.

@@ -10,11 +10,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD
 from sam2_core.training.pool import Pool
-
-#: ImageNet's mean and standard deviation, with which SAM 2's inputs are normalised.
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,7 @@ def _crop(
 ) -> tuple[Tensor, Tensor]:
     """Crop, resize, turn and flip a stack (T, y, x) to (T, size, size): float32 in [0, 1] and int64.
 
-    Of several frames what is seen may drift from frame to frame: cells then move as fast as they do in time-lapses, by
-    half of their own width and more.
+    Of several frames what is seen may follow a cell, as the window of a crop tracker does, or drift.
     """
     height, width = image.shape[1:]
     shorter = min(height, width)
@@ -57,10 +53,7 @@ def _crop(
     side = int(np.clip(np.exp(random.uniform(np.log(closest), np.log(widest))), 40, shorter))
     tall = int(np.clip(side * np.exp(random.normal(0, 0.08)), 36, height))
     top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - side + 1))
-    tops, lefts = (
-        _drift(random, len(image), top, height - tall, tall),
-        _drift(random, len(image), left, width - side, side),
-    )
+    tops, lefts = _corners(random, labels, (top, left), (tall, side))
     windows = [np.s_[at, y : y + tall, x : x + side] for at, (y, x) in enumerate(zip(tops, lefts, strict=True))]
     shown = np.stack([image[window] for window in windows])
     truth = np.stack([labels[window] for window in windows]).astype(np.float32)
@@ -77,12 +70,33 @@ def _crop(
     return resized, nearest.long()
 
 
-def _drift(random: np.random.Generator, frames: int, start: int, last: int, side: int) -> NDArray[np.int64]:
-    """Where a window begins on each frame: in half of the cases always at `start`, else going on until 0 or `last`."""
-    if frames == 1 or random.random() < 0.5:
-        return np.full(frames, start)
-    speed = float(random.uniform(-0.12, 0.12)) * side
-    return np.clip(np.rint(start + speed * np.arange(frames)), 0, last).astype(np.int64)
+def _corners(
+    random: np.random.Generator, labels: NDArray[np.uint16], corner: tuple[int, int], shown: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Top and left of what is shown of each frame.
+
+    In two of five stacks always `corner`; in one of five moving on evenly; in the others around where one of the cells
+    was a frame ago.
+    """
+    frames, *size = labels.shape
+    chosen = random.random()
+    at = np.tile(np.array(corner, dtype=np.float64), (frames, 1))
+    if frames > 1 and chosen < 0.2:
+        at += np.arange(frames)[:, None] * random.uniform(-0.12, 0.12, 2) * shown
+    elif frames > 1 and chosen < 0.6:
+        seen = labels[0, corner[0] : corner[0] + shown[0], corner[1] : corner[1] + shown[1]]
+        cells = np.unique(seen[seen > 0])
+        if len(cells):
+            cell = random.choice(cells)
+            # Not always in the middle, and never quite where it was.
+            offset = random.uniform(0.3, 0.7, 2)
+            for time in range(frames):
+                found = np.argwhere(labels[max(time - 1, 0)] == cell)
+                if len(found):
+                    at[time:] = found.mean(axis=0) - (offset + random.normal(0, 0.03, 2)) * shown
+    last = np.array([size[0] - shown[0], size[1] - shown[1]])
+    whole = np.clip(np.rint(at), 0, last).astype(np.int64)
+    return whole[:, 0], whole[:, 1]
 
 
 def _colour(random: np.random.Generator, grey: Tensor) -> Tensor:
@@ -109,7 +123,7 @@ def _colour(random: np.random.Generator, grey: Tensor) -> Tensor:
         # A stain on a ground of another colour.
         ends = torch.from_numpy(random.uniform(0, 1, (2, 3, 1, 1)).astype(np.float32))
         colour = ends[0] + (ends[1] - ends[0]) * grey[:, None]
-    mean, deviation = torch.tensor(PIXEL_MEAN)[:, None, None], torch.tensor(PIXEL_STD)[:, None, None]
+    mean, deviation = torch.tensor(IMAGE_MEAN)[:, None, None], torch.tensor(IMAGE_STD)[:, None, None]
     return (colour - mean) / deviation
 
 

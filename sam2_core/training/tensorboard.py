@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from sam2_core.errors import MissingDependencyError
+from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD
 from sam2_core.training.batch import BatchedVideoDatapoint
 from sam2_core.training.sam2_train import TrackedFrame
-from sam2_core.training.samples import PIXEL_MEAN, PIXEL_STD
 
 
 class TensorBoardLogger:
@@ -78,7 +78,7 @@ def prediction_picture(batch: BatchedVideoDatapoint, outputs: Sequence[TrackedFr
     Tensor (3, 2 H, n W), float32
         From 0 to 1; yellow is right.
     """
-    mean, deviation = (torch.tensor(each)[:, None, None] for each in (PIXEL_MEAN, PIXEL_STD))
+    mean, deviation = (torch.tensor(each)[:, None, None] for each in (IMAGE_MEAN, IMAGE_STD))
     columns = []
     for index in range(min(frames, len(outputs))):
         shown = (batch.img_batch[index, 0].float().cpu() * deviation + mean).clamp(0, 1)

@@ -24,7 +24,11 @@ def mine(micro_weights: dict[str, Tensor], tmp_path: Path) -> Path:
 
 def test_there_and_back_and_nothing_named(mine: Path, micro_weights: dict[str, Tensor], tmp_path: Path) -> None:
     folder = convert_checkpoint(mine, tmp_path / "for_transformers")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "processor_config.json",
+    ]
     model = load_model(folder, device="cpu", precision="fp32")
     assert model.input_size == (128, 128)
     assert all(torch.equal(value, micro_weights[key]) for key, value in model.state_dict().items())

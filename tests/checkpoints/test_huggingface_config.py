@@ -8,12 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sam2_core import load_model
 from sam2_core.checkpoints import config_names, instantiate_model, load_config
+from sam2_core.checkpoints.convert import convert_checkpoint
 from sam2_core.checkpoints.huggingface_config import hugging_face_config, image_size_beside
 from sam2_core.checkpoints.initialisation import WithoutRandomWeights
 from sam2_core.checkpoints.load import save_checkpoint
+from sam2_core.inference.image_predictor import SAM2ImagePredictor
+from sam2_core.training.generator import draw_sample
 
 LOADS = """
 import json, sys, torch
@@ -55,6 +60,50 @@ def test_transformers_finds_a_place_for_every_weight(names: tuple[str, ...], tmp
 
     assert len(answers) == 2 * len(names)
     assert [found for _, found in answers] == [dict.fromkeys(found, 0) for _, found in answers]
+
+
+SEGMENTS = """
+import json, sys
+import numpy as np, torch
+from transformers import Sam2Model, Sam2Processor
+torch.set_num_threads(1)
+folder, picture, x, y, answer = sys.argv[1:]
+processor = Sam2Processor.from_pretrained(folder)
+model = Sam2Model.from_pretrained(folder, dtype=torch.float32)
+image = np.load(picture)
+inputs = processor(images=image, input_points=[[[[float(x), float(y)]]]], input_labels=[[[1]]], return_tensors="pt")
+with torch.no_grad():
+    outputs = model(**inputs, multimask_output=False)
+(masks,) = processor.post_process_masks(outputs.pred_masks, inputs["original_sizes"])
+np.save(answer, masks[0, 0].numpy())
+"""
+
+
+def test_transformers_segments_what_we_segment(tmp_path: Path) -> None:
+    """The checkpoint that ships, at its own input size: processors scale pictures, clicks and masks as we do."""
+    if importlib.util.find_spec("transformers") is None:
+        pytest.skip("needs transformers as oracle; install it with `pip install transformers`")
+    drawn = draw_sample("nuclei").drawn
+    image = np.repeat(drawn.image[8][..., None], 3, axis=2)
+    label = int(np.bincount(drawn.labels[8][drawn.labels[8] > 0]).argmax())
+    rows, columns = np.nonzero(drawn.labels[8] == label)
+    x, y = float(columns.mean()), float(rows.mean())
+    folder = convert_checkpoint("sam2.1_hiera_micro", tmp_path / "folder", dtype="fp32")
+    np.save(tmp_path / "image.npy", image)
+    arguments = [folder, tmp_path / "image.npy", x, y, tmp_path / "mask.npy"]
+    done = subprocess.run(
+        [sys.executable, "-c", SEGMENTS, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = np.load(tmp_path / "mask.npy")
+
+    predictor = SAM2ImagePredictor(load_model("sam2.1_hiera_micro", device="cpu", precision="fp32"))
+    predictor.set_image(image)
+    (ours,), _, _ = predictor.predict(np.array([[x, y]]), np.array([1]), multimask_output=False)
+    both, either = (theirs & (ours > 0)).sum(), (theirs | (ours > 0)).sum()
+    assert theirs.sum() > 50
+    # their pictures are resized in another way by a few grey values
+    assert both / either > 0.95
 
 
 @pytest.mark.parametrize("name", config_names())

@@ -97,13 +97,16 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         write_labels(str(tmp_path / "channels.zarr"), labels, {"axis_labels": ("c", "y", "x")})
 
 
-def test_sample_data_is_drawn() -> None:
-    from sam2_napari import sample_data
-
-    ((image, described, kind),) = sample_data.z_stack()
+@pytest.mark.parametrize("key", ["cells", "stack", "time", "divisions", "organelles", "filaments"])
+def test_sample_data_is_drawn(manifest: Any, key: str) -> None:
+    (listed,) = [one for one in manifest.contributions.sample_data if one.key == key]
+    (command,) = [one for one in manifest.contributions.commands if one.id == listed.command]
+    module, function = command.python_name.split(":")
+    ((image, described, kind),) = getattr(importlib.import_module(module), function)()
     assert kind == "image"
-    assert image.ndim == len(described["axis_labels"]) == 3
-    assert image.any()
+    assert image.ndim == len(described["axis_labels"]) == (2 if key == "cells" else 3)
+    assert image.ndim == len(described.get("scale", described["axis_labels"]))
+    assert image.std() > 10
 
 
 def test_importing_the_dock_does_not_import_torch(tmp_path: Path) -> None:

@@ -106,3 +106,32 @@ def test_a_few_cells_outshine_the_others() -> None:
 def test_small_frames_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="16"):
         draw_stack(0, size=(8, 100))
+
+
+def test_light_bleaches_over_time_and_not_along_z() -> None:
+    population = Population(radius=9, spread=0.1, elongation=1.2, rods=0.0, waviness=0.02, gap=1.2, count=6)
+    look = Appearance(
+        look="stained", dimmest=0.8, dome=0.2, texture=0.05, texture_scale=2.0, ground=0.0, ground_scale=4.0,
+        shading=0.0, haze=0.0, blur=0.5, blur_z=0.0, photons=2000.0, read_noise=0.005, specks=0, bleaching=0.6,
+    )  # fmt: skip
+    frames = [draw_labels(place_cells(np.random.default_rng(0), population, (64, 64)), (64, 64))] * 3
+    inside = frames[0].labels > 0
+    over_time = render(np.random.default_rng(1), frames, look, along_z=False)[:, inside].mean(axis=1)
+    np.testing.assert_allclose(over_time / over_time[0], [1.0, 0.4**0.5, 0.4], rtol=0.03)
+    along_z = render(np.random.default_rng(1), frames, look, along_z=True)[:, inside].mean(axis=1)
+    np.testing.assert_allclose(along_z / along_z[0], 1.0, rtol=0.03)
+
+
+def test_sheets_darken_bodies_alone() -> None:
+    population = Population(radius=14, spread=0.1, elongation=1.2, rods=0.0, waviness=0.02, gap=1.2, count=4)
+    look = Appearance(
+        look="electron", dimmest=0.9, dome=0.0, texture=0.0, texture_scale=2.0, ground=0.0, ground_scale=4.0,
+        shading=0.0, haze=0.0, blur=0.1, blur_z=0.0, photons=1e6, read_noise=0.0, specks=0,
+    )  # fmt: skip
+    frames = [draw_labels(place_cells(np.random.default_rng(0), population, (96, 96)), (96, 96))]
+    deep = frames[0].depth > 0.3
+    plain = render(np.random.default_rng(1), frames, look, along_z=True)[0]
+    striped = render(np.random.default_rng(1), frames, replace(look, lamellae=0.6), along_z=True)[0]
+    assert striped[deep].std() > 3 * plain[deep].std()
+    outside = ndimage.binary_erosion(frames[0].labels == 0, iterations=3)
+    np.testing.assert_allclose(striped[outside], plain[outside], atol=0.01)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.training.generator import draw_stack, random_nuclei, random_tissue
+from sam2_core.training.generator import draw_stack, random_motion, random_nuclei, random_tissue
 from sam2_core.training.pool import draw_pool, open_pool
 
 
@@ -45,6 +45,17 @@ def test_tissue_is_drawn_as_often_as_asked_and_as_slices(tmp_path: Path) -> None
     np.testing.assert_array_equal(open_pool(tmp_path).images[0], expected.image)
     with pytest.raises(InvalidInputError, match="together"):
         next(draw_pool(tmp_path, first_seed=0, stacks=1, frames=1, nuclei=0.6, tissue=0.5))
+
+
+def test_cells_on_the_move_are_drawn_as_often_as_asked_and_as_time_points(tmp_path: Path) -> None:
+    size = (64, 64)
+    assert list(draw_pool(tmp_path, first_seed=4, stacks=1, frames=3, size=size, nuclei=0.0, motion=1.0)) == [1]
+    random = _after_the_choice(4)
+    people, look = random_motion(random, size)
+    expected = draw_stack(random, frames=3, kind="time", size=size, population=people, appearance=look)
+    np.testing.assert_array_equal(open_pool(tmp_path).images[0], expected.image)
+    with pytest.raises(InvalidInputError, match="motion"):
+        next(draw_pool(tmp_path, first_seed=0, stacks=1, frames=1, nuclei=0.6, motion=0.5))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])

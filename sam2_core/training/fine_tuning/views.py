@@ -13,9 +13,9 @@ from torch import Tensor
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import TrainingVideo
+from sam2_core.inference.frame_transform import IMAGE_MEAN, IMAGE_STD
 from sam2_core.model import ImageFeatures, SAM2Base
 from sam2_core.training.fine_tuning.labelled_frames import LabelledFrames
-from sam2_core.training.samples import PIXEL_MEAN, PIXEL_STD
 
 #: Objects of fewer pixels at the model's input size are not asked for.
 SMALLEST_AREA = 4
@@ -198,7 +198,7 @@ def input_image(image: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
     """A picture (y, x, rgb) as the network takes it: (3, H, W) float32, resized and normalised."""
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
     pixels = F.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)[0]
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
     return (pixels - mean) / deviation
 
 

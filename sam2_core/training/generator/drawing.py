@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.training.generator.motion import plan_motion
 from sam2_core.training.generator.shapes import LabelArray, draw_labels
 from sam2_core.training.generator.stacks import (
     Population,
@@ -36,6 +37,8 @@ class DrawnStack:
         What the frames are: "still", "z" or "time".
     population, appearance
         What was drawn and how.
+    parents
+        For each cell that came from a division, by its label: the label of its mother.
     """
 
     image: NDArray[np.uint8]
@@ -43,6 +46,7 @@ class DrawnStack:
     kind: StackKind
     population: Population
     appearance: Appearance
+    parents: dict[int, int] = field(default_factory=dict)
 
 
 def draw_stack(
@@ -77,26 +81,33 @@ def draw_stack(
     Raises
     ------
     InvalidInputError
-        If `size` or `frames` is too small, `kind` unknown, or a population that fills a volume is asked for as
-        another kind than "z".
+        If `size` or `frames` is too small, `kind` unknown, or a population that fills a volume (or is on the move) is
+        asked for as another kind than "z" (or "time").
     """
     if min(size) < _SMALLEST_SIDE:
         raise InvalidInputError(f"size must be at least {_SMALLEST_SIDE} pixels each way, got {size}.")
     random = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
     people = population or random_population(random, size)
     look = appearance or random_appearance(random, people.radius)
-    if not people.height:
-        plan = plan_frames(random, place_cells(random, people, size), frames, kind)
-    elif kind == "z" and frames > 0:
-        plan = plan_tissue(random, people, size, frames)
-    else:
+    if people.height and (kind != "z" or frames < 1):
         raise InvalidInputError(
             f'Cells that fill a volume are drawn as 1 or more slices, kind "z"; got {frames}, {kind!r}.'
         )
+    if people.motion and (kind != "time" or frames < 1):
+        raise InvalidInputError(
+            f'Cells on the move are drawn at 1 or more time points, kind "time"; got {frames}, {kind!r}.'
+        )
+    if people.height:
+        plan = plan_tissue(random, people, size, frames)
+    elif people.motion:
+        plan = plan_motion(random, people, size, frames)
+    else:
+        plan = plan_frames(random, place_cells(random, people, size), frames, kind)
     drawn = [draw_labels(outlines, size) for outlines in plan]
     glow = np.ones(1 + max(outline.label for outlines in plan for outline in outlines), dtype=np.float32)
     for outline in (outline for outlines in plan for outline in outlines):
         glow[outline.label] = outline.glow
     light = render(random, drawn, look, along_z=kind == "z", glow=glow)
     labels = np.stack([frame.labels for frame in drawn])
-    return DrawnStack(stretch(random, light), labels, kind, people, look)
+    parents = {one.label: one.parent for outlines in plan for one in outlines if one.parent}
+    return DrawnStack(stretch(random, light), labels, kind, people, look, parents)

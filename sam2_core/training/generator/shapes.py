@@ -38,6 +38,8 @@ class Outline:
         Sag of a rod's ends against its middle, as a fraction of its half length.
     glow
         Light of the cell relative to that of its neighbours: condensed chromatin is several times as bright.
+    parent
+        Number of the cell that it came from by division; 0 for none.
     """
 
     label: int
@@ -48,6 +50,7 @@ class Outline:
     rod: bool = False
     bend: float = 0.0
     glow: float = 1.0
+    parent: int = 0
 
     def scaled(self, factor: float) -> Outline:
         """The same outline, `factor` times as large."""

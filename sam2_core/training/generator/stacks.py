@@ -44,6 +44,13 @@ class Population:
     height
         Mean half height in slices of cells that fill a volume, beside and above one another (`plan_tissue`, z-stacks
         alone); 0 for one layer of cells.
+    motion
+        What the fastest cells of a time-lapse move by from frame to frame, in widths of theirs (`plan_motion`); 0 for
+        cells that hardly move.
+    dividing, turnover
+        Fractions of the cells on the move that divide once, and that die or come in over the border (`plan_motion`).
+    filaments
+        Fraction of the cells that are drawn as filaments: rods ten times as long as wide and more, bent.
     """
 
     radius: float
@@ -56,6 +63,10 @@ class Population:
     clumping: float = 0.0
     condensed: float = 0.0
     height: float = 0.0
+    motion: float = 0.0
+    dividing: float = 0.0
+    turnover: float = 0.0
+    filaments: float = 0.0
 
 
 def random_population(random: np.random.Generator, size: tuple[int, int]) -> Population:
@@ -103,6 +114,9 @@ def place_cells(random: np.random.Generator, population: Population, size: tuple
         rod = bool(random.random() < population.rods)
         if rod:
             ratio = float(random.uniform(1.8, 4.5))
+        filament = bool(population.filaments) and bool(random.random() < population.filaments)
+        if filament:
+            ratio = float(random.uniform(12.0, 40.0))
         along, across = radius * ratio**0.5, radius / ratio**0.5
         y, x = random.uniform(-margin, size[0] + margin), random.uniform(-margin, size[1] + margin)
         waviness, glow = population.waviness, 1.0
@@ -132,8 +146,8 @@ def place_cells(random: np.random.Generator, population: Population, size: tuple
                 radii=(along, across),
                 angle=float(random.uniform(0, np.pi)),
                 waves=waves.astype(np.float32),
-                rod=rod,
-                bend=float(random.normal(0, 0.2)) if rod else 0.0,
+                rod=rod or filament,
+                bend=float(random.normal(0, 0.2)) if rod or filament else 0.0,
                 glow=glow,
             )
         )

@@ -6,6 +6,7 @@ plane and along z, photon and read noise, and the stretch between two percentile
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +55,10 @@ class Appearance:
         Fraction of the cells that are out of focus. Stained cells only.
     translucency
         Part of the light of a covered cell that shows through the one above it. Stained cells only.
+    bleaching
+        Part of the light that is lost from the first time point to the last.
+    lamellae
+        Strength of parallel sheets within the bodies, as in mitochondria. Electron microscopes only.
     """
 
     look: Look
@@ -73,6 +78,8 @@ class Appearance:
     skew: float = 0.0
     defocused: float = 0.0
     translucency: float = 0.0
+    bleaching: float = 0.0
+    lamellae: float = 0.0
 
 
 def random_appearance(random: np.random.Generator, radius: float) -> Appearance:
@@ -180,7 +187,11 @@ def render(
     soft = random.random(most + 1) < look.defocused if look.defocused and look.look == "stained" else None
     grain = smooth_noise(random, (size[0], size[1]), look.texture_scale)
     ground = smooth_noise(random, (size[0], size[1]), look.ground_scale)
-    light = np.stack([_body(frame, brightness, grain, ground, look) for frame in frames])
+    sheets = _sheets(random, size, most, grain, look) if look.lamellae else None
+    light = np.stack([_body(frame, brightness, grain, ground, look, sheets) for frame in frames])
+    if look.bleaching and not along_z:
+        left = (1 - look.bleaching) ** np.linspace(0, 1, len(light))
+        light *= left.astype(np.float32)[:, None, None]
     for _ in range(look.specks):
         y, x = int(random.integers(size[0])), int(random.integers(size[1]))
         light[int(random.integers(len(light))), y, x] += np.float32(random.uniform(2, 12))
@@ -207,8 +218,29 @@ def _blurred(light: FloatArray, soft: NDArray[np.bool_] | None, blur: float) -> 
     return np.asarray(outside + ndimage.gaussian_filter(light * soft, 2.5 * blur), dtype=np.float32)
 
 
+def _sheets(
+    random: np.random.Generator, size: tuple[int, ...], most: int, grain: FloatArray, look: Appearance
+) -> Callable[[NDArray[np.uint16]], FloatArray]:
+    """From a label map (y, x) to the darkness of sheets within its bodies, (y, x); each body's have their direction."""
+    direction = random.uniform(0, np.pi, most + 1).astype(np.float32)
+    period = np.float32(random.uniform(3.5, 6.0))
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+
+    def darkness(labels: NDArray[np.uint16]) -> FloatArray:
+        turned = direction[labels]
+        wave = np.sin((x * np.cos(turned) + y * np.sin(turned)) * (2 * np.pi / period) + grain)
+        return np.asarray(np.float32(0.5 * look.lamellae) * np.maximum(wave, 0), dtype=np.float32)
+
+    return darkness
+
+
 def _body(
-    frame: DrawnLabels, brightness: FloatArray, grain: FloatArray, ground: FloatArray, look: Appearance
+    frame: DrawnLabels,
+    brightness: FloatArray,
+    grain: FloatArray,
+    ground: FloatArray,
+    look: Appearance,
+    sheets: Callable[[NDArray[np.uint16]], FloatArray] | None = None,
 ) -> FloatArray:
     """Light of one frame before blur and noise, (y, x) float32."""
     inside = frame.labels > 0
@@ -231,6 +263,8 @@ def _body(
         return np.asarray(np.where(inside, 0.5 - 0.4 * bright * profile * texture, outside), dtype=np.float32)
     membrane = 0.35 * np.exp(-np.square(frame.depth / 0.1))
     body = 0.75 - 0.5 * bright * (0.6 + 0.4 * profile) * texture - membrane
+    if sheets is not None:
+        body = body - sheets(frame.labels) * np.minimum(4 * frame.depth, 1)
     return np.asarray(np.where(inside, np.maximum(body, 0), 0.85 - 0.5 * behind), dtype=np.float32)
 
 
