@@ -21,7 +21,6 @@ from sam2_core.training.dense_head import DenseHead, dense_loss, dense_targets
 from sam2_core.training.losses import PromptStep, actual_iou, balanced_loss, dice_loss, focal_loss, local_loss
 from sam2_core.training.samples import Batch
 
-
 # How often images are corrected, and by how many clicks at most: what a person does after the first.
 _CORRECTED = 0.5
 _CORRECTIONS = 3
