@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sam2_core.cli.console import messages, output
 from sam2_core.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def train(
@@ -37,6 +40,7 @@ def train(
 
     from sam2_core.hooks import TrainingEvent
     from sam2_core.training import launch
+    from sam2_core.training.recipe import is_recipe, read_recipe_config
     from sam2_core.training.training_config import load_training_config, training_config_names
 
     if list_configs:
@@ -46,6 +50,10 @@ def train(
     if config is None:
         raise InvalidInputError(f"Name a configuration with --config-name: {', '.join(training_config_names())}")
     given = overrides or []
+    recipe = read_recipe_config(config, given)
+    if is_recipe(recipe):
+        _follow(recipe, print_config)
+        return
     if print_config:
         output.print(OmegaConf.to_yaml(load_training_config(config, given)), markup=False)
         return
@@ -74,3 +82,24 @@ def train(
         messages.print(f"Stopped ({reason}). The same command goes on where this one ended.", markup=False)
         raise typer.Exit(130)
     output.print(f"Trained; checkpoints and logs are in {folder}", markup=False)
+
+
+def _follow(config: DictConfig, print_config: bool) -> None:
+    """Draw data, train on them and write the weights."""
+    from omegaconf import OmegaConf
+
+    from sam2_core.training import micro
+    from sam2_core.training.recipe import recipe_of
+
+    if print_config:
+        output.print(OmegaConf.to_yaml(config), markup=False)
+        return
+    recipe = recipe_of(config)
+    logging.basicConfig(level=logging.INFO)
+    try:
+        micro.follow(recipe)
+    except KeyboardInterrupt:
+        messages.print("Stopped. The same command goes on from the last checkpoint.", markup=False)
+        raise typer.Exit(130) from None
+    done = "the weights are " + str(recipe.target) if "export" in recipe.steps else ", ".join(recipe.steps) + " done"
+    output.print(f"{done[0].upper()}{done[1:]}; logs and checkpoints are in {recipe.folder}", markup=False)

@@ -21,6 +21,10 @@ from sam2_core.training.dense_head import DenseHead, dense_loss, dense_targets
 from sam2_core.training.losses import PromptStep, actual_iou, balanced_loss, dice_loss, focal_loss, local_loss
 from sam2_core.training.samples import Batch
 
+# How often images are corrected, and by how many clicks at most: what a person does after the first.
+_CORRECTED = 0.5
+_CORRECTIONS = 3
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -133,7 +137,7 @@ def image_loss(
     weights: LossWeights,
     features: ImageFeatures | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
-    """Segment the objects of single images from a click, a box or a few points; sometimes correct the result.
+    """Segment the objects of single images from a click, a box or a few points; often correct the result.
 
     Parameters
     ----------
@@ -150,7 +154,8 @@ def image_loss(
     -------
     loss : Tensor ()
     measures : dict of str to float
-        "iou" (best-scored candidate), "best" (best candidate), "dense" (auxiliary loss).
+        "iou" (best-scored candidate), "best" (best candidate), "corrected" (after the last correction), "dense"
+        (auxiliary loss).
     """
     features = model.forward_image(batch.images[0]) if features is None else features
     objects = repeated(features, batch.objects.shape[1])
@@ -171,15 +176,20 @@ def image_loss(
     loss, ious = mask_step_loss(step, truth, weights)
     if multimask and weights.single:
         loss = loss + weights.single * mask_step_loss(_single(decoded), truth, weights)[0]
-    if random.random() < 0.2:
-        chosen = step.predicted_ious.argmax(dim=1)[:, None, None, None]
-        logits = step.masks.detach().take_along_dim(chosen, dim=1)
-        said = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0] > 0
-        points = prompts.joined(points, prompts.corrections(random, masks, said))
-        again = _single(decode_prompts(model, objects, points, logits.clamp(-32, 32)))
-        corrected, _ = mask_step_loss(again, truth, weights)
-        loss = 0.7 * loss + 0.5 * corrected
     measures = {"iou": float(best_scored(step, ious).nanmean()), "best": float(ious.amax(dim=1).nanmean())}
+    if random.random() < _CORRECTED:
+        rounds = int(random.integers(1, _CORRECTIONS + 1))
+        corrected = torch.zeros_like(loss)
+        for _ in range(rounds):
+            chosen = step.predicted_ious.argmax(dim=1)[:, None, None, None]
+            logits = step.masks.detach().take_along_dim(chosen, dim=1)
+            said = F.interpolate(logits, masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0] > 0
+            points = prompts.joined(points, prompts.corrections(random, masks, said))
+            step = _single(decode_prompts(model, objects, points, logits.clamp(-32, 32)))
+            again, ious = mask_step_loss(step, truth, weights)
+            corrected = corrected + again / rounds
+        loss = 0.6 * loss + 0.8 * corrected
+        measures["corrected"] = float(ious.nanmean())
     if head is not None and weights.dense:
         dense = dense_loss(head(features), dense_targets(batch.labels[0]))
         loss = loss + weights.dense * dense
