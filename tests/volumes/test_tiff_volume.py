@@ -120,8 +120,7 @@ def test_few_slices_that_tifffile_took_for_colours(tmp_path, count, compression)
         assert (volume.axes, volume.shape) == ("zyx", array.shape)
         assert np.array_equal(volume.read(), array)
         assert np.array_equal(volume.read({"z": 1, "y": slice(2, 7), "x": slice(3, 9)}), array[1, 2:7, 3:9])
-    stack = open_frames(path, axes="zyx")
-    assert (len(stack), stack.axis) == (count, "z")
+        assert (len(volume.stack()), volume.stack().axis) == (count, "z")
     with open_volume(path, axes="cyx") as volume:
         assert np.array_equal(volume.read(), array)
     with pytest.raises(InvalidInputError, match="names 4"):
