@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 FIRST_CLICK: Final = "Click on an object. The first answer takes longer: the model is loaded."
-LARGE_FRAMES: Final = "Frames are much larger than what the model sees at once: it takes a close-up of each object (Look at, under Track)."
+LARGE_FRAMES: Final = "The model cannot see frames of this size whole: it takes a close-up of each object."
 
 
 class AnnotateDock(QWidget):
