@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 
 FIRST_CLICK: Final = "Click on an object. The first answer takes longer: the model is loaded."
+LARGE_FRAMES: Final = "The model cannot see frames of this size whole: it takes a close-up of each object."
 
 
 class AnnotateDock(QWidget):
@@ -220,7 +221,7 @@ class AnnotateDock(QWidget):
         self.annotation.rows_changed.connect(self._answered)
         self.folder_work.began(self.annotation)
         session.model_changed.connect(self._model_changed)
-        self.say(FIRST_CLICK)
+        self.say(FIRST_CLICK if session.preset == "exact" else f"{FIRST_CLICK} {LARGE_FRAMES}")
         if self.workspace.keys.wrong:
             self.say(f"{' '.join(self.workspace.keys.wrong)} Change it in File > Preferences > SAM 2 Lab.", True)
 

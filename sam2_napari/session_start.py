@@ -73,6 +73,8 @@ def open_session(request: SessionRequest, report: Callable[[str], object]) -> An
         session = AnnotationSession.create(stack, folder, model=request.model, worker=request.worker)
         remember(folder, request.description)
     session.share_embeddings()
+    # of large frames it takes a look at the model's file, for which the viewer need not wait
+    _ = session.preset
     return session
 
 

@@ -9,6 +9,8 @@ from sam2_core.errors import InvalidInputError
 #: ``"exact"``: as the predictor does; ``"crops"``: each object in a window of its own that follows it.
 Preset: TypeAlias = Literal["exact", "crops"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+#: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
+LARGEST_EXACT = 4
 
 
 def checked_preset(preset: object) -> Preset:
@@ -23,3 +25,8 @@ def checked_preset(preset: object) -> Preset:
         if preset == known:
             return known
     raise InvalidInputError(f"preset is one of {', '.join(PRESETS)}; got {preset!r}.")
+
+
+def times_the_input(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:
+    """How many times a plane's side is that of the input, where it is more; both (height, width)."""
+    return max(size / side for size, side in zip(frame_size, input_size, strict=True))
