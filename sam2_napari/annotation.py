@@ -111,6 +111,7 @@ class Annotation(ObjectActions):
         viewer.dims.events.current_step.connect(self._frame_soon.ask)
         session.changed.connect(self._note)
         session.jobs.changed.connect(self._note_job)
+        session.fell_back.connect(self._note_fallback)
         self._rows_soon.ask()
         self._frame_soon.ask()
 
@@ -216,6 +217,7 @@ class Annotation(ObjectActions):
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
         session.jobs.changed.disconnect(self._note_job, missing_ok=True)
+        session.fell_back.disconnect(self._note_fallback, missing_ok=True)
         self.control.close()
 
         self.closing = self.work.close(last=lambda: close_session(session))
@@ -234,6 +236,9 @@ class Annotation(ObjectActions):
         # the list says when a job begins and ends, the job itself how it gets on
         job.changed.connect(self._jobs_soon.ask, unique=True)
         self._jobs_soon.ask()
+
+    def _note_fallback(self, text: str) -> None:
+        self.gui.call(lambda: self.say(text, True))
 
     # In the thread of the interface
 

@@ -24,7 +24,7 @@ from sam2_napari.layer_stack import SOURCE_KEY, axes_of, shape_of
 from sam2_napari.model_list import first_choice, listed_models
 from sam2_napari.session_folders import description_of, known_sessions
 from sam2_napari.session_start import SessionRequest
-from sam2_napari.settings import setting
+from sam2_napari.settings import setting, use_cache_folder
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -136,6 +136,7 @@ class StartPanel(QWidget):
 
     def list_models(self, wanted: Any = None) -> None:
         """List the catalogue's models, and what else was chosen; the wanted one is chosen, or the one that was."""
+        use_cache_folder()
         listed = listed_models()
         before = self.model.currentData() if wanted is None else wanted
         known = {one.entry.name for one in listed} | {OTHER}
