@@ -224,7 +224,8 @@ class FolderWork(QObject):
         elif self._frames is not None and self._frames[0] == axes_of(image) != self._frames[1]["axes"]:
             # what was wrongly guessed of the image before is so of this one
             start.choose_frames(self._frames[1])
-        start.request()
+        # an image of a folder has a session of its own, whichever are kept elsewhere
+        start.request(is_new=True)
 
     def _written(self, item: WorkItem, is_changed: bool) -> None:
         """The labels are there: go on, unless something was changed while they were written."""
