@@ -17,7 +17,7 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-#: What says to all of this project, worker processes included, where its caches are, and the parts of the chosen folder.
+#: What tells all of this project, worker processes included, where its caches are, and the parts of a chosen folder.
 CACHES: Final = {"SAM2_LAB_CACHE": "checkpoints", "SAM2_LAB_EMBEDDINGS": "embeddings"}
 _before: dict[str, str | None] = {}
 

@@ -180,6 +180,9 @@ def test_volumes_are_tracked_along_z_carried_over_time_and_compared(dock: Any) -
     until(lambda: [row.frames for row in annotation.rows] == [1], why=lambda: dock.status.text())
     assert np.asarray(annotation.layer.data)[0, 1, CELLS[0][1], CELLS[0][0]] == 1
 
+    # nobody is asked from which of several first prompts
+    assert not track.begin.isVisibleTo(track)
+
     # there is nothing before the first time
     track.carrying.direction.setCurrentIndex(1)
     track.carrying.start.click()
