@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.source import (
@@ -25,6 +29,20 @@ def manifest() -> Any:
     from npe2 import PluginManifest
 
     return PluginManifest.from_file(MANIFEST)
+
+
+def test_it_is_the_release_that_was_asked_for() -> None:
+    """`make test-napari-first` asks for the first one that the package says it works with."""
+    import napari
+
+    project = tomllib.loads((MANIFEST.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    (least,) = (one for one in project["project"]["optional-dependencies"]["napari"] if one.startswith("napari>="))
+    first = next(one for one in project["dependency-groups"]["test-napari-first"] if one.startswith("napari=="))
+    assert first.removeprefix("napari==") in SpecifierSet(least.removeprefix("napari"))
+    assert first == f"napari=={Version(least.removeprefix('napari>='))}.0"
+    if os.environ.get("NAPARI_RELEASE") == "first":
+        assert f"napari=={napari.__version__}" == first
+    assert Version(napari.__version__) in SpecifierSet(least.removeprefix("napari"))
 
 
 def test_every_command_imports(manifest: Any) -> None:
