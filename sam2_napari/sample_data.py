@@ -28,6 +28,16 @@ def time_lapse() -> list[tuple[Any, dict[str, Any], str]]:
     return [(drawn, {"name": "drawn time-lapse", "axis_labels": ("t", "y", "x")}, "image")]
 
 
+def volumes() -> list[tuple[Any, dict[str, Any], str]]:
+    """Nuclei in z-stacks over time (t, z, y, x): those of one stack, which drift together."""
+    import numpy as np
+
+    drawn, _ = _drawn(8, "z")
+    film = np.stack([np.roll(drawn, (2 * time, 3 * time), (1, 2)) for time in range(4)])
+    described = {"name": "drawn volumes", "axis_labels": ("t", "z", "y", "x"), "scale": (1.0, 2.0, 1.0, 1.0)}
+    return [(film, described, "image")]
+
+
 def _drawn(frames: int, kind: StackKind) -> tuple[Any, Any]:
     import numpy as np
 

@@ -21,6 +21,7 @@ from sam2_core.volumes.source import (
     VIDEO_SUFFIXES,
     ZIP_SUFFIXES,
 )
+from sam2_napari.keys import normal_key
 from tests.napari.scene import MANIFEST
 
 
@@ -90,6 +91,23 @@ def test_settings_are_those_the_code_asks_for(manifest: Any) -> None:
     assert len(used) == len(set(used)), "two actions have one key"
 
 
+def test_no_key_is_one_of_the_viewers_or_the_only_one_of_a_mode(manifest: Any) -> None:
+    """On the session's layers letters are ours; what they mean to napari there has a number too."""
+    from napari.utils.action_manager import action_manager
+    from napari.utils.shortcuts import default_shortcuts
+
+    ours = {normal_key(one.default) for one in manifest.contributions.configurations["keys"].properties.values()}
+    # the shapes of a session are not edited; its labels are new when a person begins another object
+    without = {"new_label", "toggle_preserve_labels", "select_all_in_slice", "complete_polygon", "reset_polygon"}
+    for name, keys in default_shortcuts.items():
+        place = action_manager._actions[name].keymapprovider.__name__
+        taken = {normal_key(str(key)) for key in keys} & ours
+        if place == "ViewerModel":
+            assert not taken, name
+        elif place in ("Labels", "Points"):
+            assert len(taken) < len(keys) or name.removeprefix("napari:") in without, name
+
+
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     from sam2_napari.reader import get_reader
     from sam2_napari.writer import write_labels
@@ -119,10 +137,12 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 def test_sample_data_is_drawn() -> None:
     from sam2_napari import sample_data
 
-    ((image, described, kind),) = sample_data.z_stack()
-    assert kind == "image"
-    assert image.ndim == len(described["axis_labels"]) == 3
-    assert image.any()
+    for sample, axes in (("picture", "yx"), ("z_stack", "zyx"), ("time_lapse", "tyx"), ("volumes", "tzyx")):
+        ((image, described, kind),) = getattr(sample_data, sample)()
+        assert kind == "image"
+        assert "".join(described["axis_labels"]) == axes
+        assert image.ndim == len(axes)
+        assert all(part.any() for part in image)
 
 
 def test_importing_the_dock_does_not_import_torch(tmp_path: Path) -> None:
