@@ -206,6 +206,8 @@ class AnnotateDock(QWidget):
             return
         # an image of a folder was asked for while another one was being opened
         self.close_session()
+        # in three dimensions napari would read all of the new layers
+        self.viewer.dims.ndisplay = 2
         self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
         self._open_sessions.append(self.annotation)
         self.annotation.said.connect(self.say)
