@@ -245,6 +245,8 @@ class AnnotateDock(QWidget):
         if self.workspace is not None:
             self.workspace.let_go()
             self._inner.removeWidget(self.workspace)
+            # it goes as soon as Qt comes to it, and the next one may be shown before
+            self.workspace.hide()
             self.workspace.deleteLater()
         if self.annotation is not None:
             self._closing = self.annotation.closing

@@ -136,9 +136,14 @@ class Story:
 
     def clear(self) -> None:
         """Begin with an empty viewer."""
+        from qtpy.QtCore import QEvent
+        from qtpy.QtWidgets import QApplication
+
         self.dock.close_session()
         rest()
         self.viewer.layers.clear()
+        # Qt takes away what was closed when its own loop is left, which there is none of here
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
     def stack(self) -> None:
         """A z-stack: clicks, tracking, review, everything, saving, training, three dimensions."""
@@ -198,25 +203,36 @@ class Story:
             self.picture("trained")
 
     def time(self) -> None:
-        """A time-lapse: tracks, a division, its links."""
+        """A time-lapse: labels of other software, a division, its links."""
+        import numpy as np
+
         from sam2_napari import sample_data
 
         ((image, described, _),) = sample_data.time_lapse()
         truth = sample_data._drawn(16, "time")[1]
-        self.viewer.add_image(image, **described)
-        annotation = begin(self.dock)
-        annotation.go_to_frame(0)
-        for one in largest(truth[0], 4):
-            annotation.select(None)
-            click(annotation, 0, *inner_point(truth[0], one))
-        self.dock.workspace.propagation.start.click()
+        # as other software has it, cut short: one cell that is two from the middle on
+        cells = largest(truth[0], 6)
+        labels = np.where(np.isin(truth, cells), truth, 0).astype(np.uint16)
+        mother, other, half = cells[1], cells[2], len(labels) // 2
+        labels[:half][labels[:half] == other] = 0
+        labels[half:][labels[half:] == mother] = labels.max() + 1
+        viewer, dock = self.viewer, self.dock
+        viewer.add_image(image, **described)
+        layer = viewer.add_labels(labels, name="cellpose", visible=False)
+        annotation = begin(dock)
+        dock.workspace.everything.layers.setCurrentText("cellpose")
+        dock.workspace.everything.take.click()
+        until(lambda: len(annotation.rows) == len(np.unique(labels)) - 1)
         idle(annotation)
-        # as if two of them had come from another one
-        annotation.go_to_frame(8)
-        mother = annotation.rows[0].id
-        annotation.link_objects([mother, annotation.rows[1].id])
-        until(lambda: self.dock.lineage.layer is not None and self.dock.lineage.layer.graph)
-        annotation.select(mother)
+        viewer.layers.remove(layer)
+        # of these three the one that is there first became the others
+        is_first = {row.id: annotation.session.masked_frames(row.id)[0] == 0 for row in annotation.rows}
+        ends = {row.id: annotation.session.masked_frames(row.id)[-1] == half - 1 for row in annotation.rows}
+        family = [one for one, first in is_first.items() if not first or ends[one]]
+        dock.workspace.table._select(set(family))
+        dock.workspace.table.link.click()
+        until(lambda: dock.lineage.layer is not None and dock.lineage.layer.graph)
+        annotation.go_to_frame(half + 2)
         rest(1)
         self.picture("lineage", "light")
         self.clear()

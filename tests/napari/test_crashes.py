@@ -78,13 +78,14 @@ def begun(dock: Any, worker: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 def click(annotation: Any) -> None:
     point = get_plugins().find(PromptType, "point").contribution
     annotation.draw(point, Drawn("point", 0, True, np.array([CELLS[0]], np.float32)))
-    until(lambda: [row.frames for row in annotation.rows] == [1])
+    # a process of its own imports the network first
+    until(lambda: [row.frames for row in annotation.rows] == [1], 400)
 
 
 def tracking(annotation: Any) -> Any:
     """A propagation that has begun."""
     annotation.propagate()
-    until(lambda: any(job.kind == "propagate" and job.done > 0 for job in annotation.session.jobs))
+    until(lambda: any(job.kind == "propagate" and job.done > 0 for job in annotation.session.jobs), 400)
     return next(job for job in annotation.session.jobs if job.kind == "propagate")
 
 
@@ -95,7 +96,7 @@ def test_a_worker_that_is_killed_while_it_tracks_is_replaced(dock: Any, monkeypa
     process = annotation.session.runner._link.process_id
     job = tracking(annotation)
     os.kill(process, signal.SIGKILL)
-    until(lambda: not job.is_active)
+    until(lambda: not job.is_active, 400)
     assert job.error is None
     until(lambda: [row.frames for row in annotation.rows] == [FRAMES], why=lambda: dock.status.text())
 
