@@ -207,6 +207,8 @@ class AnnotateDock(QWidget):
             return
         # an image of a folder was asked for while another one was being opened
         self.close_session()
+        # in three dimensions napari would read all of the new layers
+        self.viewer.dims.ndisplay = 2
         self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
         self._open_sessions.append(self.annotation)
         self.annotation.said.connect(self.say)
@@ -244,6 +246,8 @@ class AnnotateDock(QWidget):
         if self.workspace is not None:
             self.workspace.let_go()
             self._inner.removeWidget(self.workspace)
+            # it goes as soon as Qt comes to it, and the next one may be shown before
+            self.workspace.hide()
             self.workspace.deleteLater()
         if self.annotation is not None:
             self._closing = self.annotation.closing

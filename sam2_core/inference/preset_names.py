@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from sam2_core.errors import InvalidInputError
 
@@ -11,6 +13,25 @@ Preset: TypeAlias = Literal["exact", "crops"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 #: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
 LARGEST_EXACT = 4
+
+
+class PresetWords(NamedTuple):
+    """What people read of a preset: what it is called, and what it does, each to go on in a sentence."""
+
+    label: str
+    summary: str
+
+
+#: What front-ends say of each.
+PRESET_WORDS: Mapping[Preset, PresetWords] = MappingProxyType(
+    {
+        "exact": PresetWords("whole frames", "the model sees each frame as a whole, shrunk to its own input size"),
+        "crops": PresetWords(
+            "a close-up of each object",
+            "a window of its own follows each object, so that small cells in large frames are seen sharply",
+        ),
+    }
+)
 
 
 def checked_preset(preset: object) -> Preset:

@@ -83,12 +83,16 @@ class WorkerOptions:
         Whether frames round the one that is looked at are encoded while there is nothing else to do.
     measures : bool
         Whether to measure a step before a long propagation, to tell how long it will take.
+    device : str, optional
+        Where a model that is named goes: "cpu", "cuda:1", "mps"; the best of the machine by default. A predictor that
+        was given stays where it is.
     """
 
     feature_memory_bytes: int = FEATURE_MEMORY_BYTES
     embeddings: str | None = None
     encodes_ahead: bool = True
     measures: bool = True
+    device: str | None = None
 
 
 class InferenceWorker:
