@@ -38,6 +38,7 @@ from sam2_core.training.run_options import (
     built,
     choose_what_is_trained,
     gradient_dtype,
+    is_sharded,
     set_cuda,
     trainer_options,
     training_model,
@@ -45,6 +46,7 @@ from sam2_core.training.run_options import (
     validation_meters,
 )
 from sam2_core.training.sam2_train import SAM2Train, TrackedFrame
+from sam2_core.training.sharding import gathered, shard
 from sam2_core.training.tensorboard import TensorBoardLogger, prediction_picture
 from sam2_core.training.trainer import StepRandom, Trainer
 
@@ -77,7 +79,8 @@ class TrainingRun:
     val_epoch_freq : int
         Validate after every so many epochs.
     distributed : mapping, optional
-        Of the processes; ``comms_dtype`` is that of the gradients they exchange.
+        Of the processes; ``comms_dtype`` is that of the gradients they exchange, ``strategy`` "ddp" (each holds the
+        whole network) or "fsdp" (:mod:`sam2_core.training.sharding`).
     cuda : mapping, optional
         ``cudnn_deterministic``, ``cudnn_benchmark``, ``allow_tf32``, ``matmul_allow_tf32``, ``cudnn_allow_tf32``.
     env_variables : mapping, optional
@@ -198,6 +201,11 @@ class TrainingRun:
             checkpoint_activations(self.model, parts)
         self.model.to(fabric.device)
         amp = options.get("amp") or {}
+        comms_dtype = gradient_dtype((distributed or {}).get("comms_dtype"))
+        if is_sharded(distributed or {}, amp) and fabric.world_size > 1:
+            # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
+            # program again: not from a notebook
+            shard(self.model, comms_dtype)
         self.trainer = Trainer(
             nn.ModuleDict({"model": self.model}),
             trainer_options(options, self.seed, averaging, int(accumulate), int(self.logging.log_freq)),
@@ -205,7 +213,7 @@ class TrainingRun:
             training_optimiser(self.model, options),
             skip_saving=self.checkpoint.skip_saving_parameters,
             half_precision_scaler=bool(amp.get("enabled")) and amp.get("amp_dtype") == "float16",
-            gradient_dtype=gradient_dtype((distributed or {}).get("comms_dtype")),
+            gradient_dtype=comms_dtype,
             log_folder=self.log_folder,
         )
         if path is not None:
@@ -368,7 +376,8 @@ class TrainingRun:
         averages, total = Averages(), Averages()
         self.model.eval()
         self._tell_model("on_validation_epoch_start")
-        with self.trainer.averaged():
+        # videos of different length are no reason to wait for each other
+        with self.trainer.averaged(), gathered(self.model):
             for number, given in enumerate(loader):
                 batch = given.to(self.fabric.device, non_blocking=True)
                 # the same clicks in every validation
@@ -438,19 +447,26 @@ class TrainingRun:
 
     def _save_now_and_then(self) -> None:
         due = time.monotonic() - self._saved_at > 60 * self.checkpoint.save_minutes
-        if due and self.fabric.is_global_zero:
+        if self.trainer.is_sharded:
+            due = bool(self.fabric.broadcast(due))
+        if due:
             self._save()
 
     def _save(self, names: Sequence[str] = ("checkpoint",)) -> None:
         self._saved_at = time.monotonic()
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero or self.trainer.is_sharded:
             extra = {"epoch": self.epoch, "batches_done": self.batches_done, "best": self.best}
-            self._tell("checkpoint", path=self.trainer.save(extra, names))
+            path = self.trainer.save(extra, names)
+            if self.fabric.is_global_zero:
+                self._tell("checkpoint", path=path)
 
     def _export(self) -> None:
         """Write the weights as others read them: averaged where they are, adapters merged, official keys."""
-        if self.fabric.is_global_zero and not self._interrupted:
-            state = merged_state(self.trainer.averaged_state(), self.model)
+        if self._interrupted or not (self.fabric.is_global_zero or self.trainer.is_sharded):
+            return
+        averaged = self.trainer.averaged_state()
+        if self.fabric.is_global_zero:
+            state = merged_state(averaged, self.model)
             path = Path(self.checkpoint.save_dir) / "model.safetensors"
             save_checkpoint(path, state, image_size=self.model.input_size[0])
             _log.info("The trained weights are in %s", path)

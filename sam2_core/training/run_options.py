@@ -168,6 +168,18 @@ def gradient_dtype(name: str | None) -> torch.dtype | None:
     return kinds[name]
 
 
+def is_sharded(distributed: Mapping[str, Any], amp: Mapping[str, Any]) -> bool:
+    """Whether the options of the processes ask for sharded weights."""
+    strategy = distributed.get("strategy") or "ddp"
+    if strategy not in ("ddp", "fsdp"):
+        raise ConfigError(f'distributed.strategy is "ddp" or "fsdp"; got {strategy!r}')
+    if strategy == "fsdp" and amp.get("enabled") and amp.get("amp_dtype") == "float16":
+        raise ConfigError(
+            "distributed.strategy=fsdp does not scale losses as float16 needs it: optim.amp.amp_dtype=bfloat16"
+        )
+    return str(strategy) == "fsdp"
+
+
 def set_cuda(options: Mapping[str, Any]) -> None:
     """Set what CUDA's libraries may do, where there is a GPU."""
     if not torch.cuda.is_available():
