@@ -39,6 +39,7 @@ from sam2_core.training.run_options import (
     choose_what_is_trained,
     gradient_dtype,
     is_sharded,
+    scales_loss,
     set_cuda,
     trainer_options,
     training_model,
@@ -86,7 +87,10 @@ class TrainingRun:
     env_variables : mapping, optional
         Set before anything else.
     optim : mapping, optional
-        ``optimizer``, ``options``, ``param_group_modifiers``, ``amp``, ``gradient_clip``.
+        ``optimizer``, ``options``, ``param_group_modifiers``, ``amp``, ``gradient_clip``, ``gradient_logger`` (called
+        with the model, ``rank`` and ``where`` when gradients are ready).
+    optim_overrides : sequence, optional
+        Accepted for official configurations, which do nothing with it.
     meters : mapping, optional
         For each phase and data key, meters by name: a configuration, or the name of a metric that a plugin adds, or
         ``{name: NAME, options: {…}}``.
@@ -136,6 +140,7 @@ class TrainingRun:
         cuda: Mapping[str, Any] | None = None,
         env_variables: Mapping[str, Any] | None = None,
         optim: Mapping[str, Any] | None = None,
+        optim_overrides: Sequence[Any] | None = None,
         meters: Mapping[str, Any] | None = None,
         loss: str | Sequence[Any] | Mapping[str, Any] | None = None,
         callbacks: Sequence[str | Mapping[str, Any]] = (),
@@ -206,15 +211,17 @@ class TrainingRun:
             # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
             # program again: not from a notebook
             shard(self.model, comms_dtype)
+        watch = built(options.get("gradient_logger"), "trainer.optim.gradient_logger")
         self.trainer = Trainer(
             nn.ModuleDict({"model": self.model}),
             trainer_options(options, self.seed, averaging, int(accumulate), int(self.logging.log_freq)),
             Path(self.checkpoint.save_dir),
             training_optimiser(self.model, options),
             skip_saving=self.checkpoint.skip_saving_parameters,
-            half_precision_scaler=bool(amp.get("enabled")) and amp.get("amp_dtype") == "float16",
+            half_precision_scaler=scales_loss(amp),
             gradient_dtype=comms_dtype,
             log_folder=self.log_folder,
+            on_gradients=None if watch is None else lambda where: watch(self.model, rank=fabric.global_rank, where=where),
         )
         if path is not None:
             extra = self.trainer.resume(path)

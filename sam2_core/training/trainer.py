@@ -116,6 +116,8 @@ class Trainer:
         In which processes exchange gradients; their own by default.
     log_folder : Path, optional
         For "log.jsonl" alone.
+    on_gradients : callable, optional
+        Called before each step, when gradients are shared and clipped, with the share of the training that is done.
 
     Raises
     ------
@@ -136,6 +138,7 @@ class Trainer:
         half_precision_scaler: bool = False,
         gradient_dtype: torch.dtype | None = None,
         log_folder: Path | None = None,
+        on_gradients: Callable[[float], None] | None = None,
     ) -> None:
         if "model" not in modules:
             raise InvalidInputError(f'modules needs an entry "model", got {sorted(modules)}')
@@ -155,6 +158,7 @@ class Trainer:
         self.optimiser = self._own_optimiser(named) if optimiser is None else optimiser.optimizer
         self._scaler = torch.amp.GradScaler(self._parameters[0].device.type, enabled=half_precision_scaler)
         self._gradient_dtype = gradient_dtype
+        self._on_gradients = on_gradients
         self.step = 0
         self.average = [own_part(p.detach()).clone() for p in self._parameters]
         self._seconds = 0.0
@@ -201,7 +205,8 @@ class Trainer:
         self.modules.train()
         while not until(self.step):
             started = time.monotonic()
-            rate = self._set_rate(progress(self.step))
+            done = progress(self.step)
+            rate = self._set_rate(done)
             self.optimiser.zero_grad(set_to_none=True)
             total = 0.0
             sums: dict[str, float] = {}
@@ -215,6 +220,8 @@ class Trainer:
             self._share_gradients()
             self._scaler.unscale_(self.optimiser)
             norm = clip_gradients(self._parameters, self.options.clip or None, self.options.clip_norm)
+            if self._on_gradients is not None:
+                self._on_gradients(done)
             self._scaler.step(self.optimiser)
             self._scaler.update()
             self._move_average()

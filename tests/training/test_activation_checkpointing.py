@@ -49,8 +49,8 @@ def test_the_memory_attention_is_recomputed_too() -> None:
         torch.manual_seed(0)
         model = instantiate_model(OmegaConf.create({"model": small_config()})).memory_attention.train()
         calls: list[int] = []
-        model.layers[1].linear2.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        model.layers[1].self_attn.register_forward_hook(lambda *_, calls=calls: calls.append(2))
+        model.layers[1].norm2.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        model.layers[1].norm1.register_forward_hook(lambda *_, calls=calls: calls.append(2))
         if recomputed:
             assert checkpoint_activations(model) == ["layers.0", "layers.1"]
         frame, memory = noise(1, 64, 64), noise(1, 64, 16)

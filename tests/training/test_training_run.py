@@ -11,13 +11,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from sam2_core.checkpoints import allow_target
 from sam2_core.checkpoints.config import instantiate_model
 from sam2_core.errors import ConfigError, DivergedError, InvalidInputError, MissingFileError
 from sam2_core.hooks import TrainingEvent
@@ -162,7 +163,9 @@ def test_validation_keeps_the_best_and_writes_what_it_found(tmp_path: Path) -> N
     logs = tmp_path / "run" / "logs"
     found = [json.loads(line) for line in (logs / "val_stats.json").read_text().splitlines()]
     assert len(found) == 2
-    assert {"Losses/val_all_loss", "Meters_train/val_all/iou/iou_1_clicks", "Trainer/epoch"} <= set(found[0])
+    expected = {"Losses/val_all_loss", "Meters_train/val_all/iou/iou_1_clicks", "Trainer/epoch"}
+    assert expected | {f"Meters_train/val_all/tracking/{name}" for name in ("J&F", "J", "F")} <= set(found[0])
+    assert 0 <= found[0]["Meters_train/val_all/tracking/J&F"] <= 100
     best = json.loads((logs / "best_stats.json").read_text().splitlines()[-1])
     assert best["Losses/val_all_loss"] == min(each["Losses/val_all_loss"] for each in found)
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
@@ -229,6 +232,26 @@ def test_frozen_parts_stay_out_of_checkpoints(tmp_path: Path) -> None:
         train(tmp_path / "other", *frozen[:2], frozen[3])
 
 
+class GradientLog:
+    """Keeps what it is called with; as an official configuration may name one."""
+
+    seen: ClassVar[list[tuple[float, int, float]]] = []
+
+    def __call__(self, model: torch.nn.Module, *, rank: int, where: float) -> None:
+        norms = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
+        self.seen.append((max(norms), rank, where))
+
+
+def test_options_of_official_configurations_that_few_use(tmp_path: Path) -> None:
+    GradientLog.seen.clear()
+    name = f"{__name__}.GradientLog"
+    allow_target(name)
+    options = [f"+trainer.optim.gradient_logger={{_target_: {name}}}", "+trainer.optim_overrides=null"]
+    assert train(tmp_path, *SHORT, *options) is None
+    assert [(rank, where) for _, rank, where in GradientLog.seen] == [(0, 0.0), (0, 0.25), (0, 0.5), (0, 0.75)]
+    assert all(norm > 0 for norm, _, _ in GradientLog.seen)
+
+
 def test_a_loss_that_breaks_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
     with pytest.raises(DivergedError, match="The batch is saved as") as caught:
@@ -254,6 +277,9 @@ def test_a_loss_that_breaks_stops_the_run_and_keeps_the_batch(tmp_path: Path) ->
         (["trainer.freeze=[nothing.*]"], ConfigError, "matches no name"),
         (["trainer.checkpoint.weights=nowhere.pt"], LookupError, "nowhere.pt"),
         (["trainer.checkpoint.resume_from=nowhere.pt"], MissingFileError, "resume_from"),
+        (["+trainer.distribution.strategy=fsdp"], ConfigError, "trainer has no option 'distribution'; it has data"),
+        (["+trainer.checkpoint.save_often=1"], ConfigError, "trainer.checkpoint has no option 'save_often'"),
+        (["~trainer.checkpoint"], ConfigError, "trainer lacks checkpoint"),
         (["++trainer.distributed.strategy=zero"], ConfigError, '"ddp" or "fsdp"'),
         (["trainer.accumulate=50"], InvalidInputError, "fewer than the 50"),
     ],
