@@ -56,11 +56,15 @@ def arguments() -> argparse.Namespace:
 
 def configuration(options: argparse.Namespace) -> dict[str, Any]:
     """The model of both sides, with official names."""
+    import importlib.util
+
     from omegaconf import OmegaConf
 
-    from sam2_core.checkpoints.config import load_config
-
-    network = load_config(options.config).model
+    # the official file, whose targets lead to our classes in our process
+    package = importlib.util.find_spec("sam2")
+    if package is None or package.origin is None:
+        raise SystemExit("needs the official package; install it with `make oracle`")
+    network = OmegaConf.load(Path(package.origin).parent / options.config).model
     grid = options.image_size // 16
     layer = network.memory_attention.layer
     layer.dropout = 0.0
@@ -68,7 +72,8 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
         attention.dropout = 0.0
         attention.feat_sizes = [grid, grid]
     network.image_size = options.image_size
-    return {**OmegaConf.to_container(network), **PROMPTS, "_target_": "training.model.sam2.SAM2Train"}
+    plain: dict[str, Any] = OmegaConf.to_container(network)  # type: ignore[assignment]
+    return {**plain, **PROMPTS, "_target_": "training.model.sam2.SAM2Train"}
 
 
 def side(options: argparse.Namespace) -> None:
