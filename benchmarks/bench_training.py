@@ -1,8 +1,8 @@
 """Training steps on a clip: the official SAM2Train beside ours, time and peak memory.
 
 Both start from the same weights and see the same clip, points and corrections. Loss and gradient are compared first:
-nothing is timed if the fp32 sides disagree. Ours steps with its trainer. The official trainer refuses a CPU (it measures
-CUDA's memory), so its side takes the steps of its loop: forward, loss, backward, clipping, AdamW. Dropout is off.
+nothing is timed if the fp32 sides disagree. Ours steps with its trainer. The official trainer needs CUDA, also where it
+is told to use a CPU, so its side takes the steps of its loop: forward, loss, backward, clipping, AdamW. Dropout is off.
 """
 
 from __future__ import annotations

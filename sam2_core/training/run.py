@@ -211,7 +211,13 @@ class TrainingRun:
             # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
             # program again: not from a notebook
             shard(self.model, comms_dtype)
+        on_gradients: Callable[[float], None] | None = None
         watch = built(options.get("gradient_logger"), "trainer.optim.gradient_logger")
+        if watch is not None:
+
+            def on_gradients(where: float) -> None:
+                watch(self.model, rank=fabric.global_rank, where=where)
+
         self.trainer = Trainer(
             nn.ModuleDict({"model": self.model}),
             trainer_options(options, self.seed, averaging, int(accumulate), int(self.logging.log_freq)),
@@ -221,7 +227,7 @@ class TrainingRun:
             half_precision_scaler=scales_loss(amp),
             gradient_dtype=comms_dtype,
             log_folder=self.log_folder,
-            on_gradients=None if watch is None else lambda where: watch(self.model, rank=fabric.global_rank, where=where),
+            on_gradients=on_gradients,
         )
         if path is not None:
             extra = self.trainer.resume(path)

@@ -1,4 +1,6 @@
-"""Share a network's weights, gradients and optimiser state out over processes (FSDP; Zhao et al. 2023, arXiv:2304.11277).
+"""Share a network's weights, gradients and optimiser state out over processes (FSDP).
+
+Zhao et al. 2023, PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel, arXiv:2304.11277.
 
 The large repeated parts are sharded, and gathered while they run. The rest is whole in every process: which small parts
 a step uses depends on its data, and processes that gather different parts would wait for each other for ever.
@@ -98,12 +100,10 @@ def joined(tensor: Tensor) -> Tensor:
 
 
 def joined_parts(part: Tensor, like: Tensor) -> Tensor:
-    """Return the whole of which each process holds :func:`own_part`, given a tensor that is shared out in the same way."""
+    """Return the whole of which each process holds a part, given a tensor that is shared out in the same way."""
     if not isinstance(like, DTensor):
         return part
-    return joined(
-        DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride())
-    )
+    return joined(DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride()))
 
 
 @torch.no_grad()

@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 
 from sam2_core.checkpoints.config import instantiate_model
 from sam2_core.training.batch import BatchedVideoDatapoint
-from sam2_core.training.losses import MultiStepMultiMasksAndIous
 from sam2_core.training.lora import add_adapters
+from sam2_core.training.losses import MultiStepMultiMasksAndIous
 from sam2_core.training.sharding import clip_gradients, gathered, joined, joined_parts, own_part, shard, shared_out_like
 from tests.training.small_training import LOSS, small_config
 from tests.training.test_sam2_train import make_batch
@@ -94,7 +94,8 @@ def test_two_processes_hold_half_each_and_have_the_gradients_of_one(tmp_path: Pa
         assert "memory_attention" in found["names"]
         assert "image_encoder.trunk.blocks.0" in found["names"]
         assert "sam_mask_decoder.transformer" in found["names"]
-        assert found["alike"] and found["again"] and found["keys"]
+        for each in ("alike", "again", "keys"):
+            assert found[each], each
         assert found["apart"] < 1e-3
         norm, expected, largest, expected_largest = found["norms"]
         assert norm == pytest.approx(expected, rel=1e-4)

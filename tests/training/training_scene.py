@@ -103,7 +103,7 @@ def train_in_two_processes(folder: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "tests.training.training_scene", str(folder), "2", *arguments]
         running.append(subprocess.Popen(command, env=environment))
     try:
-        codes = [process.wait(timeout=300) for process in running]
+        codes = [process.wait(timeout=900) for process in running]
     finally:
         for process in running:
             process.kill()
