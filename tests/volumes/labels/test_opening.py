@@ -43,6 +43,18 @@ def test_nothing_is_made_of_what_makes_no_sense(tmp_path, name, options, message
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "ome-zarr"])
+def test_files_are_not_behind_urls(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: open_label_writer("memory://somewhere/a", format=name, **STACK),
+        lambda: open_labels("memory://somewhere/a", name),
+    ):
+        with pytest.raises(InvalidInputError, match="behind a URL are OME-Zarr"):
+            call()
+    assert list(tmp_path.iterdir()) == []  # no folder called "memory:"
+
+
 @pytest.mark.parametrize("name", ["a.tif", "a.zarr", "a.json"])
 @pytest.mark.parametrize(
     ("options", "message"),
