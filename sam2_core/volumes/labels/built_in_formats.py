@@ -14,7 +14,7 @@ from sam2_core.hooks import LabelFormat, LabelReading, LabelWriting
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import LabelLayout
-from sam2_core.volumes.source import is_url
+from sam2_core.volumes.source import PICTURE_SUFFIXES, is_url
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 
@@ -166,7 +166,15 @@ def _is_ctc_folder(path: Path) -> bool:
     return path.is_dir() and is_ctc_folder(path)
 
 
-#: In the order in which they are asked; any folder that no other format knows is one of PNGs.
+def _is_png_folder(path: Path) -> bool:
+    """Whether a folder is one of PNGs: also one that holds nothing yet, but not one of other pictures."""
+    if not path.is_dir():
+        return False
+    suffixes = {one.suffix.casefold() for one in path.iterdir()}
+    return ".png" in suffixes or not suffixes & {*PICTURE_SUFFIXES, *TIFF_SUFFIXES}
+
+
+#: In the order in which they are asked; a folder that none of them knows, without other pictures, is one of PNGs.
 FORMATS: Final[Mapping[str, LabelFormat]] = {
     one.name: one
     for one in (
@@ -233,7 +241,7 @@ FORMATS: Final[Mapping[str, LabelFormat]] = {
             open_labels=_read_png,
             dtype="uint8",
             dtypes=("uint8", "uint16"),
-            recognises=lambda path: path.is_dir(),
+            recognises=_is_png_folder,
         ),
     )
 }
