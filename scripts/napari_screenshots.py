@@ -301,7 +301,6 @@ class Story:
 
     def download(self) -> None:
         """What is asked before weights are downloaded."""
-        from sam2_core.training.generator import draw_sample
         from sam2_napari import sample_data
 
         ((image, described, _),) = sample_data.picture()

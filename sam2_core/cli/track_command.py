@@ -19,7 +19,7 @@ from sam2_core.cli.preset import Preset, automatic_preset
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.results import Results
-from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
+from sam2_core.cli.run_manifest import STAMP, RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.track_cost import TrackCost, looked_at_frames, object_steps, work_in_tiles
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
@@ -366,7 +366,7 @@ class TrackCommand(Closing):
             "frames": len(stack),
             "frame_size": list(stack.frame_size),
             "dtype": str(stack.dtype),
-            "size and time": source_stamp(stack),
+            STAMP: source_stamp(stack),
         }
         model = {
             "checkpoint": checkpoint,

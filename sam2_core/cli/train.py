@@ -21,6 +21,7 @@ def tell(event: TrainingEvent) -> None:
         shown = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in event.measures.items())
         messages.print(f"{event.kind} {event.step}{of}{left}  {shown}", markup=False)
 
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
