@@ -20,6 +20,7 @@ import { Theme } from "./theme.mjs";
 const OVERVIEW_DELAY_MS = 120;
 const LINK_WORDS = {
   waiting: "Waiting for the kernel: it is busy, or gone. What you do is done once it answers.",
+  unheard: "The kernel has not answered yet. If this notebook was just opened, run the cell that made this widget.",
   gone: "The kernel is gone. Nothing here can be changed; run the cell that made this widget again.",
 };
 
@@ -293,7 +294,7 @@ export class AnnotationView {
 
   _linkChanged(link) {
     this.linkNote.hidden = link === "ok";
-    this.linkNote.textContent = LINK_WORDS[link] ?? "";
+    this.linkNote.textContent = LINK_WORDS[link === "waiting" && !this.about ? "unheard" : link] ?? "";
     if (link === "gone") this.drawing.cancelGesture();
     this.root.dataset.link = link;
     if (link === "ok" && this.about && this.wasGone) this.start();

@@ -235,6 +235,11 @@ def test_python_reads_and_writes(wire: Wire, session: AnnotationSession) -> None
         widget.to_labels([FRAMES])
 
 
+def test_where_no_widget_can_be_shown_there_is_a_word_of_it(wire: Wire, session: AnnotationSession) -> None:
+    plain = wire.widget._repr_mimebundle_()[0]["text/plain"]
+    assert plain.startswith(f"<AnnotationWidget of {session.stack.name} in ")
+
+
 def test_labels_that_would_fill_the_memory_are_refused(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam2_jupyter.widget.MOST_LABEL_BYTES", 1000)
     with pytest.raises(InvalidInputError, match="start_export"):
@@ -439,6 +444,24 @@ def test_the_form_has_every_propagator_and_its_options(session: AnnotationSessio
     assert worker_of(session).options[-1]["propagator"] == "forward"
     until(lambda: "done" in form.message.value)
     widget.close()
+
+
+def test_the_form_goes_along_either_axis(tmp_path: Path) -> None:
+    """In a z-stack over time, from the frame that the widget shows."""
+    stack = open_volume(np.stack([pictures(4)] * 2), axes="tzyx").stack("tz")
+    with AnnotationSession.create(stack, tmp_path, model="a fake", worker="thread") as session:
+        give_fake(session)
+        widget = AnnotationWidget(session, frame=5)
+        session.add_points(session.add_object().id, 5, (40, 50))
+        form = propagation_form(widget)
+        assert form.common.along.value == "z"
+        for along, expected in (("z", {4, 5, 6, 7}), ("t", {1, 5})):
+            form.common.along.value = along
+            job = form.run()
+            assert job is not None
+            job.wait(60)
+            assert set(job.result) == expected
+        widget.close()
 
 
 def test_a_training_over_the_wire(wire: Wire, session: AnnotationSession, monkeypatch: pytest.MonkeyPatch) -> None:
