@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.inference.preset_names import PRESET_WORDS, PRESETS
+from sam2_core.session.worker.volume_carrying import CarryingOptions
 from sam2_jupyter.option_fields import fields_of
 from sam2_jupyter.protocol import Payload
 
@@ -23,6 +24,11 @@ def propagators() -> list[Payload]:
         {"name": one.name, "summary": one.summary, "options": fields_of(one.propagate)}
         for one in sorted(found, key=lambda one: one.name != "both")
     ]
+
+
+def carrying_fields() -> list[dict[str, Any]]:
+    """Describe the options of carrying volumes from one time to others."""
+    return fields_of(CarryingOptions)
 
 
 def everything_fields(model: Any) -> list[dict[str, Any]]:
