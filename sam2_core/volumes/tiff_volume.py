@@ -378,7 +378,7 @@ def _named(stored: str, shape: tuple[int, ...], axes: str | Sequence[str] | None
     if axes is not None:
         # tifffile.imwrite calls three or four planes the colours of one picture, unless told what they are
         apart = _SAMPLES in stored and not stored.endswith(_SAMPLES)
-        if apart and isinstance(axes, Sequence) and len(axes) == len(stored):
+        if apart and len(axes) == len(stored):
             return parse_axes(axes, len(stored), label), ""
         given = parse_axes(axes, len(stored) - (_SAMPLES in stored), label)
         remaining = iter(given)
