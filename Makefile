@@ -1,6 +1,7 @@
 # make demo    install into .venv and track cells through a drawn stack; the result lies in ./demo
 # make test    install and run the tests          make soak    the tests that take minutes
 # make lint    style, types, import directions    make bench   this project beside the official code
+# make test-napari-first    the tests of the napari front-end with the first napari that it works with; part of make soak
 #
 # Nothing but Python 3.11+ and git is expected. PYTHON=... chooses the Python, VENV=... the environment,
 # UV_TORCH_BACKEND=cpu gives the small CPU-only torch on Linux, PYTEST_ARGS="-k name -x" goes to pytest.
@@ -15,9 +16,12 @@ BIN := $(VENV)/bin
 endif
 UV := $(BIN)/uv pip install --python $(BIN)/python -c constraints.txt
 RECIPE := pyproject.toml constraints.txt
+# napari itself refuses to be in a folder of another name beside a second one.
+NAPARI_FIRST := $(abspath $(VENV))/napari-first/site-packages
+WITH_NAPARI_FIRST := PYTHONPATH=$(NAPARI_FIRST) NAPARI_RELEASE=first
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak sanitize lint format bench oracle dev clean
+.PHONY: help demo test test-napari-first soak sanitize lint format bench oracle dev clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,11 +30,18 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/sam2 demo -o demo
 
-test: $(VENV)/.installed-test oracle
+# A sample of the viewer's tests runs with napari's first release too, where all tests are asked for.
+test: $(VENV)/.installed-test $(VENV)/.installed-napari-first oracle
 	$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(WITH_NAPARI_FIRST) $(BIN)/python -m pytest \
+	    tests/napari/test_manifest.py tests/napari/test_async_slicing.py)
+
+test-napari-first: $(VENV)/.installed-test $(VENV)/.installed-napari-first
+	$(WITH_NAPARI_FIRST) $(BIN)/python -m pytest -m "not soak" tests/napari $(PYTEST_ARGS)
 
 soak: $(VENV)/.installed-test oracle
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(MAKE) test-napari-first)
 
 # On a CUDA GPU: the kernel's tests under each tool of compute-sanitizer.
 sanitize: $(VENV)/.installed-test
@@ -73,6 +84,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(UV) --group test
 	@npm install --silent --no-save --prefix $(VENV)/node axe-core@4.14.1 || \
 	echo "axe-core could not be fetched: the test of accessibility will skip." >&2
+	@touch $@
+
+# Two packages and no more: all else is the same as in the other tests.
+$(VENV)/.installed-napari-first: $(VENV)/.created $(RECIPE)
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --target $(NAPARI_FIRST) --group test-napari-first
 	@touch $@
 
 # mypy reads the types of what the front-ends and the trainer import: it needs everything that the tests need.

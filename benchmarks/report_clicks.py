@@ -87,8 +87,7 @@ class Annotator:
     cells: dict[int, int] = field(default_factory=dict)
 
     def begin(self, numbers: list[int]) -> None:
-        """A click on each cell, and those of a slice tracked from there together."""
-        clicked: dict[int, list[int]] = {}
+        """A click on each cell, from which it is tracked both ways."""
         for number in numbers:
             slices = np.flatnonzero((self.truth == number).any(axis=(1, 2)))
             frame = int(slices[len(slices) // 2])
@@ -96,11 +95,8 @@ class Annotator:
             self.session.add_points(one, frame, middle(self.truth[frame] == number))
             self.session.segment(one, frame)
             self.cells[one], self.clicks[one] = number, 1
-            clicked.setdefault(frame, []).append(one)
-        for frame, together in clicked.items():
-            # from its own slice: from the earliest of all, most cells would be looked for where they are not yet
-            for _ in self.session.propagate(together, start=frame):
-                pass
+        for _ in self.session.propagate():
+            pass
 
     def correct(self) -> None:
         """Corrections, one cell after another."""

@@ -129,6 +129,8 @@ class OptionsForm:
 def propagation_form(widget: AnnotationWidget, objects: Literal["selected", "all"] = "all") -> OptionsForm:
     """Make a form that propagates a widget's objects, with every propagator there is and its options.
 
+    In z-stacks over time it goes from the frame that the widget shows, along z or along t.
+
     Parameters
     ----------
     widget : AnnotationWidget
@@ -143,9 +145,11 @@ def propagation_form(widget: AnnotationWidget, objects: Literal["selected", "all
 
     def start(propagator: str, **options: Any) -> Job:
         chosen = [widget.selected] if objects == "selected" else None
-        return widget.session.start_propagate(chosen, propagator=propagator, **options)
+        begin = widget.frame if has_two_axes else None
+        return widget.session.start_propagate(chosen, propagator=propagator, start=begin, **options)
 
-    return OptionsForm(found, start, "Propagate")
+    has_two_axes = widget.session.grid is not None
+    return OptionsForm(found, start, "Propagate", common=_line_options if has_two_axes else None)
 
 
 def fine_tune_form(widget: AnnotationWidget) -> OptionsForm:
@@ -174,6 +178,10 @@ def fine_tune_form(widget: AnnotationWidget) -> OptionsForm:
         return f"{record.model} is used from now on{gain}"
 
     return OptionsForm(found, start, "Fine-tune", common=_training_options, ended=ended)
+
+
+def _line_options(*, along: Literal["z", "t"] = "z") -> None:
+    """Name the option of a propagation in z-stacks over time."""
 
 
 def _training_options(

@@ -102,6 +102,32 @@ def estimate(session: AnnotationSession, payload: Payload) -> Payload:
     return job_payload(session.start_estimate(**_propagation(payload)))
 
 
+def carry(session: AnnotationSession, payload: Payload) -> Payload:
+    """Carry objects' volumes from the time of a frame to others."""
+    count = payload.get("count")
+    direction: Any = read_text(payload, "direction")  # checked where it is used
+    job = session.start_carry(
+        _object_ids(payload.get("objects")),
+        time=session.position(read_whole(payload, "frame")).get("t"),
+        direction=direction,
+        count=None if count is None else read_whole(payload, "count", least=1),
+        **read_options(payload),
+    )
+    return job_payload(job)
+
+
+def compare(session: AnnotationSession, payload: Payload) -> Payload:
+    """Track objects in another way too, of z-stacks over time at the time of a frame, and note what differs."""
+    frame = session.checked_frame(read_whole(payload, "frame"))
+    job = session.start_compare(
+        _object_ids(payload.get("objects")),
+        propagator=read_text(payload, "propagator"),
+        start=None if session.grid is None else frame,
+        **read_options(payload),
+    )
+    return job_payload(job)
+
+
 def change_preset(session: AnnotationSession, payload: Payload) -> Payload:
     """Look at frames in another way from now on."""
     preset: Any = read_text(payload, "preset")  # checked where it is set
@@ -161,9 +187,12 @@ def divide_object(session: AnnotationSession, payload: Payload) -> Payload:
 
 
 def accept(session: AnnotationSession, payload: Payload) -> Payload:
-    """Lock a mask as it is."""
-    session.lock(read_whole(payload, "object"), read_whole(payload, "frame"))
-    return {"accepted": True}
+    """Lock a mask as it is, or let it go again."""
+    locked = payload.get("locked", True)
+    if not isinstance(locked, bool):
+        raise InvalidTypeError(f"locked must be true or false; got {locked!r:.100}.")
+    session.lock(read_whole(payload, "object"), read_whole(payload, "frame"), locked)
+    return {"accepted": locked}
 
 
 def review(session: AnnotationSession, payload: Payload) -> Payload:
@@ -196,8 +225,10 @@ def save(session: AnnotationSession, payload: Payload) -> Payload:
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "accept": accept,
+    "carry": carry,
     "change_object": change_object,
     "clear_prompt": clear_prompt,
+    "compare": compare,
     "delete_objects": delete_objects,
     "divide_object": divide_object,
     "draw": draw,

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.hooks import Propagator, get_plugins
-from sam2_core.inference.preset_names import PRESETS, Preset
+from sam2_core.inference.preset_names import PRESET_WORDS, PRESETS
+from sam2_core.session.worker.volume_carrying import CarryingOptions
 from sam2_jupyter.option_fields import fields_of
 from sam2_jupyter.protocol import Payload
-
-#: What each way to look at frames is called, and what it does.
-_LOOKS: Final[dict[Preset, tuple[str, str]]] = {
-    "exact": ("whole frames", "the model sees each frame as a whole, shrunk to its own input size"),
-    "crops": (
-        "a close-up of each object",
-        "a window of its own follows each object, so that small cells in large frames are seen sharply",
-    ),
-}
 
 
 def presets() -> list[Payload]:
     """List the ways to look at frames."""
-    return [{"name": name, "label": _LOOKS[name][0], "summary": _LOOKS[name][1]} for name in PRESETS]
+    return [{"name": name, **PRESET_WORDS[name]._asdict()} for name in PRESETS]
 
 
 def propagators() -> list[Payload]:
@@ -32,6 +24,11 @@ def propagators() -> list[Payload]:
         {"name": one.name, "summary": one.summary, "options": fields_of(one.propagate)}
         for one in sorted(found, key=lambda one: one.name != "both")
     ]
+
+
+def carrying_fields() -> list[dict[str, Any]]:
+    """Describe the options of carrying volumes from one time to others."""
+    return fields_of(CarryingOptions)
 
 
 def everything_fields(model: Any) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from sam2_core.volumes.labels import label_formats
 from sam2_jupyter.frame_tiles import TILE_SIZE, FrameTiles, display_limits, display_range
 from sam2_jupyter.mask_packing import packed
 from sam2_jupyter.option_fields import fields_of
-from sam2_jupyter.propagation import everything_fields, presets, propagators
+from sam2_jupyter.propagation import carrying_fields, everything_fields, presets, propagators
 from sam2_jupyter.protocol import Payload, described_error
 
 #: Parts of a stack of which the strip under the slider shows how many masks they have.
@@ -31,6 +31,7 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
     """What does not change while a session is open."""
     stack = session.stack
     height, width = session.frame_size
+    axes = [axis for axis, _ in session_axes(session)]
     return {
         "session": str(session.folder),
         "name": stack.name,
@@ -45,6 +46,7 @@ def about(session: AnnotationSession, tiles: FrameTiles) -> Payload:
         "can_segment": session.can_segment,
         "read_only": session.read_only,
         "propagators": propagators() if session.can_segment else [],
+        "carrying": carrying_fields() if session.can_segment and "t" in axes and len(axes) > 1 else None,
         "presets": presets(),
         "everything": everything_fields(session.model) if session.can_segment else [],
         "formats": list(label_formats()),

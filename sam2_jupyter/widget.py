@@ -126,6 +126,10 @@ class AnnotationWidget(anywidget.AnyWidget):
 
     # For Python
 
+    def __repr__(self) -> str:
+        """What is read in place of the widget where none can be shown, as in a saved notebook on a web page."""
+        return f"<AnnotationWidget of {self._session.stack.name} in {self._session.folder}: run the cell to see it>"
+
     @property
     def session(self) -> AnnotationSession:
         """What is worked on."""

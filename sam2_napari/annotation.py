@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from sam2_core.errors import Sam2Error
 from sam2_core.hooks import Drawn, PromptType
 from sam2_core.session.items import Change
 from sam2_core.session.mask_pixels import union_box
 from sam2_napari.drawing import Drawing
 from sam2_napari.frame_placement import FramePlacement
-from sam2_napari.gui_thread import Gathered, GuiThread, OrderedWork
-from sam2_napari.label_layer import colour, new_label_layer, show_box
+from sam2_napari.gui_thread import Gathered
+from sam2_napari.label_layer import show_box
 from sam2_napari.layer_removal import keep_programs, remove_layers
 from sam2_napari.object_actions import ObjectActions
 from sam2_napari.object_rows import ObjectRow, ObjectRows
-from sam2_napari.prompt_layers import Clicks, PromptLayers
-from sam2_napari.session_labels import SessionLabels
+from sam2_napari.prompt_layers import Clicks
 from sam2_napari.session_start import close_session
 
 if TYPE_CHECKING:
@@ -29,11 +27,10 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from sam2_core.session.annotation_session import AnnotationSession
-    from sam2_core.session.items import SessionPrompt
     from sam2_core.session.job import Job
 
-#: Milliseconds between two looks at what changed: masks, the table, the jobs.
-MASKS_MS, ROWS_MS, JOBS_MS = 30, 250, 100
+#: Milliseconds between two looks at what changed: masks, the table.
+MASKS_MS, ROWS_MS = 30, 250
 
 
 class Annotation(ObjectActions):
@@ -55,8 +52,6 @@ class Annotation(ObjectActions):
 
     #: What there is to say of the objects, list of ObjectRow.
     rows_changed = Signal(list)
-    #: Something about the jobs.
-    jobs_changed = Signal()
     #: What was done last.
     stepped = Signal(str)
     #: The tool or the sign.
@@ -74,33 +69,17 @@ class Annotation(ObjectActions):
         placement: FramePlacement,
         parent: QObject | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.viewer, self.image, self.session, self.placement = viewer, image, session, placement
-        self.gui = GuiThread(self)
-        self.work = OrderedWork(self.gui, self.failed)
-        # stopping waits neither for what is being done nor, in the interface, for the lock of the jobs
-        self.control = OrderedWork(self.gui, self.failed)
-        self.current: int | None = None
-        self.hidden: set[int] = set()
-        self.rows: list[ObjectRow] = []
+        super().__init__(viewer, image, session, placement, self._clicks_edited, parent)
         self.answers_at_once = True
-        self._target: int | None = None  # the current object, as far as the work has come
         self.closing: Future[Any] | None = None  # of the session's files, once it was asked for
-        self._choice = 0  # counts how often a person chose an object
         self._is_open = True
-        self._colours: dict[int, str] = {}
         self._options: Callable[[PromptType], dict[str, Any]] = lambda prompt_type: {}
         self._reader = ObjectRows(session)
         self._lock = threading.Lock()
         self._changes: list[Change] = []
         self._show_soon = Gathered(self.gui, self._show_changes, MASKS_MS)
         self._rows_soon = Gathered(self.gui, self._read_rows, ROWS_MS)
-        self._jobs_soon = Gathered(self.gui, self.jobs_changed.emit, JOBS_MS)
         self._frame_soon = Gathered(self.gui, self._tell_frame, MASKS_MS)
-
-        self.labels = SessionLabels(session, placement)
-        self.layer = new_label_layer(image, self.labels)
-        self.prompts = PromptLayers(image, placement, self._clicks_edited)
         self.drawing = Drawing(viewer, self.layer, placement, self.prompts, self.draw, lambda text: self.say(text))
         keep_programs()
         for layer in (self.prompts.shapes, self.prompts.points, self.layer):
@@ -111,39 +90,9 @@ class Annotation(ObjectActions):
         viewer.dims.events.current_step.connect(self._frame_soon.ask)
         session.changed.connect(self._note)
         session.jobs.changed.connect(self._note_job)
+        session.fell_back.connect(self._note_fallback)
         self._rows_soon.ask()
         self._frame_soon.ask()
-
-    # What is there
-
-    @property
-    def layers(self) -> list[Any]:
-        """The session's layers."""
-        return [self.layer, self.prompts.points, self.prompts.shapes]
-
-    def failed(self, error: Exception) -> None:
-        """Tell the person what went wrong; what nobody foresaw goes to napari's own report, with its traceback."""
-        if isinstance(error, Sam2Error | MemoryError | OSError):
-            self.say(str(error) or type(error).__name__, True)
-        else:
-            self.say(f"{type(error).__name__}: {error}", True)
-            raise error
-
-    def when_done(self, job: Job, function: Callable[[Job], object]) -> None:
-        """Call a function in the interface's thread once a job is done; never if it fails or is stopped.
-
-        The list of jobs tells of the end first, so that what the function says is not overwritten by it.
-        """
-
-        def look() -> None:
-            if not job.is_active:
-                self.jobs_changed.disconnect(look)
-                if job.state == "done":
-                    function(job)
-
-        self.jobs_changed.connect(look)
-        # it may have ended before anybody listened
-        self._jobs_soon.ask()
 
     # Prompts
 
@@ -216,6 +165,7 @@ class Annotation(ObjectActions):
         session = self.session
         session.changed.disconnect(self._note, missing_ok=True)
         session.jobs.changed.disconnect(self._note_job, missing_ok=True)
+        session.fell_back.disconnect(self._note_fallback, missing_ok=True)
         self.control.close()
 
         self.closing = self.work.close(last=lambda: close_session(session))
@@ -234,6 +184,9 @@ class Annotation(ObjectActions):
         # the list says when a job begins and ends, the job itself how it gets on
         job.changed.connect(self._jobs_soon.ask, unique=True)
         self._jobs_soon.ask()
+
+    def _note_fallback(self, text: str) -> None:
+        self.gui.call(lambda: self.say(text, True))
 
     # In the thread of the interface
 
@@ -267,26 +220,6 @@ class Annotation(ObjectActions):
         if self.current is not None and self.current not in colours:
             self.select(None)
         self.rows_changed.emit(rows)
-
-    def _show_colours(self) -> None:
-        colour(self.layer, self._colours, self.hidden & set(self._colours))
-
-    def _read_prompts(self) -> None:
-        object_id = self.current
-        if object_id is None:
-            self.prompts.show({})
-            return
-
-        def read() -> dict[int, SessionPrompt]:
-            if not self.session.has_object(object_id):
-                return {}
-            return {one: self.session.prompt(object_id, one) for one in self.session.prompted_frames(object_id)}
-
-        self.work.do(read, then=lambda found: self._show_prompts(object_id, found))
-
-    def _show_prompts(self, object_id: int, found: dict[int, SessionPrompt]) -> None:
-        if object_id == self.current:
-            self.prompts.show(found)
 
     def _tell_frame(self) -> None:
         frame = self.frame

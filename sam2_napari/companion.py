@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -39,8 +39,11 @@ class Companion:
         self._hidden: list[Layer] = []
         self._shown: list[Layer] = []
         self._turn = 0
-        # before the viewer slices its layers for three dimensions, which would read all of them
-        annotation.viewer.dims.events.ndisplay.connect(self._switched, position="first")
+        # the viewer slices its layers for three dimensions, which reads all of each that is visible; back in two it has
+        # to have sliced them before they are shown again
+        self._hide_first = _before_napari(self._hide)
+        annotation.viewer.dims.events.ndisplay.connect(self._hide_first, position="first")
+        annotation.viewer.dims.events.ndisplay.connect(self._switched)
         annotation.closed.connect(self._let_go)
 
     @property
@@ -55,6 +58,15 @@ class Companion:
         else:
             self._clear()
 
+    def _hide(self) -> None:
+        annotation = self._annotation
+        if annotation.viewer.dims.ndisplay != 3 or not annotation.placement.along:
+            return
+        for layer in annotation.viewer.layers:
+            if layer.visible and (layer is annotation.layer or _byte_count(layer) > WHOLE_IMAGE_BYTES):
+                layer.visible = False
+                self._hidden.append(layer)
+
     def _show(self) -> None:
         annotation = self._annotation
         if not annotation.placement.along:
@@ -62,10 +74,6 @@ class Companion:
         big = [annotation.layer]
         if _byte_count(self._image) > WHOLE_IMAGE_BYTES:
             big.append(self._image)
-        for layer in big:
-            if layer.visible:
-                layer.visible = False
-                self._hidden.append(layer)
         annotation.say("In 3D you see a small copy of the objects. Go back to 2D (Ctrl+Y) to go on.")
         turn, at = self._turn, self._at()
         annotation.work.do(
@@ -145,13 +153,26 @@ class Companion:
 
     def _let_go(self, _: str = "") -> None:
         self._turn += 1
-        self._annotation.viewer.dims.events.ndisplay.disconnect(self._switched)
+        for function in (self._hide_first, self._switched):
+            self._annotation.viewer.dims.events.ndisplay.disconnect(function)
         self._clear()
 
 
+def _before_napari(function: Callable[[], object]) -> Callable[[], object]:
+    """A function that is called as one of napari's own, which come before all others whatever their position."""
+
+    def called() -> None:
+        function()
+
+    called.__module__ = "napari.sam2_lab"
+    return called
+
+
 def _byte_count(layer: Layer) -> int:
-    """What napari would read; of several levels it reads a small one."""
-    if getattr(layer, "multiscale", False):
+    """What napari would read of pixels; of several levels it reads a small one."""
+    from napari.layers import Image, Labels
+
+    if not isinstance(layer, Image | Labels) or layer.multiscale:
         return 0
     data: Any = layer.data
     return int(np.prod([int(one) for one in data.shape], dtype=object)) * np.dtype(data.dtype).itemsize

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 
 FIRST_CLICK: Final = "Click on an object. The first answer takes longer: the model is loaded."
+LARGE_FRAMES: Final = "The model cannot see frames of this size whole: it takes a close-up of each object."
 
 
 class AnnotateDock(QWidget):
@@ -206,6 +207,8 @@ class AnnotateDock(QWidget):
             return
         # an image of a folder was asked for while another one was being opened
         self.close_session()
+        # in three dimensions napari would read all of the new layers
+        self.viewer.dims.ndisplay = 2
         self.annotation = Annotation(self.viewer, request.image, session, request.placement, self)
         self._open_sessions.append(self.annotation)
         self.annotation.said.connect(self.say)
@@ -220,7 +223,7 @@ class AnnotateDock(QWidget):
         self.annotation.rows_changed.connect(self._answered)
         self.folder_work.began(self.annotation)
         session.model_changed.connect(self._model_changed)
-        self.say(FIRST_CLICK)
+        self.say(FIRST_CLICK if session.preset == "exact" else f"{FIRST_CLICK} {LARGE_FRAMES}")
         if self.workspace.keys.wrong:
             self.say(f"{' '.join(self.workspace.keys.wrong)} Change it in File > Preferences > SAM 2 Lab.", True)
 
@@ -243,6 +246,8 @@ class AnnotateDock(QWidget):
         if self.workspace is not None:
             self.workspace.let_go()
             self._inner.removeWidget(self.workspace)
+            # it goes as soon as Qt comes to it, and the next one may be shown before
+            self.workspace.hide()
             self.workspace.deleteLater()
         if self.annotation is not None:
             self._closing = self.annotation.closing

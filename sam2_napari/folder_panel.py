@@ -26,7 +26,6 @@ from sam2_core.hooks import LabelFormat, get_plugins
 from sam2_napari.buttons import button
 from sam2_napari.folder_work import FolderWork
 from sam2_napari.keys import BoundKeys, key_of, label_of, with_key
-from sam2_napari.session_folders import recent_folders
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -70,17 +69,20 @@ class FolderPanel(QWidget):
 
     def choose(self) -> None:
         """Ask for the folders; the last ones are offered."""
-        recent = recent_folders()
-        if recent and not self.images.text():
-            self.set_images(next(reversed(recent)))
+        self._work.read_recent(self._offer_last)
         self.list_part.hide()
         self.choice.show()
         self.show()
 
+    def _offer_last(self) -> None:
+        # the person may have chosen one meanwhile
+        if self._work.recent and not self.images.text():
+            self.set_images(next(reversed(self._work.recent)))
+
     def set_images(self, path: str) -> None:
         """Choose the folder of the images, and with it what was chosen for it before."""
         self.images.setText(path)
-        known = recent_folders().get(path, {})
+        known = self._work.recent.get(path, {})
         self.labels.setText(str(known.get("labels", "")))
         self.format.setCurrentIndex(max(0, self.format.findData(known.get("format", "tiff"))))
         self.skips.setChecked(bool(known.get("takes_labelled_as_done", True)))

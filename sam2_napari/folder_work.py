@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from qtpy.QtWidgets import QMessageBox
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_napari.layer_removal import remove_layers
 from sam2_napari.layer_stack import axes_of
-from sam2_napari.session_folders import recalled, remember_folder
+from sam2_napari.session_folders import recalled, recent_folders, remember_folder
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -49,20 +50,31 @@ class FolderWork(QObject):
         self._changes = 0  # of the session that is open
         self._is_taken_up = False  # noted, since its labels were asked for, that it was changed
         self._question: QMessageBox | None = None
+        #: What was chosen for each folder that was worked through, the last one last.
+        self.recent: dict[str, dict[str, Any]] = {}
+
+    def read_recent(self, then: Callable[[], object]) -> None:
+        """Look which folders were worked through, and call a function once that is known."""
+
+        def known(recent: dict[str, dict[str, Any]]) -> None:
+            self.recent = recent
+            then()
+
+        self._dock.do(recent_folders, then=known)
 
     def open(self, images: str, labels: str, format: str, takes_labelled_as_done: bool) -> None:
         """Open a folder, and its first image that is not done."""
 
-        def work() -> WorkList:
+        def work() -> tuple[WorkList, dict[str, dict[str, Any]]]:
             from sam2_core.session.work_list import WorkList
 
             opened = WorkList(images, labels or None, format=format, takes_labelled_as_done=takes_labelled_as_done)
             chosen = {"labels": labels, "format": format, "takes_labelled_as_done": takes_labelled_as_done}
             remember_folder(images, chosen)
-            return opened
+            return opened, recent_folders()
 
         self._dock.say(f"Looking through {images}…")
-        self._dock.do(work, then=self._opened)
+        self._dock.do(work, then=lambda found: self._opened(*found))
 
     def close(self) -> None:
         """Let go of the folder; the image that is open stays, and so do all sessions."""
@@ -186,7 +198,8 @@ class FolderWork(QObject):
         if self.work is not None:
             self.listed.emit(states)
 
-    def _opened(self, work: WorkList) -> None:
+    def _opened(self, work: WorkList, recent: dict[str, dict[str, Any]]) -> None:
+        self.recent = recent
         if self._dock.is_taken_away:
             return
         self.work, self.current = work, None
@@ -224,7 +237,8 @@ class FolderWork(QObject):
         elif self._frames is not None and self._frames[0] == axes_of(image) != self._frames[1]["axes"]:
             # what was wrongly guessed of the image before is so of this one
             start.choose_frames(self._frames[1])
-        start.request()
+        # an image of a folder has a session of its own, whichever are kept elsewhere
+        start.request(is_new=True)
 
     def _written(self, item: WorkItem, is_changed: bool) -> None:
         """The labels are there: go on, unless something was changed while they were written."""

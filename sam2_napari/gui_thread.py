@@ -105,7 +105,7 @@ class OrderedWork:
         Gets what was raised, in the thread of the interface.
     """
 
-    def __init__(self, gui: GuiThread, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, gui: GuiThread, failed: Callable[[Exception], object]) -> None:
         self._gui = gui
         self._failed = failed
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sam2-napari")

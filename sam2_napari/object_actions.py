@@ -5,54 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from sam2_napari.session_view import SessionView
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-    from napari.layers import Labels
-
-    from sam2_core.session.annotation_session import AnnotationSession
     from sam2_core.session.items import SessionObject
     from sam2_core.session.job import Job
     from sam2_napari.drawing import Drawing
-    from sam2_napari.frame_placement import FramePlacement
-    from sam2_napari.gui_thread import OrderedWork
-    from sam2_napari.object_rows import ObjectRow
 
 
-class ObjectActions(QObject):
+class ObjectActions(SessionView):
     """The part of :class:`~sam2_napari.annotation.Annotation` that works on objects; each call returns at once."""
 
-    #: The current object's id, or None.
-    selected = Signal(object)
-    #: What a person should read: a sentence, and whether something went wrong.
-    said = Signal(str, bool)
-
-    viewer: ViewerModel
-    session: AnnotationSession
-    placement: FramePlacement
-    layer: Labels
     drawing: Drawing
-    work: OrderedWork
-    control: OrderedWork
-    current: int | None
-    hidden: set[int]
-    rows: list[ObjectRow]
-    _target: int | None
-    _choice: int
-
-    @property
-    def frame(self) -> int | None:
-        """The session's frame that the viewer shows; None if it shows none."""
-        return self.placement.frame_at(self.layer.world_to_data(self.viewer.dims.point))
-
-    def row(self, object_id: int | None) -> ObjectRow | None:
-        """What is known of an object."""
-        return next((row for row in self.rows if row.id == object_id), None)
-
-    def say(self, text: str, is_wrong: bool = False) -> None:
-        """Tell the person something."""
-        self.said.emit(text, is_wrong)
+    #: The current object, as far as the work has come.
+    _target: int | None = None
+    #: Counts how often a person chose an object.
+    _choice: int = 0
 
     # Objects
 
@@ -250,13 +218,3 @@ class ObjectActions(QObject):
         if object_id is not None and frame is None:
             self.say("The viewer shows no frame of this session.")
         return object_id, frame
-
-    def when_done(self, job: Job, function: Callable[[Job], object]) -> None:
-        """Call a function once a job is done."""
-        raise NotImplementedError
-
-    def _show_colours(self) -> None:
-        raise NotImplementedError
-
-    def _read_prompts(self) -> None:
-        raise NotImplementedError

@@ -141,13 +141,17 @@ class ObjectTable(QWidget):
         self.view.setMinimumHeight(130)
         header = self.view.horizontalHeader()
         header.setMinimumSectionSize(22)
-        for column, width in ((SHOWN, 42), (LOCKED, 42), (COLOUR, 22), (SCORE, 48), (FRAMES, 56), (FROM, 64)):
+        for column, width in ((SHOWN, 42), (LOCKED, 42), (COLOUR, 22), (SCORE, 46), (FRAMES, 54), (FROM, 62)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(CLASS, QHeaderView.ResizeMode.Stretch)
         is_over_time = "t" in annotation.placement.along
         self.view.setColumnHidden(FROM, not is_over_time)
+        if is_over_time:
+            # names need the room that is left beside where objects come from
+            header.setSectionResizeMode(CLASS, QHeaderView.ResizeMode.Fixed)
+            header.resizeSection(CLASS, 42)
         self.view.doubleClicked.connect(self._double_clicked)
         self.view.selectionModel().selectionChanged.connect(self._selection_changed)
 

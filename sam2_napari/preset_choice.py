@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
-from sam2_core.inference.preset_names import Preset
+from sam2_core.inference.preset_names import PRESET_WORDS, PRESETS, Preset
 from sam2_napari.annotation import Annotation
 from sam2_napari.buttons import button
 from sam2_napari.job_list import in_time
 
 if TYPE_CHECKING:
     from sam2_core.session.job import Job
-
-#: What each way is called, and what it does.
-PRESETS: Final[dict[Preset, tuple[str, str]]] = {
-    "exact": ("Whole frames", "The model sees each frame as a whole, shrunk to its own input size."),
-    "crops": (
-        "A close-up of each object",
-        "A window of its own follows each object, so that small cells in large frames are seen sharply.",
-    ),
-}
 
 
 class PresetChoice(QWidget):
@@ -45,8 +36,10 @@ class PresetChoice(QWidget):
         super().__init__(parent)
         self._annotation, self._propagation = annotation, propagation
         self.choice = QComboBox()
-        for name, (text, tip) in PRESETS.items():
-            self.choice.addItem(text, name)
+        for name in PRESETS:
+            words = PRESET_WORDS[name]
+            self.choice.addItem(_begun(words.label), name)
+            tip = f"{_begun(words.summary)}."
             self.choice.setItemData(self.choice.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.choice.setToolTip(
             "How the model looks at frames, for clicks and tracking from now on. Close-ups are for small objects in "
@@ -108,5 +101,13 @@ class PresetChoice(QWidget):
 
 def told(seconds: dict[Preset, float]) -> str:
     """How long it takes with each preset, for people to read; of close-ups that is the most."""
-    known = [(PRESETS[name][0], "up to" if name == "crops" else "about", in_time(seconds[name])) for name in seconds]
+    known = [
+        (_begun(PRESET_WORDS[name].label), "up to" if name == "crops" else "about", in_time(seconds[name]))
+        for name in seconds
+    ]
     return "\n".join(f"{text}: {most} {time}" for text, most, time in known) or "Nothing is known of how long it takes."
+
+
+def _begun(text: str) -> str:
+    """Begin a sentence with it."""
+    return text[:1].upper() + text[1:]

@@ -18,6 +18,7 @@ from sam2_napari.preset_choice import PresetChoice
 #: The axes that a session over two can be tracked along.
 ALONG: Final = {"z": "z, the slices of this time", "t": "t, this slice at other times"}
 ALL, SELECTED = "All objects", "Selected objects"
+FIRST, HERE = "the first prompt", "this frame"
 
 
 class PropagatePanel(QWidget):
@@ -48,7 +49,7 @@ class PropagatePanel(QWidget):
         both = self.how.findData("both")
         self.how.currentIndexChanged.connect(self._choose)
         self.begin = QComboBox()
-        self.begin.addItems(["the first prompt", "this frame"])
+        self.begin.addItems([FIRST, HERE])
         axes = annotation.placement.along
         self.along = QComboBox()
         for letter in reversed(axes) if len(axes) > 1 else ():
@@ -67,9 +68,11 @@ class PropagatePanel(QWidget):
         form.addRow("How", self.how)
         if self.along.count():
             form.addRow("Along", self.along)
-            # at several times there are first prompts
-            self.begin.setCurrentIndex(1)
         form.addRow("From", self.begin)
+        if self.along.count():
+            # there are first prompts at several times: it is always this time, or slice, from the frame that is shown
+            self.begin.setCurrentText(HERE)
+            form.setRowVisible(self.begin, False)
         form.addRow("Through", self.count)
         self.preset = PresetChoice(annotation, self._chosen)
         form.addRow("Look at", self.preset.choice)
@@ -104,7 +107,7 @@ class PropagatePanel(QWidget):
         return {
             "object_ids": objects,
             "propagator": name,
-            "start": self._annotation.frame if self.begin.currentIndex() == 1 else None,
+            "start": self._annotation.frame if self.begin.currentText() == HERE else None,
             "count": self.count.value() or None,
             "along": self.along.currentData(),
             **self.forms[name].values,

@@ -28,6 +28,16 @@ def divisions() -> list[LayerData]:
     return _drawn("divisions", "drawn divisions")
 
 
+def volumes() -> list[LayerData]:
+    """Nuclei in z-stacks over time (t, z, y, x): those of one stack, which drift together."""
+    import numpy as np
+
+    ((image, described, kind),) = z_stack()
+    film = np.stack([np.roll(image[::2], (2 * time, 3 * time), (1, 2)) for time in range(4)])
+    axes = {"axis_labels": ("t", *described["axis_labels"]), "scale": (1.0, 2 * described["scale"][0], 1.0, 1.0)}
+    return [(film, {"name": "drawn volumes", **axes}, kind)]
+
+
 def organelles() -> list[LayerData]:
     """Mitochondria as an electron microscope shows them (z, y, x)."""
     return _drawn("organelles", "drawn organelles")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.layer_stack import stack_of, volume_of
 from sam2_napari.session_folders import forget, new_folder, remember
+from sam2_napari.settings import use_cache_folder, worker_options
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -72,7 +73,11 @@ def open_session(request: SessionRequest, report: Callable[[str], object]) -> An
         folder = request.folder or new_folder(request.description)
         session = AnnotationSession.create(stack, folder, model=request.model, worker=request.worker)
         remember(folder, request.description)
+    use_cache_folder()
+    session.worker_options.update(worker_options())
     session.share_embeddings()
+    # of large frames it takes a look at the model's file, for which the viewer need not wait
+    _ = session.preset
     return session
 
 

@@ -22,9 +22,10 @@ from sam2_napari.buttons import button
 from sam2_napari.frame_placement import FramePlacement
 from sam2_napari.layer_stack import SOURCE_KEY, axes_of, shape_of
 from sam2_napari.model_list import first_choice, listed_models
-from sam2_napari.session_folders import description_of, known_sessions
+from sam2_napari.session_choice import SessionChoice
+from sam2_napari.session_folders import description_of
 from sam2_napari.session_start import SessionRequest
-from sam2_napari.settings import setting
+from sam2_napari.settings import setting, use_cache_folder
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Frames of z-stacks over time, as one session.
 BOTH: Final = "tz"
-OTHER, NEW = "Weights from a file…", "New session"
+OTHER: Final = "Weights from a file…"
 
 
 class StartPanel(QWidget):
@@ -61,8 +62,7 @@ class StartPanel(QWidget):
         super().__init__(parent)
         self._viewer, self._start, self._failed = viewer, start, failed
         self._open_image = open_image
-        self._listed: dict[str, Any] | None = None  # what the sessions that are offered are of
-        self.image, self.model, self.session = QComboBox(), QComboBox(), QComboBox()
+        self.image, self.model, self.session = QComboBox(), QComboBox(), SessionChoice(failed)
         self.along, self.plane = QComboBox(), QComboBox()
         self.axes, self.channels = QLineEdit(), QLineEdit()
         self.axes.setToolTip("A letter for each dimension: t time, c channel, z depth, y rows, x columns.")
@@ -136,6 +136,7 @@ class StartPanel(QWidget):
 
     def list_models(self, wanted: Any = None) -> None:
         """List the catalogue's models, and what else was chosen; the wanted one is chosen, or the one that was."""
+        use_cache_folder()
         listed = listed_models()
         before = self.model.currentData() if wanted is None else wanted
         known = {one.entry.name for one in listed} | {OTHER}
@@ -152,19 +153,11 @@ class StartPanel(QWidget):
         self.model.setCurrentIndex(max(0, self.model.findData(chosen)))
 
     def list_sessions(self) -> None:
-        """Offer the kept sessions of what is chosen."""
-        self.session.clear()
-        self.session.addItem(NEW, None)
-        self._listed = None
+        """Offer the kept sessions of what is chosen, once they are found."""
         try:
-            self._listed = self._description(self.placement())
+            self.session.look_for(self._description(self.placement()))
         except InvalidInputError:
-            return
-        known = known_sessions(self._listed)
-        for one in known:
-            self.session.addItem(one.label, one.folder)
-        # what was interrupted is gone on with, unless a person says otherwise
-        self.session.setCurrentIndex(1 if known else 0)
+            self.session.look_for(None)
 
     def placement(self) -> FramePlacement:
         """Where the frames are, as it is chosen.
@@ -197,8 +190,8 @@ class StartPanel(QWidget):
         if len(position) == image.ndim:
             self._viewer.dims.point = tuple(image.data_to_world(position))
 
-    def request(self) -> None:
-        """Ask for the session."""
+    def request(self, *, is_new: bool = False) -> None:
+        """Ask for the session, as soon as it is known which are kept; with `is_new` for none of those."""
         try:
             placement = self.placement()
             channels = _numbers(self.channels.text()) if "c" in placement.axes else None
@@ -208,23 +201,19 @@ class StartPanel(QWidget):
         image = self.chosen_image
         assert image is not None
         description = self._description(placement)
-        if description != self._listed:
+        if description != self.session.description:
             # the viewer was moved since: sessions that were offered are of other frames than those it shows now
-            is_new = self.session.currentData() is None and self.session.count() > 1
+            is_new = is_new or (self.session.currentData() is None and self.session.count() > 1)
             self.list_sessions()
-            if is_new:
-                self.session.setCurrentIndex(0)
-        self._start(
-            SessionRequest(
-                image,
-                placement,
-                channels,
-                self.model.currentData(),
-                str(setting("model", "worker")),
-                description,
-                self.session.currentData(),
-            )
-        )
+        if is_new:
+            self.session.setCurrentIndex(0)
+        model, worker = self.model.currentData(), str(setting("model", "worker"))
+
+        def begin() -> None:
+            folder = self.session.currentData()
+            self._start(SessionRequest(image, placement, channels, model, worker, description, folder))
+
+        self.session.when_known(begin)
 
     def _description(self, placement: FramePlacement) -> dict[str, Any]:
         image = self.chosen_image

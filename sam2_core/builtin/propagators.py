@@ -11,27 +11,27 @@ from sam2_core.hooks.frame_spans import shared_spans
 
 
 def forward(tracking: Tracking) -> Iterator[FrameDone]:
-    """Track towards the last frame."""
-    for frames in tracking.passes("forward"):
-        yield from tracking.sweep(frames)
+    """Track towards the last frame, each object from its first prompt on."""
+    for frames, objects in tracking.stretches("forward"):
+        yield from tracking.sweep(frames, objects)
 
 
 def backward(tracking: Tracking) -> Iterator[FrameDone]:
-    """Track towards the first frame."""
-    for frames in tracking.passes("backward"):
-        yield from tracking.sweep(frames)
+    """Track towards the first frame, each object from its first prompt on."""
+    for frames, objects in tracking.stretches("backward"):
+        yield from tracking.sweep(frames, objects)
 
 
 def both(tracking: Tracking) -> Iterator[FrameDone]:
-    """Track towards the last frame, and from where that began towards the first."""
-    for frames in tracking.passes("both"):
-        yield from tracking.sweep(frames)
+    """Track towards the last frame, and from where that began towards the first, each object from its first prompt."""
+    for frames, objects in tracking.stretches("both"):
+        yield from tracking.sweep(frames, objects)
 
 
 def inward(tracking: Tracking) -> Iterator[FrameDone]:
     """Track from both ends towards the start: what is remembered on a frame is not what it was on the way there."""
-    for frames in tracking.passes("both"):
-        yield from tracking.sweep(frames[::-1])
+    for frames, objects in reversed(tracking.stretches("both")):
+        yield from tracking.sweep(frames[::-1], objects)
 
 
 def between_corrections(tracking: Tracking) -> Iterator[FrameDone]:
@@ -83,7 +83,7 @@ def _within_reach(tracking: Tracking, start: int, stop: int) -> tuple[int, int]:
 def sam2_propagators() -> Iterable[Propagator]:
     """List them in the order in which they are offered."""
     return [
-        Propagator("both", "forward, and from the start backward", propagate=both),
+        Propagator("both", "forward from each object's first prompt, and from there backward", propagate=both),
         Propagator("forward", "towards the last frame", propagate=forward),
         Propagator("backward", "towards the first frame", propagate=backward),
         Propagator(

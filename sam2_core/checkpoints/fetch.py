@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sam2_core.checkpoints.cache import cache_folder, cached_checkpoint, file_sha256, is_offline
+from sam2_core.checkpoints.cache import (
+    cache_folder,
+    cached_checkpoint,
+    find_in_hub_cache,
+    is_offline,
+    own_checkpoint,
+    verify_hub_file,
+)
 from sam2_core.checkpoints.catalogue import find_entry, get_entry, known_models
 from sam2_core.checkpoints.download import Progress, download_file
 from sam2_core.errors import (
@@ -139,21 +146,12 @@ def fetch_pretrained(
     """
     entry = find_entry(model_id)
     if entry is not None and file_name is None and revision is None:
-        found = cached_checkpoint(entry)
+        found = own_checkpoint(entry)
         if found is not None:
             return entry, found
         if entry.hf_id is None:
             raise _shipped_file_is_missing(entry)
-        path = _from_hub(entry.hf_id, entry.file_name, None)
-        if not _is_published(path, entry) and not is_offline():
-            # the hub's cache takes a damaged file for a whole one, also where its link was deleted
-            path = _from_hub(entry.hf_id, entry.file_name, None, again=True)
-        if not _is_published(path, entry):
-            raise CheckpointError(
-                f"{path} is not the published {entry.file_name}: its sha256 is not {entry.sha256}. "
-                f"Delete {path.resolve()} to have it downloaded again."
-            )
-        return entry, path
+        return entry, _published_from_hub(entry, entry.hf_id)
     repository = entry.hf_id if entry is not None and entry.hf_id else model_id
     if repository.count("/") != 1:
         raise UnknownModelError(
@@ -163,8 +161,20 @@ def fetch_pretrained(
     return entry, _from_hub(repository, file_name, revision)
 
 
-def _is_published(path: Path, entry: ModelEntry) -> bool:
-    return not entry.sha256 or file_sha256(path) == entry.sha256.lower()
+def _published_from_hub(entry: ModelEntry, repository: str) -> Path:
+    path = find_in_hub_cache(entry) or _from_hub(repository, entry.file_name, None)
+    try:
+        verify_hub_file(path, entry)
+    except CheckpointError as damaged:
+        if is_offline():
+            raise
+        # the hub's cache takes a damaged file for a whole one
+        try:
+            path = _from_hub(repository, entry.file_name, None, again=True)
+        except DownloadError as error:
+            raise CheckpointError(f"{damaged}. Getting it again failed: {error}") from error
+        verify_hub_file(path, entry)
+    return path
 
 
 def _from_hub(repository: str, file_name: str | None, revision: str | None, *, again: bool = False) -> Path:

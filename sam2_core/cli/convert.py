@@ -15,7 +15,9 @@ from sam2_core.errors import DestinationExistsError, InvalidInputError
 def convert(
     source: Annotated[
         str,
-        typer.Argument(help="Labels: TIFF, OME-Zarr (path or URL), PNG folder, CTC folder, COCO JSON, ROI zip."),
+        typer.Argument(
+            help="Labels: TIFF, OME-Zarr (path or URL), PNG, TIFF or CTC folder, COCO JSON, ROI zip, CZI, ND2, LIF, …"
+        ),
     ],
     destination: Annotated[
         str, typer.Argument(help="NAME.tif, .zarr (path or URL), .json, .zip, a folder 01_RES, or see --format.")

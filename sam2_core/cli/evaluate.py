@@ -68,6 +68,7 @@ def _folders(truth: Path, predicted: Path, processes: int, strict: bool, quiet: 
 def _stacks(labels: str, truth: str, metrics: list[str]) -> None:
     from sam2_core.evaluation.compared_labels import ComparedLabels
     from sam2_core.hooks import Metric, get_plugins
+    from sam2_core.hooks.metric import require_measures
     from sam2_core.volumes import open_labels
     from sam2_core.volumes.labels.ctc_tracks import checked_parents
 
@@ -82,6 +83,7 @@ def _stacks(labels: str, truth: str, metrics: list[str]) -> None:
         parents = checked_parents(ours.metadata), checked_parents(real.metadata)
         for one in found:
             frames = ((ours.read(index), real.read(index)) for index in range(len(real)))
-            measured = plugins.call(one, one.contribution.measure, ComparedLabels(frames, *parents))
+            compared = ComparedLabels(frames, *parents)
+            measured = plugins.call(one, one.contribution.measure, compared, check=require_measures)
             for name, value in measured.items():
                 output.print(f"{one.contribution.name:<20}  {name:<12}  {value:.4f}", markup=False)

@@ -72,7 +72,7 @@ def _whereabouts(entry: ModelEntry) -> str:
 
 
 def _availability(entry: ModelEntry) -> str:
-    """One word for the list; quick, so that files are not read through."""
+    """One word for the list; quick: files whose sha256 is on record are not read through."""
     from sam2_core.checkpoints.cache import cached_checkpoint
 
     try:

@@ -83,11 +83,12 @@ PromptsFile = Annotated[
     ),
 ]
 LabelsFile = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--prompts-from-labels",
         metavar="FILE",
-        help="Label image of another program (Cellpose, StarDist, …): each of its objects is prompted, under its id.",
+        help="Label image of another program (Cellpose, StarDist, …), a path or the URL of an OME-Zarr: each of its "
+        "objects is prompted, under its id.",
     ),
 ]
 LabelPrompts = Annotated[

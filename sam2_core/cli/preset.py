@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-#: Planes with sides up to this many times the model's input are looked at as a whole, unless told otherwise.
-LARGEST_EXACT = 4
+from sam2_core.inference.preset_names import LARGEST_EXACT, times_the_input
 
 
 class Preset(StrEnum):
@@ -23,11 +22,6 @@ class StoredPreset(StrEnum):
     AUTO = "auto"
     EXACT = "exact"
     TILES = "tiles"
-
-
-def times_the_input(frame_size: tuple[int, int], input_size: tuple[int, int]) -> float:
-    """How many times a plane's side is that of the input, where it is more; both (height, width)."""
-    return max(size / side for size, side in zip(frame_size, input_size, strict=True))
 
 
 def automatic_preset(frame_size: tuple[int, int], input_size: tuple[int, int]) -> Preset:

@@ -33,8 +33,8 @@ class PromptSources:
         File of prompts.
     same_object : bool
         Whether points, boxes and the file mean one object.
-    labels : Path, optional
-        Label image whose objects are prompts.
+    labels : str, optional
+        Label image whose objects are prompts: a path, or the URL of an OME-Zarr.
     label_frame : int, optional
         The frame whose objects are meant.
     label_prompt : LabelPrompt
@@ -49,7 +49,7 @@ class PromptSources:
     boxes: Sequence[str] = ()
     file: Path | None = None
     same_object: bool = False
-    labels: Path | None = None
+    labels: str | None = None
     label_frame: int | None = None
     label_prompt: LabelPrompt = LabelPrompt.MASK
     everything: int | None = None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sam2_core.volumes.frame_stack import FrameStack
 
 FORMAT = 1
+#: Where a manifest's source keeps :func:`source_stamp`.
+STAMP = "size and time"
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,13 @@ class RunManifest:
         ]
         if earlier.prompts != self.prompts:
             differences.append("the prompts were others")
+        if len(differences) == 1 and earlier.source.get(STAMP) != self.source.get(STAMP):
+            raise DestinationExistsError(
+                f"{path.parent} holds results of this very command, begun when {self.source.get('address')} had "
+                "another size or time of change: the images may have been replaced since, or the run is of an earlier "
+                "version of sam2-lab, which looked at other files. Nothing was touched. Choose another -o, or begin "
+                "again with --overwrite."
+            )
         if differences:
             raise DestinationExistsError(
                 f"{path.parent} holds the results of another run ({'; '.join(differences)}). Give the same command to "

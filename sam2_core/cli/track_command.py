@@ -15,16 +15,17 @@ from sam2_core.cli.interruption import INTERRUPTED, Interruption
 from sam2_core.cli.memory_budget import MemoryBudget
 from sam2_core.cli.models import embedding_store
 from sam2_core.cli.object_table import ObjectTable
-from sam2_core.cli.preset import Preset, automatic_preset, times_the_input
+from sam2_core.cli.preset import Preset, automatic_preset
 from sam2_core.cli.prompt_sources import PromptSources
 from sam2_core.cli.prompts import ObjectPrompts
 from sam2_core.cli.results import Results
-from sam2_core.cli.run_manifest import RunManifest, prompts_digest, source_stamp, weights_digest
+from sam2_core.cli.run_manifest import STAMP, RunManifest, prompts_digest, source_stamp, weights_digest
 from sam2_core.cli.stack_choice import StackChoice
 from sam2_core.cli.track_cost import TrackCost, looked_at_frames, object_steps, work_in_tiles
 from sam2_core.cli.tracking import Tracking, TrackRules, prompt_objects
 from sam2_core.closing import Closing
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.preset_names import times_the_input
 from sam2_core.volumes.contrast import ContrastLimits
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
@@ -365,7 +366,7 @@ class TrackCommand(Closing):
             "frames": len(stack),
             "frame_size": list(stack.frame_size),
             "dtype": str(stack.dtype),
-            "size and time": source_stamp(stack),
+            STAMP: source_stamp(stack),
         }
         model = {
             "checkpoint": checkpoint,

@@ -9,6 +9,18 @@ import typer
 
 from sam2_core.cli.console import messages, output
 from sam2_core.errors import InvalidInputError
+from sam2_core.hooks import TrainingEvent
+
+
+def tell(event: TrainingEvent) -> None:
+    """Print how far a training is; a function of the module, so that it can go to other processes."""
+    # the log tells of the rest
+    if event.kind == "step" and event.measures:
+        of = "" if event.total_steps is None else f" of {event.total_steps}"
+        left = "" if event.eta_seconds is None else f", {event.eta_seconds / 60:.0f} min left"
+        shown = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in event.measures.items())
+        messages.print(f"{event.kind} {event.step}{of}{left}  {shown}", markup=False)
+
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,7 +50,6 @@ def train(
     """
     from omegaconf import OmegaConf
 
-    from sam2_core.hooks import TrainingEvent
     from sam2_core.training import launch
     from sam2_core.training.recipe import is_recipe, read_recipe_config
     from sam2_core.training.training_config import load_training_config, training_config_names
@@ -66,18 +77,8 @@ def train(
         output.print(f"Submitted as job {launch.submit(prepared).job_id}; logs are in {folder}", markup=False)
         return
 
-    def tell(event: TrainingEvent) -> None:
-        # the log tells of the rest
-        if event.kind == "step" and event.measures:
-            of = "" if event.total_steps is None else f" of {event.total_steps}"
-            left = "" if event.eta_seconds is None else f", {event.eta_seconds / 60:.0f} min left"
-            shown = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in event.measures.items())
-            messages.print(f"{event.kind} {event.step}{of}{left}  {shown}", markup=False)
-
     logging.basicConfig(level=logging.INFO)
-    # listeners travel to the processes only where there is one, which is this
-    listeners = [tell] if int(prepared.launcher.gpus_per_node) == 1 else []
-    reason = launch.train(prepared, listeners)
+    reason = launch.train(prepared, [tell])
     if reason is not None:
         messages.print(f"Stopped ({reason}). The same command goes on where this one ended.", markup=False)
         raise typer.Exit(130)

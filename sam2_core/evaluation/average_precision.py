@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sam2_core.evaluation.overlap import Frames, Overlap, overlap_of
+from sam2_core.evaluation.overlap import Frames, Overlap, overlap_of, overlaps_of
 
 #: IoU from which a predicted object is a true one.
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -28,7 +28,7 @@ def average_precision(frames: Frames, *, by_frame: bool = False) -> Mapping[str,
     dict of str to float
         "AP" (the mean), "AP50", "AP75", …; NaN where there are no objects at all.
     """
-    overlaps = [overlap_of([pair]) for pair in frames] if by_frame else [overlap_of(frames)]
+    overlaps = list(overlaps_of(frames)) if by_frame else [overlap_of(frames)]
     true = sum(len(one.truth) for one in overlaps)
     said = sum(len(one.predicted) for one in overlaps)
     ious = np.sort(np.concatenate([matched_ious(one) for one in overlaps])) if overlaps else np.zeros(0)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from sam2_core.evaluation.overlap import Frames, Overlap, overlap_of
+from sam2_core.evaluation.overlap import Frames, Overlap, overlaps_of
 
 #: What it costs to make the predicted objects the true ones: to split one, to add one, to remove one.
 SPLIT, ADD, REMOVE = 5.0, 10.0, 1.0
@@ -26,8 +26,7 @@ def segmentation_score(frames: Frames) -> Mapping[str, float]:
         "SEG", NaN without true objects. An object that nothing covers counts 0.
     """
     total, count = 0.0, 0
-    for pair in frames:
-        overlap = overlap_of([pair])
+    for overlap in overlaps_of(frames):
         count += len(overlap.truth)
         total += sum(overlap.iou(own, other) for other, own in covering(overlap).items())
     return {"SEG": total / count if count else math.nan}
@@ -47,8 +46,7 @@ def detection_score(frames: Frames) -> Mapping[str, float]:
         "DET", NaN without true objects.
     """
     cost, count = 0.0, 0
-    for pair in frames:
-        overlap = overlap_of([pair])
+    for overlap in overlaps_of(frames):
         covered = covering(overlap)
         holds = Counter(covered.values())
         cost += ADD * (len(overlap.truth) - len(covered))

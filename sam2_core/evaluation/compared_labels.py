@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sam2_core.evaluation.overlap import Frames
 
 
-@dataclass(frozen=True)
-class ComparedLabels:
-    """What a metric is given where lineages are known; to those that need none it is an iterable of frames.
+@dataclass
+class ComparedLabels(Iterator[tuple[NDArray[Any], NDArray[Any]]]):
+    """What a metric is given where lineages are known; to those that need none it is an iterator over frames.
 
     Attributes
     ----------
@@ -27,5 +27,8 @@ class ComparedLabels:
     predicted_parents: Mapping[int, int] = field(default_factory=dict)
     true_parents: Mapping[int, int] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        return iter(self.frames)
+    def __post_init__(self) -> None:
+        self._left = iter(self.frames)
+
+    def __next__(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return next(self._left)

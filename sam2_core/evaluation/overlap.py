@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -12,6 +14,9 @@ from numpy.typing import NDArray
 
 #: Predicted and true labels (y, x) of each frame; 0 is background.
 Frames: TypeAlias = Iterable[tuple[NDArray[Any], NDArray[Any]]]
+
+#: Frames that are counted at the same time, at most.
+THREADS = 8
 
 
 @dataclass
@@ -32,8 +37,7 @@ class Overlap:
 
     def add(self, ours: NDArray[Any], real: NDArray[Any]) -> None:
         """Count a frame."""
-        pairs, counts = np.unique(np.stack([ours.ravel(), real.ravel()]), axis=1, return_counts=True)
-        for own, other, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
+        for own, other, count in zip(*_shared_pixels(ours, real), strict=True):
             if own:
                 self.predicted[own] += count
             if other:
@@ -50,6 +54,54 @@ class Overlap:
 def overlap_of(frames: Frames) -> Overlap:
     """Count all frames; a number means the same object throughout."""
     overlap = Overlap()
-    for ours, real in frames:
-        overlap.add(ours, real)
+    for one in overlaps_of(frames):
+        overlap.predicted.update(one.predicted)
+        overlap.truth.update(one.truth)
+        overlap.both.update(one.both)
     return overlap
+
+
+def overlaps_of(frames: Frames) -> Iterator[Overlap]:
+    """Count each frame by itself, several at a time; a few frames are held at most.
+
+    Parameters
+    ----------
+    frames : iterable of (ndarray, ndarray)
+        Predicted and true labels (y, x); read in order, by the caller's thread.
+
+    Yields
+    ------
+    Overlap
+        Of each frame, in order.
+    """
+    # sorting, which takes the time, runs beside other threads
+    count = min(THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(count, thread_name_prefix="sam2-overlap") as threads:
+        running: deque[Future[Overlap]] = deque()
+        try:
+            for ours, real in frames:
+                running.append(threads.submit(_overlap, ours, real))
+                if len(running) > count:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for each in running:
+                each.cancel()
+
+
+def _overlap(ours: NDArray[Any], real: NDArray[Any]) -> Overlap:
+    overlap = Overlap()
+    overlap.add(ours, real)
+    return overlap
+
+
+def _shared_pixels(ours: NDArray[Any], real: NDArray[Any]) -> tuple[list[int], list[int], list[int]]:
+    """Pairs of labels that lie on each other, and on how many pixels."""
+    if ours.size and max(int(ours.max()), int(real.max())) < 1 << 32:
+        # numbers are sorted much faster than pairs
+        keys, counts = np.unique((ours.astype(np.uint64) << np.uint64(32)) | real.astype(np.uint64), return_counts=True)
+        low = np.uint64((1 << 32) - 1)
+        return (keys >> np.uint64(32)).tolist(), (keys & low).tolist(), counts.tolist()
+    pairs, counts = np.unique(np.stack([ours.ravel(), real.ravel()]), axis=1, return_counts=True)
+    return pairs[0].tolist(), pairs[1].tolist(), counts.tolist()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from sam2_core.evaluation.cell_tracking import ADD, REMOVE, SPLIT, covering
 from sam2_core.evaluation.compared_labels import ComparedLabels
-from sam2_core.evaluation.overlap import Frames, overlap_of
+from sam2_core.evaluation.overlap import Frames, overlaps_of
 
 #: What it costs to remove a wrong link, to add a missing one, and to say of one that it is a division, or is none.
 REMOVE_LINK, ADD_LINK, CHANGE_LINK = 1.0, 1.5, 1.0
@@ -85,8 +85,7 @@ def tracking_score(frames: Frames | ComparedLabels) -> Mapping[str, float]:
     ours, real = _Graph(compared.predicted_parents), _Graph(compared.true_parents)
     errors: Counter[str] = Counter()
     by_hand = 0.0
-    for number, pair in enumerate(compared):
-        overlap = overlap_of([pair])
+    for number, overlap in enumerate(overlaps_of(compared)):
         covered = covering(overlap)
         holds = Counter(covered.values())
         # the true object that is the only one which a predicted one holds, and the other way round

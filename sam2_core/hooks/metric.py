@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks.contributions import Contribution, require_callable
@@ -18,7 +18,7 @@ class Metric(Contribution):
     Attributes
     ----------
     measure : callable
-        ``measure(frames, *, …options) -> Mapping[str, float]``. `frames` yields, frame after frame and once, a pair
+        ``measure(frames, *, …options) -> Mapping[str, float]``. `frames`, an iterator, yields for each frame a pair
         (predicted, truth) of labels (y, x), 0 for background; a number means the same object on every frame. Where
         divisions are known, `frames` has them as ``predicted_parents`` and ``true_parents`` (mapping of an object's
         number to that of the one it divided from). The result's first entry is the one to rank by; NaN where there is
@@ -37,3 +37,16 @@ class Metric(Contribution):
         list(options_of(self.measure))
         if self.better not in get_args(Literal["higher", "lower"]):
             raise InvalidInputError(f"better of the metric {self.name!r} is higher or lower; got {self.better!r}.")
+
+
+def require_measures(found: Any) -> None:
+    """Refuse what a metric must not return.
+
+    Raises
+    ------
+    InvalidInputError
+        It is no mapping of names to numbers, or an empty one.
+    """
+    sound = isinstance(found, Mapping) and len(found) > 0
+    if not sound or not all(isinstance(name, str) and isinstance(found[name], int | float) for name in found):
+        raise InvalidInputError(f"a metric returns numbers by name, at least one; got {found!r:.200}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks.contributions import Contribution, require_callable
+from sam2_core.hooks.frame_spans import Stretch
 from sam2_core.hooks.options import options_of
 
 if TYPE_CHECKING:
@@ -166,6 +167,19 @@ class Tracking(Protocol):
         """List the frames to go over as `start` and `count` say; "both" is forward, then backward from before it.
 
         Where no start was asked for it is the first frame with a prompt. A range with a negative step goes backward.
+        """
+
+    def stretches(self, direction: TrackingDirection) -> list[Stretch]:
+        """List the frames to go over, and who is tracked there, so that each object begins with its own first prompt.
+
+        Where a start was asked for, all objects begin there.
+
+        Returns
+        -------
+        list of (range, sequence of hashable or None)
+            To be passed to :meth:`sweep` or :meth:`walk` one after another: for "both" those that go forward, then
+            those that go backward. Objects join where they were first prompted, and leave after `count` frames; None
+            stands for all objects. Of each direction a frame comes once.
         """
 
     def fixed_frames(self, object_id: Hashable) -> list[int]:

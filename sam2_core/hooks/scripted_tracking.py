@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.hooks.frame_spans import Stretch, stretches_from
 from sam2_core.hooks.propagator import Candidate, FrameDone, MemoryChoice, Propagator, TrackingDirection, TrackingStep
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -95,6 +96,13 @@ class ScriptedTracking:
         begin = first - 1 if direction == "both" else first
         behind = range(begin, max(begin - reach, -1), -1)
         return {"forward": [ahead], "backward": [behind], "both": [ahead, behind]}[direction]
+
+    def stretches(self, direction: TrackingDirection) -> list[Stretch]:
+        """List the frames to go over, and who is tracked."""
+        if self.start is not None:
+            return [(frames, None) for frames in self.passes(direction)]
+        firsts = {object_id: frames[0] for object_id, frames in self._fixed.items()}
+        return stretches_from(firsts, self.count, self.frame_count, direction)
 
     def fixed_frames(self, object_id: Hashable) -> list[int]:
         """List the frames with a mask of a person's."""

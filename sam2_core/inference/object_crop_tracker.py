@@ -28,7 +28,7 @@ from sam2_core.volumes.frame_stack import FrameStack
 if TYPE_CHECKING:
     from sam2_core.volumes.embedding_store import EmbeddingStore
 
-DEFAULT_SHARE = 1 / 5
+DEFAULT_SHARE = 1 / 8
 _LARGEST_SHARE = 0.5
 #: Multiples of the wanted share that an object may grow or shrink to before it gets another window.
 _TOO_LARGE, _TOO_SMALL = 1.6, 0.45

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Generic
 
 import numpy as np
 
 from sam2_core.errors import StateError
+from sam2_core.inference.carried_correction import CarriedCorrection
 from sam2_core.inference.place_tracker import State
 from sam2_core.inference.plane_object import PlaneObject, PlanePrompt
 from sam2_core.inference.tile_masks import ObjectMask, PlaneMasks
 from sam2_core.inference.tile_plane import Following, PlaneTracker
-from sam2_core.inference.video_correction import UNCHANGED_FRAMES
 from sam2_core.inference.video_prompts import checked_frame_index
-from sam2_core.inference.video_tracker import Cancelled
 
 
 class PlaneCorrection(PlaneTracker[State, Following], Generic[State, Following]):
@@ -73,7 +72,8 @@ class PlaneCorrection(PlaneTracker[State, Following], Generic[State, Following])
 
         In each direction it goes over frames that were tracked, until the next prompted or locked frame, the end of
         what was tracked, or until seven masks in a row come out unchanged. What places had handed to each other on
-        these frames came from the mask that was corrected, and does not count any more.
+        these frames came from the mask that was corrected, and does not count any more; on frames beyond these it
+        stays.
 
         Parameters
         ----------
@@ -102,52 +102,88 @@ class PlaneCorrection(PlaneTracker[State, Following], Generic[State, Following])
         tracked = state.object(object_id)
         if not state.records.parts(frame_index, tracked.number):
             raise StateError(f"Object {object_id!r} has no mask on frame {frame_index} to carry on. Prompt it there.")
-        return self._recomputed(state, tracked, frame_index, should_stop)
+        return _PlaneCorrection(self, state, tracked, frame_index, should_stop).frames(should_stop)
 
-    def _recomputed(
-        self, state: State, tracked: PlaneObject, start: int, should_stop: Callable[[], bool] | None
-    ) -> Iterator[PlaneMasks]:
-        for step in (1, -1):
-            stop = self._end_of_correction(state, tracked, start, step)
-            for frame in range(start + step, stop, step):
-                self._forget_handed(state, tracked, frame)
-            # where the correction says that it is, not where it was taken to be
-            following = self._followed_from(state, [tracked], start, start)
-            unchanged = 0
-            for frame in range(start + step, stop, step):
-                is_there = state.objects.get(tracked.object_id) is tracked
-                if not is_there or (should_stop is not None and should_stop()):
-                    return
-                before = self._mask_on(state, tracked, frame)
-                places = sorted(self._places(following, [tracked], frame))
-                try:
-                    self._follow(state, following, [tracked], places, frame, frame - step, should_stop)
-                except Cancelled:
-                    return
-                state.commit()
-                after = self._mask_on(state, tracked, frame)
-                unchanged = unchanged + 1 if _is_same(before, after) else 0
-                yield PlaneMasks(frame, state.frame_size, [after])
-                if unchanged == UNCHANGED_FRAMES:
-                    break
-
-    def _end_of_correction(self, state: State, tracked: PlaneObject, start: int, step: int) -> int:
-        """The first frame, in a direction, that a correction does not reach: fixed, or never tracked."""
-        fixed = {*tracked.prompted_frames(), *tracked.locked}
-        frame = start + step
-        while 0 <= frame < state.num_frames and frame not in fixed and state.records.parts(frame, tracked.number):
-            frame += step
-        return frame
-
-    def _forget_handed(self, state: State, tracked: PlaneObject, frame_index: int) -> None:
-        """Take back what places were handed on a frame, by each other or by a lock."""
+    def _forget_handed(self, state: State, tracked: PlaneObject, frame_index: int) -> dict[int, list[PlanePrompt]]:
+        """Take back what places were handed on a frame, by each other or by a lock; return it by place."""
+        taken = {}
         for place in tracked.prompted_on(frame_index):
-            if all(prompt.is_handed for prompt in tracked.prompts[place][frame_index]):
+            prompts = tracked.prompts[place][frame_index]
+            if all(prompt.is_handed for prompt in prompts):
+                taken[place] = prompts
                 tracked.forget(place, frame_index)
                 self._leave(state, tracked, place)
+        return taken
 
-    def _mask_on(self, state: State, tracked: PlaneObject, frame_index: int) -> ObjectMask:
-        (found,) = self._results(state, frame_index, [tracked]).objects
+    def _hand_again(
+        self, state: State, tracked: PlaneObject, frame_index: int, handed: Mapping[int, Sequence[PlanePrompt]]
+    ) -> None:
+        """Undo :meth:`_forget_handed`."""
+        for place, prompts in handed.items():
+            for prompt in prompts:
+                tracked.add(place, frame_index, prompt)
+            # when it is next looked at, what was said there is repeated
+            self._leave(state, tracked, place)
+
+
+class _PlaneCorrection(CarriedCorrection[PlaneMasks], Generic[State, Following]):
+    """A correction of an object that is tracked through parts of the plane."""
+
+    def __init__(
+        self,
+        tracker: PlaneCorrection[State, Following],
+        state: State,
+        tracked: PlaneObject,
+        start: int,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        super().__init__(start, state.num_frames)
+        self._tracker, self._state, self._tracked = tracker, state, tracked
+        self._should_stop = should_stop
+        self._following: Following
+        #: What places had handed on frames that are not computed anew yet, by frame and place.
+        self._put_aside: dict[int, dict[int, list[PlanePrompt]]] = {}
+
+    def is_there(self) -> bool:
+        return self._state.objects.get(self._tracked.object_id) is self._tracked
+
+    def may_change(self, frame: int) -> bool:
+        tracked = self._tracked
+        is_fixed = frame in tracked.prompted_frames() or tracked.is_locked(frame)
+        return not is_fixed and bool(self._state.records.parts(frame, tracked.number))
+
+    def set_out(self, step: int) -> None:
+        tracker, state, tracked = self._tracker, self._state, self._tracked
+        frame = self.start + step
+        while 0 <= frame < self.frame_count and self.may_change(frame):
+            handed = tracker._forget_handed(state, tracked, frame)
+            if handed:
+                self._put_aside[frame] = handed
+            frame += step
+        # where the correction says that it is, not where it was taken to be
+        self._following = tracker._followed_from(state, [tracked], self.start, self.start)
+
+    def compute(self, frame: int, step: int) -> tuple[PlaneMasks, bool]:
+        tracker, state, tracked, following = self._tracker, self._state, self._tracked, self._following
+        before = self._mask_on(frame)
+        places = sorted(tracker._places(following, [tracked], frame))
+        tracker._follow(state, following, [tracked], places, frame, frame - step, self._should_stop)
+        self._put_aside.pop(frame, None)
+        state.commit()
+        after = self._mask_on(frame)
+        return PlaneMasks(frame, state.frame_size, [after]), not _is_same(before, after)
+
+    def come_to_rest(self) -> None:
+        left, self._put_aside = self._put_aside, {}
+        if not (left and self.is_there()):
+            return
+        for frame, handed in left.items():
+            if self.may_change(frame):  # else what a person said there meanwhile is what counts
+                self._tracker._hand_again(self._state, self._tracked, frame, handed)
+        self._state.commit()
+
+    def _mask_on(self, frame: int) -> ObjectMask:
+        (found,) = self._tracker._results(self._state, frame, [self._tracked]).objects
         return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
 from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.hooks.frame_spans import Stretch, stretches_from
 from sam2_core.hooks.propagator import Candidate, FrameDone, MemoryChoice, TrackingDirection, TrackingStep
 from sam2_core.inference.place_tracker import State
 from sam2_core.inference.plane_object import PlaneObject
@@ -81,6 +82,16 @@ class PlaneSweeps(Generic[State]):
         if direction not in ("forward", "backward", "both"):
             raise InvalidInputError(f'A direction is "forward", "backward" or "both"; got {direction!r}.')
         return [frames for frames, _ in passes_over(self._first, self.count, self.frame_count, direction)]
+
+    def stretches(self, direction: TrackingDirection) -> list[Stretch]:
+        """List the frames to go over, and who is tracked; see :meth:`sam2_core.hooks.Tracking.stretches`."""
+        passes = self.passes(direction)
+        if self.start is not None:
+            return [(frames, None) for frames in passes]
+        firsts: dict[Hashable, int] = {
+            one.object_id: min(one.prompted_frames(), default=self._first) for one in self._present()
+        }
+        return stretches_from(firsts, self.count, self.frame_count, direction)
 
     def fixed_frames(self, object_id: Hashable) -> list[int]:
         """List the frames on which a person said where an object is."""

@@ -33,10 +33,13 @@ class Propagation:
         self.stop_when_empty = stop_when_empty
         self.should_stop = should_stop
         self._empty: dict[int, int] = {}
+        self._end: tuple[int, int] | None = None
 
-    def begin(self) -> None:
-        """Begin in a new direction."""
-        self._empty.clear()
+    def begin(self, frames: range) -> None:
+        """Begin a pass over frames; where it goes on from the one before, objects that were given up stay so."""
+        if self._end != (frames.start, frames.step):
+            self._empty.clear()
+        self._end = frames.stop, frames.step
 
     def has_given_up(self, tracked: TrackedObject, frame_index: int) -> bool:
         """Whether an object is not tracked to a frame; a conditioning frame brings it back."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.hooks.frame_spans import Stretch, stretches_from
 from sam2_core.hooks.propagator import FrameDone, MemoryChoice, TrackingDirection, TrackingStep
 from sam2_core.inference.chosen_memory import ChosenReading, chosen_reading, usual_choice
 from sam2_core.inference.frame_masks import FrameMasks
@@ -75,6 +76,7 @@ class PropagatorTracking:
         self._pass_count = 0
         self.start = start
         self.count = count
+        self._known = {tracked.object_id for tracked in self._present()}
         self._first = min(frame for each in self._present() for frame in each.conditioning) if start is None else start
         self._swept: tuple[FrameDone, FrameMasks] | None = None
         self._frame: _Frame | None = None
@@ -109,6 +111,19 @@ class PropagatorTracking:
         if direction not in ("forward", "backward", "both"):
             raise InvalidInputError(f'A direction is "forward", "backward" or "both"; got {direction!r}.')
         return [frames for frames, _ in passes_over(self._first, self.count, self.frame_count, direction)]
+
+    def stretches(self, direction: TrackingDirection) -> list[Stretch]:
+        """List the frames to go over, and who is tracked; see :meth:`sam2_core.hooks.Tracking.stretches`."""
+        passes = self.passes(direction)
+        # what is tracked jointly has masks in common, and goes together
+        if self.start is not None or self._predictor.joint_objects:
+            return [(frames, None) for frames in passes]
+        present = self._present()
+        self._known.update(tracked.object_id for tracked in present)
+        firsts: dict[Hashable, int] = {
+            tracked.object_id: min(tracked.conditioning, default=self._first) for tracked in present
+        }
+        return stretches_from(firsts, self.count, self.frame_count, direction)
 
     def fixed_frames(self, object_id: Hashable) -> list[int]:
         """List the frames on which an object's mask comes from a prompt or is locked."""
@@ -237,7 +252,7 @@ class PropagatorTracking:
 
     def _frames(self, frames: range, objects: Iterable[Hashable] | None) -> Iterator[_Frame]:
         """Begin a pass and go over its frames."""
-        subset = None if objects is None else {self._one(object_id).number for object_id in objects}
+        subset = None if objects is None else self._numbers(objects)
         reverse = frames.step < 0
         run, last = None, None
         if self._run is not None:
@@ -245,7 +260,7 @@ class PropagatorTracking:
             run, last = self._state.begin_run(self._chosen(subset), description)
             self._state.records.flush()
         self._pass_count += 1
-        self._propagation.begin()
+        self._propagation.begin(frames)
         for index in frames:
             self._stop_if_asked()
             if not 0 <= index < self.frame_count:
@@ -317,6 +332,11 @@ class PropagatorTracking:
             return [self._one(object_id) for object_id in object_ids if object_id in objects]
         wanted = objects.values() if self._wanted is None else self._wanted
         return [tracked for tracked in wanted if objects.get(tracked.object_id) is tracked]
+
+    def _numbers(self, object_ids: Iterable[Hashable]) -> set[int]:
+        """The numbers of objects; those that were removed meanwhile are left out."""
+        gone = self._known - self._state.objects.keys()
+        return {self._one(object_id).number for object_id in object_ids if object_id not in gone}
 
     def _chosen(self, subset: set[int] | None) -> list[TrackedObject]:
         return [tracked for tracked in self._present() if subset is None or tracked.number in subset]

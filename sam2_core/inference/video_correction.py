@@ -7,15 +7,12 @@ from collections.abc import Callable, Hashable, Iterator
 import torch
 
 from sam2_core.errors import InvalidInputError, StateError
+from sam2_core.inference.carried_correction import CarriedCorrection
 from sam2_core.inference.frame_masks import FrameMasks
 from sam2_core.inference.tracked_object import Change, TrackedObject
 from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.inference.video_segmenter import VideoSegmenter
 from sam2_core.inference.video_state import VideoState
-from sam2_core.inference.video_tracker import Cancelled
-
-#: A correction has run out once so many masks in a row come out as they were: the reach of the mask memories.
-UNCHANGED_FRAMES = 7
 
 
 class VideoCorrection(VideoSegmenter):
@@ -104,29 +101,7 @@ class VideoCorrection(VideoSegmenter):
         if tracked.latest_ref(frame_index) is None:
             raise StateError(f"Object {object_id!r} has no mask on frame {frame_index} to carry on. Prompt it there.")
         self._commit_prompts(state, [tracked])
-        return self._recomputed(state, tracked, frame_index, should_stop)
-
-    def _recomputed(
-        self, state: VideoState, tracked: TrackedObject, start: int, should_stop: Callable[[], bool] | None
-    ) -> Iterator[FrameMasks]:
-        for step in (1, -1):
-            unchanged = 0
-            frame = start + step
-            while 0 <= frame < state.num_frames and unchanged < UNCHANGED_FRAMES:
-                if state.objects.get(tracked.object_id) is not tracked or (should_stop is not None and should_stop()):
-                    return
-                is_fixed = tracked.is_prompted(frame) or tracked.is_locked(frame) or frame in tracked.pending
-                if is_fixed or frame not in tracked.recent:
-                    break
-                before = tracked.record(frame).mask
-                try:
-                    result = self._track_frame(state, [tracked], frame, step < 0, True, should_stop=should_stop)
-                except Cancelled:
-                    return
-                state.records.flush()
-                unchanged = unchanged + 1 if torch.equal(before, tracked.record(frame).mask) else 0
-                yield result
-                frame += step
+        return _VideoCorrection(self, state, tracked, frame_index, should_stop).frames(should_stop)
 
     def _take_back_prompt(self, state: VideoState, tracked: TrackedObject, frame_index: int) -> None:
         """Remove an object's prompt on a frame; what was found there becomes a tracked frame's result."""
@@ -150,3 +125,36 @@ class VideoCorrection(VideoSegmenter):
                 state.remove(other.object_id)
                 state.add(state.new_object(other.object_id))
         state.records.flush()
+
+
+class _VideoCorrection(CarriedCorrection[FrameMasks]):
+    """A correction of an object that is tracked on whole frames."""
+
+    def __init__(
+        self,
+        predictor: VideoCorrection,
+        state: VideoState,
+        tracked: TrackedObject,
+        start: int,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        super().__init__(start, state.num_frames)
+        self._predictor, self._state, self._tracked = predictor, state, tracked
+        self._should_stop = should_stop
+
+    def is_there(self) -> bool:
+        return self._state.objects.get(self._tracked.object_id) is self._tracked
+
+    def may_change(self, frame: int) -> bool:
+        tracked = self._tracked
+        is_fixed = tracked.is_prompted(frame) or tracked.is_locked(frame) or frame in tracked.pending
+        return frame in tracked.recent and not is_fixed
+
+    def compute(self, frame: int, step: int) -> tuple[FrameMasks, bool]:
+        tracked = self._tracked
+        before = tracked.record(frame).mask
+        result = self._predictor._track_frame(
+            self._state, [tracked], frame, step < 0, True, should_stop=self._should_stop
+        )
+        self._state.records.flush()
+        return result, not torch.equal(before, tracked.record(frame).mask)

@@ -92,7 +92,7 @@ class VideoSegmenter(VideoPrompting):
             The video, from :meth:`~sam2_core.SAM2VideoPredictor.init_state`.
         start_frame : int, optional
             Index of the frame to begin with, from 0; by default the earliest conditioning frame, one with a prompt that
-            was not the correction of a tracked frame.
+            was not the correction of a tracked frame; of each object its own, where a propagator is named that goes so.
         frame_count : int, optional
             How many frames in each direction, the first included, 0 or more; by default, and at most, all that are
             left.

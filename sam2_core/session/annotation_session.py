@@ -68,6 +68,8 @@ class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, 
 
     #: Emitted with the new model after :meth:`use_model`, in the thread that called it.
     model_changed = Signal(object)
+    #: Emitted with a sentence, in a thread of the worker's, once memory ran out on a GPU and the model is on the CPU.
+    fell_back = Signal(str)
 
     def __init__(
         self,
@@ -311,6 +313,13 @@ class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, 
 
         self.worker_options["embeddings"] = str(embeddings_folder() if folder is None else folder)
 
+    def _falls_back(self) -> bool:
+        """Have the next worker compute on the CPU; False if it does already, or somebody else holds the model."""
+        if not isinstance(self._model, str | os.PathLike) or self.worker_options.get("device") == "cpu":
+            return False
+        self.worker_options["device"] = "cpu"
+        return True
+
     def _prompt_context(self, object_id: int | None, frame: int) -> SessionPromptContext:
         return SessionPromptContext(self, object_id, frame)
 
@@ -331,7 +340,7 @@ class AnnotationSession(MaskFinding, PromptEditing, MaskEditing, MaskComparing, 
 
         assert self._model is not None
         options = WorkerOptions(**{"measures": self._worker_kind is not None, **self.worker_options})
-        return InferenceWorker(opened_predictor(self._model), self.stack, hear, options)
+        return InferenceWorker(opened_predictor(self._model, options.device), self.stack, hear, options)
 
     def __repr__(self) -> str:
         state = "closed" if self._runner.is_closed else f"{len(self.objects)} objects"

@@ -15,7 +15,8 @@ from sam2_core.hooks import FilterChain
 from sam2_core.session.session_state import Priority
 from sam2_core.volumes.labels import open_label_writer
 from sam2_core.volumes.labels.formats import format_named, format_of_destination
-from sam2_core.volumes.labels.ngff import LabelPlace, multiscale
+from sam2_core.volumes.labels.label_place import LabelPlace
+from sam2_core.volumes.labels.ngff import multiscale
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession

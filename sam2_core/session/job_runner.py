@@ -14,7 +14,7 @@ from sam2_core.session.inference_jobs import InferenceJob, Statements, TrackingJ
 from sam2_core.session.items import Change
 from sam2_core.session.job import ENDED, Job, JobKind, JobList
 from sam2_core.session.local_jobs import LocalLane, Work
-from sam2_core.session.worker.failures import error_from
+from sam2_core.session.worker.failures import error_from, is_device_full
 from sam2_core.session.worker.link import Hear, Link
 from sam2_core.session.worker.messages import (
     Cancel,
@@ -240,6 +240,13 @@ class JobRunner:
             if number != self._link_number:
                 # another one is in its place
                 return
+            if isinstance(report, Failed) and is_device_full(report) and self._session._falls_back():
+                self._go_on_elsewhere()
+                self._session.fell_back.emit(
+                    f"Memory ran out on the GPU ({report.message}), so the model works on the CPU from now on, which "
+                    "takes longer. Close other programs or take a smaller model, and open the session again to go back."
+                )
+                return
             if isinstance(report, Failed) and report.job is None:
                 self._fail_all(error_from(report))
                 return
@@ -317,6 +324,14 @@ class JobRunner:
             link.send(work.request(job.id, self._statements))
             if job.state == "paused":
                 link.send(Pause(job.id))
+
+    def _go_on_elsewhere(self) -> None:
+        """Have a worker on another device do all that there is to do."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        if self._work:
+            self._hand_over(list(self._work.values()))
 
     def _fail_all(self, error: Exception) -> None:
         """The worker could not begin: no model, no memory."""

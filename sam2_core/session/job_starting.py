@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from psygnal import Signal
 
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import InvalidInputError, StateError
 from sam2_core.hooks import Propagator, get_plugins
 from sam2_core.hooks.options import checked_options
-from sam2_core.inference.preset_names import Preset, checked_preset
 from sam2_core.session.frame_lines import line_through, only_line
+from sam2_core.session.frame_looking import FrameLooking, require_possible
 from sam2_core.session.inference_jobs import (
     CandidatesJob,
     CarryJob,
@@ -30,14 +27,12 @@ from sam2_core.session.inference_jobs import (
 )
 from sam2_core.session.items import MaskRecord
 from sam2_core.session.job import Job, JobList
-from sam2_core.session.session_state import SessionState
 from sam2_core.session.training_job import TrainingWork
 from sam2_core.session.training_labels import LearnedMasks
 from sam2_core.session.worker.volume_carrying import CarryingOptions
 
 if TYPE_CHECKING:
     from sam2_core.session.annotation_session import AnnotationSession
-    from sam2_core.session.job_runner import JobRunner
     from sam2_core.session.local_jobs import Progress
     from sam2_core.volumes.labels.opening import LabelSource
 
@@ -45,71 +40,17 @@ WorkerKind: TypeAlias = Literal["thread", "process"]
 Direction: TypeAlias = Literal["forward", "backward"]
 
 
-class JobStarting(SessionState, ABC):
+class JobStarting(FrameLooking):
     """The part of :class:`AnnotationSession` that starts jobs.
 
     With a worker in a thread or process of its own each ``start_…`` returns at once, and the work goes on in the
     background. Without one the work is done before it returns.
     """
 
-    #: Emitted with the new :attr:`preset`, in the thread that set it.
-    preset_changed = Signal(str)
-
-    if TYPE_CHECKING:
-
-        @property
-        def runner(self) -> JobRunner: ...  # noqa: D102  that of AnnotationSession
-
     @property
     def jobs(self) -> JobList:
         """What was started, oldest first; ``jobs.active`` has not ended."""
         return self.runner.jobs
-
-    @property
-    def current_frame(self) -> int:
-        """The frame a person looks at: it is encoded first, then those round it, as long as nothing else is to do."""
-        return self._current_frame
-
-    @current_frame.setter
-    def current_frame(self, frame: int) -> None:
-        self._current_frame = self.checked_frame(frame)
-        if self.can_segment:
-            self.runner.look_at(self._current_frame)
-
-    _current_frame = 0
-
-    @property
-    def preset(self) -> Preset:
-        """How frames are looked at for the clicks, propagations and comparisons that are started from now on.
-
-        ``"exact"``: each frame as a whole. ``"crops"``: each object in a window of its own that follows it, so that a
-        small cell is seen sharply; a first click is looked at in the whole frame too. Everything else in the session
-        is the same: what was found in one way can be corrected in the other.
-
-        Raises
-        ------
-        InvalidInputError
-            When it is set: there is no such preset, or the model tracks objects jointly.
-        StateError
-            When it is set: the session is closed.
-        """
-        return self._preset
-
-    @preset.setter
-    def preset(self, preset: Preset) -> None:
-        self.runner.require_open()
-        wanted = checked_preset(preset)
-        _require_possible(wanted, self._whole().model)
-        if wanted != self._preset:
-            self._preset = wanted
-            self.preset_changed.emit(wanted)
-
-    _preset: Preset = "exact"
-
-    @property
-    @abstractmethod
-    def can_segment(self) -> bool:
-        """Whether there is a model, and the session may be changed."""
 
     def undo(self) -> str:
         """Take back what was done last; returns what it was.
@@ -151,7 +92,7 @@ class JobStarting(SessionState, ABC):
             There is no such object, nothing was said of it on this frame, or the session cannot segment.
         """
         session = self._session()
-        _require_possible(self.preset, session.model)
+        require_possible(self.preset, session.model)
         one, frame = self.object(object_id), self.checked_frame(frame)
         prompt = self.prompt(object_id, frame)
         if prompt.is_empty:
@@ -180,7 +121,8 @@ class JobStarting(SessionState, ABC):
         propagator : str
             A registered one's name: "both", "forward", "backward", "between-corrections", or a plugin's.
         start, count : int, optional
-            First frame, the earliest prompt by default; and how many in each direction, all by default.
+            The frame at which all begin, by default each object's own earliest prompt; and for how many frames an
+            object is followed in each direction, all by default.
         along : str, optional
             In a stack along two axes, such as t and z: which one to track along, at the start's position on the other
             one; by default the second, z.
@@ -557,7 +499,7 @@ class JobStarting(SessionState, ABC):
         kind: type[PropagateJob] = PropagateJob,
     ) -> PropagateJob:
         session, grid = self._session(), self.grid
-        _require_possible(self.preset, session.model)
+        require_possible(self.preset, session.model)
         # looked at here too, so that what is wrong is told before a step begins
         checked_options(get_plugins().find(Propagator, propagator).contribution.propagate, options)
         first = None if start is None else self.checked_frame(start)
@@ -669,14 +611,3 @@ class JobStarting(SessionState, ABC):
                 + ("it is open for reading only." if self.read_only else "open it with a model, model=load_model(…).")
             )
         return self._whole()
-
-    @abstractmethod
-    def _whole(self) -> AnnotationSession: ...
-
-
-def _require_possible(preset: Preset, model: object) -> None:
-    """Refuse a preset that a model cannot do; of one that is named only, the worker will say so."""
-    if preset == "crops" and model is not None and not isinstance(model, str | PathLike):
-        from sam2_core.inference.object_crop_tracker import require_separate_objects
-
-        require_separate_objects(model)

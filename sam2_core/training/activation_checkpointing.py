@@ -36,8 +36,11 @@ def checkpoint_activations(model: nn.Module, parts: Sequence[str] | None = None)
         chosen = sorted(names_matching(parts, modules))
     for name in chosen:
         module = modules[name]
-        # the function, not the module: state-dict keys stay as they are
-        module.forward = functools.partial(_recomputed, module.forward)
+        # the memory attention runs its layers in two halves
+        halves = ("look_around", "look_back") if isinstance(module, MemoryAttentionLayer) else ("forward",)
+        for function in halves:
+            # the function, not the module: state-dict keys stay as they are
+            setattr(module, function, functools.partial(_recomputed, getattr(module, function)))
     return chosen
 
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import Metric
+from sam2_core.hooks.metric import require_measures
 from sam2_core.training.batch import BatchedVideoDatapoint
 from sam2_core.training.choices import choose
 from sam2_core.training.meters import Averages
@@ -52,7 +52,7 @@ class LabelMetric:
             The metric failed, or returned something else than numbers by name.
         """
         for video in range(batch.num_videos):
-            found = self.choice.call(_labels(outputs, batch, video), check=_require_numbers)
+            found = self.choice.call(_labels(outputs, batch, video), check=require_measures)
             self.ranked_by = next(iter(found))
             for name, value in found.items():
                 self._averages.add(name, float(value))
@@ -92,9 +92,3 @@ def _numbered(scores: Tensor, numbers: Tensor) -> NDArray[np.int64]:
     best, which = scores.max(dim=0)
     found: NDArray[np.int64] = torch.where(best > 0, numbers[which], 0).cpu().numpy()
     return found
-
-
-def _require_numbers(found: Any) -> None:
-    sound = isinstance(found, Mapping) and len(found) > 0
-    if not sound or not all(isinstance(name, str) and isinstance(found[name], int | float) for name in found):
-        raise InvalidInputError(f"a metric returns numbers by name, at least one; got {found!r:.200}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import random
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sam2_core.errors import ConfigError, MissingDependencyError
 from sam2_core.hooks import TrainingEvent
+from sam2_core.training.run_options import require_known_options
 from sam2_core.training.training_config import load_training_config, resolved, training_target
 
 if TYPE_CHECKING:
@@ -79,12 +81,26 @@ def prepared(name: str | DictConfig, overrides: Sequence[str] = (), options: Lau
             submitit[key] = getattr(options, key)
     if config.trainer.get("_target_") is not None and training_target(config.trainer._target_, "trainer") != RUN:
         raise ConfigError(f"trainer._target_ has to be training.trainer.Trainer; got {config.trainer._target_}")
+    require_known_options(resolved(config.trainer, "trainer"), _trainer_options())
     everything = resolved(config, "the whole")
     folder = Path(launcher.experiment_log_dir)
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "config.yaml")
     OmegaConf.save(OmegaConf.create(everything), folder / "config_resolved.yaml")
     return config
+
+
+def _trainer_options() -> dict[str, bool]:
+    """Options of a training run, and whether each is needed."""
+    from sam2_core.training.run import TrainingRun
+
+    given_here = ("fabric", "listeners")
+    options = {
+        name: each.default is each.empty
+        for name, each in inspect.signature(TrainingRun).parameters.items()
+        if name not in given_here
+    }
+    return {**options, "_target_": False}
 
 
 def train(

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from sam2_core.errors import ConfigError
 from sam2_core.training.schedules import Schedule, ValueScaler
@@ -94,20 +95,29 @@ def construct_optimizer(
     if not allowed:
         raise ConfigError("nothing is left to train: every parameter is frozen")
     if not options:
-        return ScheduledOptimiser(optimizer([p for name, p in named.items() if name in allowed]), [{}])
+        parts = _alike([p for name, p in named.items() if name in allowed])
+        return ScheduledOptimiser(optimizer([{"params": part} for part in parts]), [{}] * len(parts))
     rules = [_rules_of(option, each, model) for option, each in options.items()]
     for modifier in param_group_modifiers:
         rules = modifier(rules, model)
     groups, schedules = [], []
     for combination in itertools.product(*rules):
         names = frozenset.intersection(*(rule.parameter_names for rule in combination)) & allowed
-        if names:
-            groups.append({"params": [parameter for name, parameter in named.items() if name in names]})
-            schedules.append({rule.option: rule.scheduler for rule in combination if rule.scheduler is not None})
+        scheduled = {rule.option: rule.scheduler for rule in combination if rule.scheduler is not None}
+        for part in _alike([parameter for name, parameter in named.items() if name in names]):
+            groups.append({"params": part})
+            schedules.append(scheduled)
     covered = [id(parameter) for group in groups for parameter in group["params"]]
     if len(covered) != len(set(covered)):
         raise ConfigError("a parameter is matched by two rules of one option; make their patterns exclude each other")
     return ScheduledOptimiser(optimizer(groups), schedules)
+
+
+def _alike(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Whole parameters and sharded ones, as far as there are any: optimisers step only one kind at a time."""
+    whole = [p for p in parameters if not isinstance(p, DTensor)]
+    sharded = [p for p in parameters if isinstance(p, DTensor)]
+    return [part for part in (whole, sharded) if part]
 
 
 def _rules_of(option: str, given: Sequence[Mapping[str, Any]], model: nn.Module) -> list[OptionRule]:

@@ -38,6 +38,8 @@ from sam2_core.training.run_options import (
     built,
     choose_what_is_trained,
     gradient_dtype,
+    is_sharded,
+    scales_loss,
     set_cuda,
     trainer_options,
     training_model,
@@ -45,6 +47,7 @@ from sam2_core.training.run_options import (
     validation_meters,
 )
 from sam2_core.training.sam2_train import SAM2Train, TrackedFrame
+from sam2_core.training.sharding import gathered, shard
 from sam2_core.training.tensorboard import TensorBoardLogger, prediction_picture
 from sam2_core.training.trainer import StepRandom, Trainer
 
@@ -77,13 +80,17 @@ class TrainingRun:
     val_epoch_freq : int
         Validate after every so many epochs.
     distributed : mapping, optional
-        Of the processes; ``comms_dtype`` is that of the gradients they exchange.
+        Of the processes; ``comms_dtype`` is that of the gradients they exchange, ``strategy`` "ddp" (each holds the
+        whole network) or "fsdp" (:mod:`sam2_core.training.sharding`).
     cuda : mapping, optional
         ``cudnn_deterministic``, ``cudnn_benchmark``, ``allow_tf32``, ``matmul_allow_tf32``, ``cudnn_allow_tf32``.
     env_variables : mapping, optional
         Set before anything else.
     optim : mapping, optional
-        ``optimizer``, ``options``, ``param_group_modifiers``, ``amp``, ``gradient_clip``.
+        ``optimizer``, ``options``, ``param_group_modifiers``, ``amp``, ``gradient_clip``, ``gradient_logger`` (called
+        with the model, ``rank`` and ``where`` when gradients are ready).
+    optim_overrides : sequence, optional
+        Accepted for official configurations, which do nothing with it.
     meters : mapping, optional
         For each phase and data key, meters by name: a configuration, or the name of a metric that a plugin adds, or
         ``{name: NAME, options: {…}}``.
@@ -133,6 +140,7 @@ class TrainingRun:
         cuda: Mapping[str, Any] | None = None,
         env_variables: Mapping[str, Any] | None = None,
         optim: Mapping[str, Any] | None = None,
+        optim_overrides: Sequence[Any] | None = None,
         meters: Mapping[str, Any] | None = None,
         loss: str | Sequence[Any] | Mapping[str, Any] | None = None,
         callbacks: Sequence[str | Mapping[str, Any]] = (),
@@ -198,15 +206,28 @@ class TrainingRun:
             checkpoint_activations(self.model, parts)
         self.model.to(fabric.device)
         amp = options.get("amp") or {}
+        comms_dtype = gradient_dtype((distributed or {}).get("comms_dtype"))
+        if is_sharded(distributed or {}, amp) and fabric.world_size > 1:
+            # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
+            # program again: not from a notebook
+            shard(self.model, comms_dtype)
+        on_gradients: Callable[[float], None] | None = None
+        watch = built(options.get("gradient_logger"), "trainer.optim.gradient_logger")
+        if watch is not None:
+
+            def on_gradients(where: float) -> None:
+                watch(self.model, rank=fabric.global_rank, where=where)
+
         self.trainer = Trainer(
             nn.ModuleDict({"model": self.model}),
             trainer_options(options, self.seed, averaging, int(accumulate), int(self.logging.log_freq)),
             Path(self.checkpoint.save_dir),
             training_optimiser(self.model, options),
             skip_saving=self.checkpoint.skip_saving_parameters,
-            half_precision_scaler=bool(amp.get("enabled")) and amp.get("amp_dtype") == "float16",
-            gradient_dtype=gradient_dtype((distributed or {}).get("comms_dtype")),
+            half_precision_scaler=scales_loss(amp),
+            gradient_dtype=comms_dtype,
             log_folder=self.log_folder,
+            on_gradients=on_gradients,
         )
         if path is not None:
             extra = self.trainer.resume(path)
@@ -368,7 +389,8 @@ class TrainingRun:
         averages, total = Averages(), Averages()
         self.model.eval()
         self._tell_model("on_validation_epoch_start")
-        with self.trainer.averaged():
+        # videos of different length are no reason to wait for each other
+        with self.trainer.averaged(), gathered(self.model):
             for number, given in enumerate(loader):
                 batch = given.to(self.fabric.device, non_blocking=True)
                 # the same clicks in every validation
@@ -438,19 +460,26 @@ class TrainingRun:
 
     def _save_now_and_then(self) -> None:
         due = time.monotonic() - self._saved_at > 60 * self.checkpoint.save_minutes
-        if due and self.fabric.is_global_zero:
+        if self.trainer.is_sharded:
+            due = bool(self.fabric.broadcast(due))
+        if due:
             self._save()
 
     def _save(self, names: Sequence[str] = ("checkpoint",)) -> None:
         self._saved_at = time.monotonic()
-        if self.fabric.is_global_zero:
+        if self.fabric.is_global_zero or self.trainer.is_sharded:
             extra = {"epoch": self.epoch, "batches_done": self.batches_done, "best": self.best}
-            self._tell("checkpoint", path=self.trainer.save(extra, names))
+            path = self.trainer.save(extra, names)
+            if self.fabric.is_global_zero:
+                self._tell("checkpoint", path=path)
 
     def _export(self) -> None:
         """Write the weights as others read them: averaged where they are, adapters merged, official keys."""
-        if self.fabric.is_global_zero and not self._interrupted:
-            state = merged_state(self.trainer.averaged_state(), self.model)
+        if self._interrupted or not (self.fabric.is_global_zero or self.trainer.is_sharded):
+            return
+        averaged = self.trainer.averaged_state()
+        if self.fabric.is_global_zero:
+            state = merged_state(averaged, self.model)
             path = Path(self.checkpoint.save_dir) / "model.safetensors"
             save_checkpoint(path, state, image_size=self.model.input_size[0])
             _log.info("The trained weights are in %s", path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -90,6 +90,48 @@ class LoggingOptions:
     log_batch_stats: bool = False
 
 
+_OPTIM = ("optimizer", "options", "param_group_modifiers", "amp", "gradient_clip", "gradient_logger")
+_AMP = ("enabled", "amp_dtype")
+_DISTRIBUTED = ("backend", "comms_dtype", "find_unused_parameters", "strategy", "timeout_mins")
+_CUDA = ("cudnn_deterministic", "cudnn_benchmark", "allow_tf32", "matmul_allow_tf32", "cudnn_allow_tf32")
+
+
+def require_known_options(trainer: Mapping[str, Any], known: Mapping[str, bool]) -> None:
+    """Refuse a trainer's options that do not exist, and one without those it cannot do without.
+
+    Parameters
+    ----------
+    trainer : mapping
+        The ``trainer`` entry of a configuration.
+    known : mapping of str to bool
+        Its options, and whether each is needed.
+
+    Raises
+    ------
+    ConfigError
+    """
+    missing = [name for name, is_needed in known.items() if is_needed and name not in trainer]
+    if missing:
+        raise ConfigError(f"trainer lacks {', '.join(missing)}")
+    sections: dict[str, Sequence[str]] = {
+        "": tuple(known),
+        "checkpoint": [each.name for each in fields(CheckpointOptions)],
+        "logging": [each.name for each in fields(LoggingOptions)],
+        "distributed": _DISTRIBUTED,
+        "cuda": _CUDA,
+        "optim": _OPTIM,
+        "optim.amp": _AMP,
+    }
+    for path, names in sections.items():
+        section: Any = trainer
+        for part in path.split(".") if path else ():
+            section = (section or {}).get(part)
+        unknown = sorted(set(section or {}) - set(names))
+        if unknown:
+            where = f"trainer.{path}" if path else "trainer"
+            raise ConfigError(f"{where} has no option {unknown[0]!r}; it has {', '.join(names)}")
+
+
 def built(node: Any, where: str) -> Any:
     """Build what is still a configuration."""
     return build(node, where) if isinstance(node, dict | list) else node
@@ -135,8 +177,6 @@ def trainer_options(
     optim: Mapping[str, Any], seed: int, averaging: float, accumulate: int, log_every: int
 ) -> TrainerOptions:
     """Options of the trainer that steps."""
-    if optim.get("gradient_logger") is not None:
-        raise ConfigError("optim.gradient_logger is not supported; the norm of the gradient is in log.jsonl")
     clipper = built(optim.get("gradient_clip"), "trainer.optim.gradient_clip") or GradientClipper(None)
     return TrainerOptions(
         clip=clipper.max_norm,
@@ -166,6 +206,23 @@ def gradient_dtype(name: str | None) -> torch.dtype | None:
     if name not in kinds:
         raise ConfigError(f'distributed.comms_dtype is "float16" or "bfloat16"; got {name!r}')
     return kinds[name]
+
+
+def scales_loss(amp: Mapping[str, Any]) -> bool:
+    """Whether the loss has to be scaled lest gradients in float16, the official default, vanish."""
+    return bool(amp.get("enabled")) and amp.get("amp_dtype", "float16") == "float16"
+
+
+def is_sharded(distributed: Mapping[str, Any], amp: Mapping[str, Any]) -> bool:
+    """Whether the options of the processes ask for sharded weights."""
+    strategy = distributed.get("strategy") or "ddp"
+    if strategy not in ("ddp", "fsdp"):
+        raise ConfigError(f'distributed.strategy is "ddp" or "fsdp"; got {strategy!r}')
+    if strategy == "fsdp" and scales_loss(amp):
+        raise ConfigError(
+            "distributed.strategy=fsdp does not scale losses as float16 needs it: optim.amp.amp_dtype=bfloat16"
+        )
+    return str(strategy) == "fsdp"
 
 
 def set_cuda(options: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from sam2_core.errors import (
     CheckpointError,
@@ -30,6 +31,7 @@ from sam2_core.errors import (
     WriteError,
 )
 from sam2_core.training.optimiser import ScheduledOptimiser, names_matching
+from sam2_core.training.sharding import clip_gradients, joined, joined_parts, own_part, shared_out_like
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Trainer:
     Parameters
     ----------
     modules : nn.ModuleDict
-        Everything that is trained; under "model" the network itself.
+        Everything that is trained; under "model" the network itself, whose weights may be sharded
+        (:mod:`sam2_core.training.sharding`).
     options : TrainerOptions
     folder : Path
         For "checkpoint.pt" and "log.jsonl"; created if missing.
@@ -113,6 +116,8 @@ class Trainer:
         In which processes exchange gradients; their own by default.
     log_folder : Path, optional
         For "log.jsonl" alone.
+    on_gradients : callable, optional
+        Called before each step, when gradients are shared and clipped, with the share of the training that is done.
 
     Raises
     ------
@@ -133,6 +138,7 @@ class Trainer:
         half_precision_scaler: bool = False,
         gradient_dtype: torch.dtype | None = None,
         log_folder: Path | None = None,
+        on_gradients: Callable[[float], None] | None = None,
     ) -> None:
         if "model" not in modules:
             raise InvalidInputError(f'modules needs an entry "model", got {sorted(modules)}')
@@ -152,8 +158,9 @@ class Trainer:
         self.optimiser = self._own_optimiser(named) if optimiser is None else optimiser.optimizer
         self._scaler = torch.amp.GradScaler(self._parameters[0].device.type, enabled=half_precision_scaler)
         self._gradient_dtype = gradient_dtype
+        self._on_gradients = on_gradients
         self.step = 0
-        self.average = [p.detach().clone() for p in self._parameters]
+        self.average = [own_part(p.detach()).clone() for p in self._parameters]
         self._seconds = 0.0
         self._sums: dict[str, tuple[float, int]] = {}
 
@@ -198,7 +205,8 @@ class Trainer:
         self.modules.train()
         while not until(self.step):
             started = time.monotonic()
-            rate = self._set_rate(progress(self.step))
+            done = progress(self.step)
+            rate = self._set_rate(done)
             self.optimiser.zero_grad(set_to_none=True)
             total = 0.0
             sums: dict[str, float] = {}
@@ -211,15 +219,15 @@ class Trainer:
                     sums[name] = sums.get(name, 0.0) + value / self.options.accumulate
             self._share_gradients()
             self._scaler.unscale_(self.optimiser)
-            norm = torch.nn.utils.clip_grad_norm_(
-                self._parameters, self.options.clip or float("inf"), self.options.clip_norm
-            )
+            norm = clip_gradients(self._parameters, self.options.clip or None, self.options.clip_norm)
+            if self._on_gradients is not None:
+                self._on_gradients(done)
             self._scaler.step(self.optimiser)
             self._scaler.update()
             self._move_average()
             self.step += 1
             self._seconds += time.monotonic() - started
-            self._log({"loss": total, **sums}, rate, float(norm))
+            self._log({"loss": total, **sums}, rate, norm)
 
     def _random(self, part: int) -> StepRandom:
         """Randomness of a part of the step; torch's (dropout, where clicks fall) starts from the same."""
@@ -245,6 +253,11 @@ class Trainer:
     def _processes(self) -> int:
         return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether processes hold parts of the weights."""
+        return any(isinstance(p, DTensor) for p in self._parameters)
+
     def _set_rate(self, done: float) -> float:
         options = self.options
         if self._scheduled is not None:
@@ -261,7 +274,7 @@ class Trainer:
         """Average gradients over the processes.
 
         A parameter that a step did not use has a gradient of zero, or none where the optimiser is to leave it alone; it
-        is used if any process did.
+        is used if any process did. Sharded ones are averaged in the backward pass.
         """
         used = torch.tensor([p.grad is not None for p in self._parameters], device=self._parameters[0].device)
         if self._scheduled is None:
@@ -274,6 +287,7 @@ class Trainer:
         for parameter in shared:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        shared = [p for p in shared if not isinstance(p, DTensor)]
         if self._processes == 1 or not shared:
             return
         flat = torch.cat([p.grad.flatten() for p in shared if p.grad is not None])
@@ -292,7 +306,7 @@ class Trainer:
             return
         # At first the average follows quickly, so that it forgets the start.
         decay = min(self.options.averaging, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self._parameters], 1 - decay)
+        torch._foreach_lerp_(self.average, [own_part(p.detach()) for p in self._parameters], 1 - decay)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -300,7 +314,7 @@ class Trainer:
         if not self.options.averaging:
             yield
             return
-        kept = [p.detach().clone() for p in self._parameters]
+        kept = [own_part(p.detach()).clone() for p in self._parameters]
         self._copy_in(self.average)
         try:
             yield
@@ -310,7 +324,7 @@ class Trainer:
     @torch.no_grad()
     def _copy_in(self, values: Sequence[Tensor]) -> None:
         for parameter, value in zip(self._parameters, values, strict=True):
-            parameter.copy_(value)
+            own_part(parameter).copy_(value)
 
     def take_average(self) -> None:
         """Give the network the averaged weights, where there are any, for good."""
@@ -318,12 +332,15 @@ class Trainer:
             self._copy_in(self.average)
 
     def averaged_state(self) -> dict[str, Tensor]:
-        """State dict of the network with averaged weights, detached copies."""
-        state = {name: value.detach().clone() for name, value in self.modules["model"].state_dict().items()}
+        """State dict of the network with averaged weights, detached copies.
+
+        If they are sharded, all processes have to ask for it.
+        """
+        state = {name: joined(value.detach().clone()) for name, value in self.modules["model"].state_dict().items()}
         if self.options.averaging:
-            for name, value in zip(self._names, self.average, strict=True):
+            for name, value, parameter in zip(self._names, self.average, self._parameters, strict=True):
                 if name.startswith("model."):
-                    state[name.removeprefix("model.")] = value.clone()
+                    state[name.removeprefix("model.")] = joined_parts(value.clone(), parameter)
         return state
 
     def _log(self, measures: dict[str, float], rate: float, norm: float) -> None:
@@ -342,6 +359,8 @@ class Trainer:
     def save(self, extra: dict[str, Any] | None = None, names: Sequence[str] = ("checkpoint",)) -> Path:
         """Write "checkpoint.pt", replacing the last one in a single move.
 
+        If weights are sharded, all processes have to call it, and the first one writes.
+
         Parameters
         ----------
         extra : dict, optional
@@ -354,17 +373,27 @@ class Trainer:
         WriteError
             The disk is full, or may not be written to; the last checkpoint is as it was.
         """
-        others = {name: value for name, value in self.modules.state_dict().items() if not name.startswith("model.")}
-        model = {name: value for name, value in self.modules["model"].state_dict().items() if name not in self._skipped}
+        # By name: a network whose parts are declared in another order reads them all the same.
+        named = dict(zip(self._names, self._parameters, strict=True))
+        averages = zip(self._names, self.average, strict=True) if self.options.averaging else ()
         state = {
             # under the key that official programs look for
-            "model": model,
-            "modules": others,
-            # By name: a network whose parts are declared in another order reads them all the same.
-            "average": dict(zip(self._names, self.average, strict=True)) if self.options.averaging else {},
-            "shapes": {name: list(p.shape) for name, p in zip(self._names, self._parameters, strict=True)},
+            "model": {
+                name: self._kept(joined(value))
+                for name, value in self.modules["model"].state_dict().items()
+                if name not in self._skipped
+            },
+            "modules": {
+                name: value for name, value in self.modules.state_dict().items() if not name.startswith("model.")
+            },
+            "average": {name: self._kept(joined_parts(value, named[name])) for name, value in averages},
+            "shapes": {name: list(p.shape) for name, p in named.items()},
             "optimiser": {
-                name: dict(self.optimiser.state[p]) for name, p in zip(self._names, self._parameters, strict=True)
+                name: {
+                    key: self._kept(joined(value)) if isinstance(value, Tensor) else value
+                    for key, value in self.optimiser.state[p].items()
+                }
+                for name, p in named.items()
             },
             "scaler": self._scaler.state_dict(),
             "step": self.step,
@@ -373,9 +402,14 @@ class Trainer:
             "extra": extra or {},
         }
         paths = [self.folder / f"{name}.pt" for name in names]
-        for path in paths:
-            _write(state, path)
+        if not (self.is_sharded and self.rank):
+            for path in paths:
+                _write(state, path)
         return paths[0]
+
+    def _kept(self, value: Tensor) -> Tensor:
+        """A value for a checkpoint; nothing where this process helps only to join it, and does not write."""
+        return value.new_empty(0) if self.is_sharded and self.rank else value
 
     def resume(self, path: Path | None = None) -> dict[str, Any]:
         """Go on from a checkpoint of the same networks.
@@ -412,16 +446,17 @@ class Trainer:
             raise CheckpointError(
                 f"{path} lacks {len(lacking)} weights of these networks, such as {sorted(lacking)[0]}."
             )
+        own = self.modules.state_dict()
+        weights = {name: shared_out_like(value, own[name]) if name in own else value for name, value in weights.items()}
         self.modules.load_state_dict(weights, strict=False)
         if self.options.averaging:
             now = dict(zip(self._names, self._parameters, strict=True))
             kept = state["average"] or {name: p.detach() for name, p in now.items()}
-            self.average = [kept[name].clone().to(now[name].device) for name in self._names]
+            self.average = [own_part(shared_out_like(kept[name].clone(), now[name])) for name in self._names]
         for name, parameter in zip(self._names, self._parameters, strict=True):
             if state["optimiser"][name]:
                 self.optimiser.state[parameter] = {
-                    key: value.to(parameter.device) if isinstance(value, Tensor) and value.ndim else value
-                    for key, value in state["optimiser"][name].items()
+                    key: _state_for(value, parameter) for key, value in state["optimiser"][name].items()
                 }
         if state.get("scaler"):
             self._scaler.load_state_dict(state["scaler"])
@@ -454,6 +489,13 @@ def _skipped_names(model: nn.Module, patterns: Sequence[str]) -> set[str]:
             f"{list(patterns)}. Freeze them, or save them"
         )
     return skipped
+
+
+def _state_for(value: Any, parameter: nn.Parameter) -> Any:
+    """What an optimiser keeps of a parameter, from a checkpoint: where, and shared out, as the parameter is."""
+    if not isinstance(value, Tensor) or not value.ndim:
+        return value
+    return shared_out_like(value, parameter) if value.shape == parameter.shape else value.to(parameter.device)
 
 
 def _write(state: dict[str, Any], path: Path) -> None:

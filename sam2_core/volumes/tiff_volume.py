@@ -83,9 +83,9 @@ class TiffVolume(Volume):
             _require_picture_axes(stored, label)
             keyframe = chosen.keyframe
             self._colours = _palette(keyframe, label)
-            stored_samples = self._stored_shape[stored.index(_SAMPLES)] if _SAMPLES in stored else 1
-            self._samples = 3 if self._colours is not None else _used_samples(keyframe, stored_samples)
             self._letters, guessed_axis = _named(stored, self._stored_shape, axes, label)
+            stored_samples = self._stored_shape[self._letters.index("s")] if "s" in self._letters else 1
+            self._samples = 3 if self._colours is not None else _used_samples(keyframe, stored_samples)
             self._contiguous = _contiguous(self._file, chosen, source, label)
             page_size = max(1, int(np.prod(self._stored_shape)) // len(chosen))
             self._page_axis_count = _trailing_axes(self._stored_shape, page_size, label)
@@ -376,6 +376,10 @@ def _used_samples(page: tifffile.TiffPage, sample_count: int) -> int:
 def _named(stored: str, shape: tuple[int, ...], axes: str | Sequence[str] | None, label: str) -> tuple[str, str]:
     """Letter of each stored dimension ("s" a pixel's colours, "-" length 1 and none of ours), and which is a guess."""
     if axes is not None:
+        # tifffile.imwrite calls three or four planes the colours of one picture, unless told what they are
+        apart = _SAMPLES in stored and not stored.endswith(_SAMPLES)
+        if apart and len(axes) == len(stored):
+            return parse_axes(axes, len(stored), label), ""
         given = parse_axes(axes, len(stored) - (_SAMPLES in stored), label)
         remaining = iter(given)
         named = "".join("s" if letter == _SAMPLES else next(remaining) for letter in stored)

@@ -8,7 +8,7 @@ export function commandsOf(view) {
   const cursor = (dx, dy) => () => view.drawing.moveCross(dx, dy);
   return {
     segment: withObject(() => view.ask("segment", { object: selected, frame })),
-    accept: withObject(() => view.ask("accept", { object: selected, frame })),
+    accept: withObject(() => view.ask("accept", { object: selected, frame, locked: !view.book.masks(frame).get(selected)?.record.locked })),
     clear: withObject(() => view.ask("clear_prompt", { object: selected, frame })),
     divide: withObject(() => view.ask("divide_object", { object: selected })),
     delete_object: withObject(() => view.ask("delete_objects", { objects: [selected] })),
@@ -18,7 +18,10 @@ export function commandsOf(view) {
     train: () => view.panels.training?.start(),
     sign: () => view.store.set({ positive: !view.store.get("positive") }),
     new_object: () => view.store.set({ selected: 0 }),
+    carry: withObject(() => view.panels.carrying.start([selected])),
     next_review: () => view.panels.review.next(),
+    accept_review: () => view.panels.review.accept(),
+    compare: () => view.panels.review.compare(),
     undo: () => view.ask("undo", {}),
     redo: () => view.ask("redo", {}),
     save: () => view.panels.save(),

@@ -1,12 +1,12 @@
 // The review queue: which masks look wrong, the worst first.
 
-import { button, element } from "./dom.mjs";
+import { button, element, labelled } from "./dom.mjs";
 import { frameInWords } from "./frame_grid.mjs";
 
 const SHOWN = 5;
 
 export class ReviewPanel {
-  /** @param view AnnotationView: its _ask, _go and _select are used */
+  /** @param view AnnotationView */
   constructor(view) {
     this.view = view;
     this.items = [];
@@ -15,9 +15,30 @@ export class ReviewPanel {
     this.list = element("ol", { class: "sam2-review" });
     this.nextButton = button("Next", () => this.next(), { name: "next doubtful mask", "data-action": "next_review" });
     this.acceptButton = button("Accept", () => this.accept(), { name: "accept this mask" });
-    this.root = element("div", {}, element("div", { class: "sam2-tools" }, this.nextButton, this.acceptButton), this.text, this.list);
+    this.opinion = element("div", {});
+    this.root = element("div", {}, element("div", { class: "sam2-tools" }, this.nextButton, this.acceptButton), this.text, this.list, this.opinion);
     this.acceptButton.disabled = true;
     this.skipped = new Set();
+  }
+
+  /** Offer what there is for a second opinion: every way of propagating. */
+  offer({ propagators }) {
+    this.second = element("select", { title: "another way than the masks were tracked in; inward comes from both ends of the stack" },
+      ...propagators.map((one) => element("option", { value: one.name, text: one.name, title: one.summary })));
+    this.second.value = propagators.some((one) => one.name === "inward") ? "inward" : propagators[0]?.name;
+    const start = button("Compare", () => this.view.act("compare"),
+      { name: "compare: track all objects in this way too; no mask is changed", key: this.view.keyMap.label("compare"), "data-action": "compare" });
+    this.opinion.replaceChildren(...(propagators.length ? [labelled("second opinion", this.second, start)] : []));
+  }
+
+  /** Have all objects tracked in another way too; once that is done the most doubtful masks are listed. */
+  compare() {
+    return this.view.ask("compare", { objects: null, propagator: this.second.value || "inward", frame: this.view.store.get("frame") });
+  }
+
+  /** A job has come on: whoever had the comparison made, what it has found is listed. */
+  heard({ kind, state }) {
+    if (kind === "compare" && state === "done") this.refresh();
   }
 
   /** Something changed: the order may be another one now. */

@@ -1,5 +1,6 @@
 // What stands beside the image besides the objects: display, propagation, review, fine-tuning, saving, and the keys.
 
+import { CarryPanel } from "./carry_panel.mjs";
 import { button, element, labelled, section } from "./dom.mjs";
 import { OptionForm } from "./option_form.mjs";
 import { PresetChoice } from "./preset_choice.mjs";
@@ -23,6 +24,8 @@ export class SidePanels {
   setUp(about, keyMap) {
     this.about = about;
     const parts = [section("Display", false, ...this._display(about))];
+    this.carrying = new CarryPanel(this.view, about.carrying);
+    this.review.offer(about);
     this.preset = null;
     if (about.can_segment) {
       parts.push(section("Propagation", false, ...this._propagation(about)));
@@ -152,7 +155,7 @@ export class SidePanels {
       () => this.view.ask("estimate", { objects: null, ...this.propagation() }));
     this.along = about.axes.length < 2 ? null : element("select", {},
       ...[...about.axes].reverse().map(({ axis }) => element("option", { value: axis, text: `${axis}, from this frame` })));
-    return [this.along && labelled("along", this.along), labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
+    return [this.along && labelled("along", this.along), labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root, this.carrying.root];
   }
 
   propagation() {

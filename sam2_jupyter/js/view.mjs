@@ -15,10 +15,12 @@ import { ObjectList } from "./object_list.mjs";
 import { OptionForm } from "./option_form.mjs";
 import { Painter, tilesToDraw } from "./painter.mjs";
 import { SidePanels } from "./side_panels.mjs";
+import { Theme } from "./theme.mjs";
 
 const OVERVIEW_DELAY_MS = 120;
 const LINK_WORDS = {
   waiting: "Waiting for the kernel: it is busy, or gone. What you do is done once it answers.",
+  unheard: "The kernel has not answered yet. If this notebook was just opened, run the cell that made this widget.",
   gone: "The kernel is gone. Nothing here can be changed; run the cell that made this widget again.",
 };
 
@@ -66,6 +68,7 @@ export class AnnotationView {
     this.image.close();
     this.client.close();
     this.observer.disconnect();
+    this.theme.close();
     cancelAnimationFrame(this.scheduled);
     clearTimeout(this.overviewTimer);
   }
@@ -138,9 +141,9 @@ export class AnnotationView {
       button(tool.name, () => this.chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
-    this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
+    this.signButton = button("+ object", () => this.act("sign"), { name: "+ object", key: key("sign"), pressed: true });
     this.tools.replaceChildren(...this.toolButtons, this.signButton);
-    const make = (label, action, name) => button(label, () => this._do(action), { name, key: key(action), "data-action": action });
+    const make = (label, action, name) => button(label, () => this.act(action), { name, key: key(action), "data-action": action });
     const inference = about.can_segment
       ? [make("Segment", "segment", "segment"), make("Propagate", "propagate", "propagate the chosen object"),
          make("All", "propagate_all", "propagate all objects"), make("Everything", "everything", "segment everything on this frame")]
@@ -165,6 +168,8 @@ export class AnnotationView {
     on(this.stage, "contextmenu", (event) => event.preventDefault());
     on(this.stage, "dblclick", (event) => this.drawing.doubleClick(event));
     on(this.stage, "wheel", (event) => this._wheel(event), { passive: false });
+    // Jupyter looks at the element with the focus first, and takes its key before it sees what the element lies in
+    on(this.root, "focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
     on(this.root, "keydown", (event) => this._key(event));
     for (const name of ["keyup", "keypress", "copy", "paste", "cut"]) on(this.root, name, (event) => event.stopPropagation());
     store.on("frame", () => this._frameChanged(), signal);
@@ -180,6 +185,10 @@ export class AnnotationView {
     }
     store.on("height", () => this._resized(), signal);
     store.on("key_map", () => this.about && this._setUp({ about: this.about, state: this.state, seq: this.stateSeq }), signal);
+    this.theme = new Theme(this.root, () => {
+      this._paintStrips();
+      this.changed();
+    });
     this.observer = new ResizeObserver(() => this._resized());
     this.observer.observe(this.stage);
     this.client.onEvent = (kind, payload, buffers, seq) => this._event(kind, payload, buffers, seq);
@@ -201,6 +210,7 @@ export class AnnotationView {
       this.changed();
     } else if (kind === "job") {
       this.jobs.show(payload);
+      this.panels.review.heard(payload);
       if (payload.seconds) this.panels.preset?.tell(payload.seconds);
       this._refreshState();
     } else if (kind === "training") {
@@ -284,7 +294,7 @@ export class AnnotationView {
 
   _linkChanged(link) {
     this.linkNote.hidden = link === "ok";
-    this.linkNote.textContent = LINK_WORDS[link] ?? "";
+    this.linkNote.textContent = LINK_WORDS[link === "waiting" && !this.about ? "unheard" : link] ?? "";
     if (link === "gone") this.drawing.cancelGesture();
     this.root.dataset.link = link;
     if (link === "ok" && this.about && this.wasGone) this.start();
@@ -534,7 +544,8 @@ export class AnnotationView {
   }
 
   _wheel(event) {
-    if (!this.viewport || !this.root.contains(document.activeElement ?? this.root.getRootNode().activeElement)) return;
+    // in a shadow root, as marimo has it, the document knows of its host only
+    if (!this.viewport || !this.root.contains(this.root.getRootNode().activeElement)) return;
     event.preventDefault();
     event.stopPropagation();
     this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), this.drawing.at(event));
@@ -556,10 +567,10 @@ export class AnnotationView {
     const isArrow = event.target.matches?.("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.code);
     if (!action || isOwn || isArrow || (isTyping && action !== "cancel")) return;
     event.preventDefault();
-    this._do(action);
+    this.act(action);
   }
 
-  _do(action) {
+  act(action) {
     if (!this.about) return;
     if (this.about.read_only && !/^(frame|object|zoom|fit|masks|help|cancel|position|cursor)/.test(action)) {
       this.say("This session is open for reading only.");
@@ -577,7 +588,6 @@ export class AnnotationView {
     if (this.panels.closeHelp() || this.drawing.cancelGesture()) return;
     const running = this.jobs.active.filter((job) => job.kind !== "encode");
     if (running.length) for (const { id, kind } of running) this.ask("job", { id, do: kind === "train" ? "stop" : "cancel" });
-    else (this.root.getRootNode().activeElement ?? document.activeElement)?.blur?.();
+    else this.root.getRootNode().activeElement?.blur?.();
   }
-
 }

@@ -171,7 +171,7 @@ function commandsOf(view) {
   const cursor = (dx, dy) => () => view.drawing.moveCross(dx, dy);
   return {
     segment: withObject(() => view.ask("segment", { object: selected, frame })),
-    accept: withObject(() => view.ask("accept", { object: selected, frame })),
+    accept: withObject(() => view.ask("accept", { object: selected, frame, locked: !view.book.masks(frame).get(selected)?.record.locked })),
     clear: withObject(() => view.ask("clear_prompt", { object: selected, frame })),
     divide: withObject(() => view.ask("divide_object", { object: selected })),
     delete_object: withObject(() => view.ask("delete_objects", { objects: [selected] })),
@@ -181,7 +181,10 @@ function commandsOf(view) {
     train: () => view.panels.training?.start(),
     sign: () => view.store.set({ positive: !view.store.get("positive") }),
     new_object: () => view.store.set({ selected: 0 }),
+    carry: withObject(() => view.panels.carrying.start([selected])),
     next_review: () => view.panels.review.next(),
+    accept_review: () => view.panels.review.accept(),
+    compare: () => view.panels.review.compare(),
     undo: () => view.ask("undo", {}),
     redo: () => view.ask("redo", {}),
     save: () => view.panels.save(),
@@ -1342,15 +1345,18 @@ const module_keys = (() => {
 
 const DEFAULT_KEYS = [
   ["segment", "S", "segment: answer the prompts again"],
-  ["accept", "C", "accept: lock the object's mask on this frame"],
+  ["accept", "K", "accept: lock the object's mask on this frame; again: let it go"],
   ["clear", "Shift+C", "clear what was said of the object on this frame"],
   ["sign", "T", "switch between object and background"],
-  ["new_object", "N", "new object with the next prompt"],
+  ["new_object", "C", "done: the next prompt makes a new object"],
   ["propagate", "Shift+S", "propagate the chosen object through the stack"],
   ["propagate_all", "Shift+A", "propagate all objects"],
   ["everything", "Shift+E", "segment everything on this frame"],
   ["train", "Shift+T", "fine-tune the model on the masks"],
+  ["carry", "Shift+V", "carry the chosen object's volume to other times"],
   ["next_review", "R", "go to the next doubtful mask"],
+  ["accept_review", "A", "accept the doubtful mask, and go to the next one"],
+  ["compare", "Shift+R", "second opinion: track all objects in another way too, and note what differs"],
   ["divide", "D", "the object divides here"],
   ["delete_object", "Delete", "delete the object"],
   ["undo", "Mod+Z", "undo"],
@@ -1365,7 +1371,9 @@ const DEFAULT_KEYS = [
   ["frame_last", "End", "last frame"],
   ["position_next", "PageUp", "next position on the other axis"],
   ["position_back", "PageDown", "position before on the other axis"],
+  ["object_next", "N", "next object"],
   ["object_next", "ArrowDown", "next object"],
+  ["object_back", "Shift+N", "object before"],
   ["object_back", "ArrowUp", "object before"],
   ["masks", "V", "show or hide masks"],
   ["zoom_in", "Equal", "zoom in"],
@@ -1879,6 +1887,44 @@ function tilesToDraw(store, frame, view, canvas, image, tileSize) {
 return { Painter, tilesToDraw };
 })();
 
+const module_carry_panel = (() => {
+// Carrying volumes from the time that is shown to others, in z-stacks over time.
+
+const { button, element, labelled } = module_dom;
+const { OptionForm } = module_option_form;
+
+class CarryPanel {
+  /** @param view AnnotationView @param options typed ones, or null where there is no time to carry along */
+  constructor(view, options) {
+    this.view = view;
+    this.values = {};
+    this.root = null;
+    if (!options) return;
+    const form = new OptionForm((values) => (this.values = values));
+    form.show(options);
+    this.direction = element("select", {},
+      element("option", { value: "forward", text: "later times" }), element("option", { value: "backward", text: "earlier times" }));
+    this.count = element("input", { type: "number", min: 1, placeholder: "all" });
+    this.root = element("div", { role: "group", "aria-label": "carry volumes" },
+      element("p", { class: "sam2-hint", text: "From the time that is shown, whole volumes:" }),
+      labelled("to", this.direction), labelled("number of times", this.count), form.root,
+      element("div", { class: "sam2-tools" },
+        button("Carry", () => view.act("carry"), { name: "carry the chosen object's volume to other times", key: view.keyMap.label("carry"), "data-action": "carry" }),
+        button("Carry all", () => this.start(null), { name: "carry the volumes of all objects to other times" })));
+  }
+
+  /** @param objects ids, or null for all that have masks at this time */
+  start(objects) {
+    // where there is no time to carry along Python says so
+    return this.view.ask("carry", {
+      objects, frame: this.view.store.get("frame"), direction: this.direction?.value ?? "forward",
+      count: this.count?.value ? Number(this.count.value) : null, options: this.values,
+    });
+  }
+}
+return { CarryPanel };
+})();
+
 const module_preset_choice = (() => {
 // How the model looks at frames, and how long a propagation would take either way.
 
@@ -1929,13 +1975,13 @@ return { PresetChoice, estimateInWords };
 const module_review_panel = (() => {
 // The review queue: which masks look wrong, the worst first.
 
-const { button, element } = module_dom;
+const { button, element, labelled } = module_dom;
 const { frameInWords } = module_frame_grid;
 
 const SHOWN = 5;
 
 class ReviewPanel {
-  /** @param view AnnotationView: its _ask, _go and _select are used */
+  /** @param view AnnotationView */
   constructor(view) {
     this.view = view;
     this.items = [];
@@ -1944,9 +1990,30 @@ class ReviewPanel {
     this.list = element("ol", { class: "sam2-review" });
     this.nextButton = button("Next", () => this.next(), { name: "next doubtful mask", "data-action": "next_review" });
     this.acceptButton = button("Accept", () => this.accept(), { name: "accept this mask" });
-    this.root = element("div", {}, element("div", { class: "sam2-tools" }, this.nextButton, this.acceptButton), this.text, this.list);
+    this.opinion = element("div", {});
+    this.root = element("div", {}, element("div", { class: "sam2-tools" }, this.nextButton, this.acceptButton), this.text, this.list, this.opinion);
     this.acceptButton.disabled = true;
     this.skipped = new Set();
+  }
+
+  /** Offer what there is for a second opinion: every way of propagating. */
+  offer({ propagators }) {
+    this.second = element("select", { title: "another way than the masks were tracked in; inward comes from both ends of the stack" },
+      ...propagators.map((one) => element("option", { value: one.name, text: one.name, title: one.summary })));
+    this.second.value = propagators.some((one) => one.name === "inward") ? "inward" : propagators[0]?.name;
+    const start = button("Compare", () => this.view.act("compare"),
+      { name: "compare: track all objects in this way too; no mask is changed", key: this.view.keyMap.label("compare"), "data-action": "compare" });
+    this.opinion.replaceChildren(...(propagators.length ? [labelled("second opinion", this.second, start)] : []));
+  }
+
+  /** Have all objects tracked in another way too; once that is done the most doubtful masks are listed. */
+  compare() {
+    return this.view.ask("compare", { objects: null, propagator: this.second.value || "inward", frame: this.view.store.get("frame") });
+  }
+
+  /** A job has come on: whoever had the comparison made, what it has found is listed. */
+  heard({ kind, state }) {
+    if (kind === "compare" && state === "done") this.refresh();
   }
 
   /** Something changed: the order may be another one now. */
@@ -2175,6 +2242,7 @@ return { TrainingPanel };
 const module_side_panels = (() => {
 // What stands beside the image besides the objects: display, propagation, review, fine-tuning, saving, and the keys.
 
+const { CarryPanel } = module_carry_panel;
 const { button, element, labelled, section } = module_dom;
 const { OptionForm } = module_option_form;
 const { PresetChoice } = module_preset_choice;
@@ -2198,6 +2266,8 @@ class SidePanels {
   setUp(about, keyMap) {
     this.about = about;
     const parts = [section("Display", false, ...this._display(about))];
+    this.carrying = new CarryPanel(this.view, about.carrying);
+    this.review.offer(about);
     this.preset = null;
     if (about.can_segment) {
       parts.push(section("Propagation", false, ...this._propagation(about)));
@@ -2327,7 +2397,7 @@ class SidePanels {
       () => this.view.ask("estimate", { objects: null, ...this.propagation() }));
     this.along = about.axes.length < 2 ? null : element("select", {},
       ...[...about.axes].reverse().map(({ axis }) => element("option", { value: axis, text: `${axis}, from this frame` })));
-    return [this.along && labelled("along", this.along), labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root];
+    return [this.along && labelled("along", this.along), labelled("how", this.propagator), labelled("frames each way", this.count), form.root, this.preset.root, this.carrying.root];
   }
 
   propagation() {
@@ -2366,6 +2436,55 @@ class SidePanels {
 return { SidePanels };
 })();
 
+const module_theme = (() => {
+// Whether the notebook is dark. Each host says it in its own way, on elements that a style sheet in a shadow root cannot see.
+
+const DARK = "[data-jp-theme-light='false'], .dark, .vscode-dark, .vscode-high-contrast, [theme='dark']";
+const LIGHT = "[data-jp-theme-light='true'], .light, .vscode-light, .vscode-high-contrast-light, [theme='light']";
+
+/** Whether the nearest element around that says anything says dark; `otherwise` where none does. */
+function isDark(node, otherwise) {
+  const nodes = [];
+  for (let around = node; around; around = around.parentElement ?? around.getRootNode().host ?? null) nodes.push(around);
+  // hosts fill an element before they put it into the page
+  for (const around of [...nodes, document.body, document.documentElement]) {
+    if (around.matches(LIGHT)) return false;
+    if (around.matches(DARK)) return true;
+  }
+  return otherwise;
+}
+
+/** Keeps `data-theme` of an element as the notebook is. */
+class Theme {
+  /** @param onChange called when it has changed */
+  constructor(root, onChange) {
+    this.root = root;
+    this.onChange = onChange;
+    this.system = matchMedia("(prefers-color-scheme: dark)");
+    this.look = () => this._look();
+    this.system.addEventListener("change", this.look);
+    this.observer = new MutationObserver(this.look);
+    for (const node of [document.documentElement, document.body]) {
+      this.observer.observe(node, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "theme"] });
+    }
+    this._look();
+  }
+
+  close() {
+    this.observer.disconnect();
+    this.system.removeEventListener("change", this.look);
+  }
+
+  _look() {
+    const theme = isDark(this.root, this.system.matches) ? "dark" : "light";
+    if (this.root.dataset.theme === theme) return;
+    this.root.dataset.theme = theme;
+    this.onChange();
+  }
+}
+return { isDark, Theme };
+})();
+
 const module_view = (() => {
 // The annotation view: everything a person sees and does. It knows a store of values, a client that asks Python, and
 // nothing of Jupyter.
@@ -2384,10 +2503,12 @@ const { ObjectList } = module_object_list;
 const { OptionForm } = module_option_form;
 const { Painter, tilesToDraw } = module_painter;
 const { SidePanels } = module_side_panels;
+const { Theme } = module_theme;
 
 const OVERVIEW_DELAY_MS = 120;
 const LINK_WORDS = {
   waiting: "Waiting for the kernel: it is busy, or gone. What you do is done once it answers.",
+  unheard: "The kernel has not answered yet. If this notebook was just opened, run the cell that made this widget.",
   gone: "The kernel is gone. Nothing here can be changed; run the cell that made this widget again.",
 };
 
@@ -2435,6 +2556,7 @@ class AnnotationView {
     this.image.close();
     this.client.close();
     this.observer.disconnect();
+    this.theme.close();
     cancelAnimationFrame(this.scheduled);
     clearTimeout(this.overviewTimer);
   }
@@ -2507,9 +2629,9 @@ class AnnotationView {
       button(tool.name, () => this.chooseTool(tool.name), {
         name: `${tool.name}: ${tool.summary}`, key: key(`tool:${tool.name}`), pressed: false, "data-tool": tool.name,
       }));
-    this.signButton = button("+ object", () => this._do("sign"), { name: "+ object", key: key("sign"), pressed: true });
+    this.signButton = button("+ object", () => this.act("sign"), { name: "+ object", key: key("sign"), pressed: true });
     this.tools.replaceChildren(...this.toolButtons, this.signButton);
-    const make = (label, action, name) => button(label, () => this._do(action), { name, key: key(action), "data-action": action });
+    const make = (label, action, name) => button(label, () => this.act(action), { name, key: key(action), "data-action": action });
     const inference = about.can_segment
       ? [make("Segment", "segment", "segment"), make("Propagate", "propagate", "propagate the chosen object"),
          make("All", "propagate_all", "propagate all objects"), make("Everything", "everything", "segment everything on this frame")]
@@ -2534,6 +2656,8 @@ class AnnotationView {
     on(this.stage, "contextmenu", (event) => event.preventDefault());
     on(this.stage, "dblclick", (event) => this.drawing.doubleClick(event));
     on(this.stage, "wheel", (event) => this._wheel(event), { passive: false });
+    // Jupyter looks at the element with the focus first, and takes its key before it sees what the element lies in
+    on(this.root, "focusin", (event) => (event.target.dataset.lmSuppressShortcuts = "true"));
     on(this.root, "keydown", (event) => this._key(event));
     for (const name of ["keyup", "keypress", "copy", "paste", "cut"]) on(this.root, name, (event) => event.stopPropagation());
     store.on("frame", () => this._frameChanged(), signal);
@@ -2549,6 +2673,10 @@ class AnnotationView {
     }
     store.on("height", () => this._resized(), signal);
     store.on("key_map", () => this.about && this._setUp({ about: this.about, state: this.state, seq: this.stateSeq }), signal);
+    this.theme = new Theme(this.root, () => {
+      this._paintStrips();
+      this.changed();
+    });
     this.observer = new ResizeObserver(() => this._resized());
     this.observer.observe(this.stage);
     this.client.onEvent = (kind, payload, buffers, seq) => this._event(kind, payload, buffers, seq);
@@ -2570,6 +2698,7 @@ class AnnotationView {
       this.changed();
     } else if (kind === "job") {
       this.jobs.show(payload);
+      this.panels.review.heard(payload);
       if (payload.seconds) this.panels.preset?.tell(payload.seconds);
       this._refreshState();
     } else if (kind === "training") {
@@ -2653,7 +2782,7 @@ class AnnotationView {
 
   _linkChanged(link) {
     this.linkNote.hidden = link === "ok";
-    this.linkNote.textContent = LINK_WORDS[link] ?? "";
+    this.linkNote.textContent = LINK_WORDS[link === "waiting" && !this.about ? "unheard" : link] ?? "";
     if (link === "gone") this.drawing.cancelGesture();
     this.root.dataset.link = link;
     if (link === "ok" && this.about && this.wasGone) this.start();
@@ -2903,7 +3032,8 @@ class AnnotationView {
   }
 
   _wheel(event) {
-    if (!this.viewport || !this.root.contains(document.activeElement ?? this.root.getRootNode().activeElement)) return;
+    // in a shadow root, as marimo has it, the document knows of its host only
+    if (!this.viewport || !this.root.contains(this.root.getRootNode().activeElement)) return;
     event.preventDefault();
     event.stopPropagation();
     this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), this.drawing.at(event));
@@ -2925,10 +3055,10 @@ class AnnotationView {
     const isArrow = event.target.matches?.("input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.code);
     if (!action || isOwn || isArrow || (isTyping && action !== "cancel")) return;
     event.preventDefault();
-    this._do(action);
+    this.act(action);
   }
 
-  _do(action) {
+  act(action) {
     if (!this.about) return;
     if (this.about.read_only && !/^(frame|object|zoom|fit|masks|help|cancel|position|cursor)/.test(action)) {
       this.say("This session is open for reading only.");
@@ -2946,9 +3076,8 @@ class AnnotationView {
     if (this.panels.closeHelp() || this.drawing.cancelGesture()) return;
     const running = this.jobs.active.filter((job) => job.kind !== "encode");
     if (running.length) for (const { id, kind } of running) this.ask("job", { id, do: kind === "train" ? "stop" : "cancel" });
-    else (this.root.getRootNode().activeElement ?? document.activeElement)?.blur?.();
+    else this.root.getRootNode().activeElement?.blur?.();
   }
-
 }
 return { AnnotationView };
 })();

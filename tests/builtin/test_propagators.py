@@ -62,6 +62,38 @@ def test_bit_for_bit_the_directions_of_the_predictor(predictor: SAM2VideoPredict
     assert all(torch.equal(one, other) for (_, one), (_, other) in zip(*outcomes, strict=True))
 
 
+@pytest.mark.parametrize("name", ["forward", "backward", "both", "inward"])
+def test_each_object_gets_what_it_would_get_alone(predictor: SAM2VideoPredictor, name: str) -> None:
+    state = prompted(predictor)
+    predictor.prompt_mask(state, 5, 3, disc((40, 20), 9))
+    list(predictor.propagate(state, propagator=name))
+
+    frames = {"forward": range(5, COUNT), "backward": range(6)}.get(name, range(COUNT))
+    for object_id, position, first in ((2, (70, 35), 2), (3, (40, 20), 5)):
+        alone = predictor.init_state(stack(COUNT))
+        predictor.prompt_mask(alone, first, object_id, disc(position, 9))
+        list(predictor.propagate(alone, propagator=name))
+        for frame in range(COUNT):
+            mine, expected = state.objects[object_id].latest(frame), alone.objects[object_id].latest(frame)
+            assert (mine is None) == (expected is None)
+            assert mine is None or expected is None or torch.equal(mine.mask_logits, expected.mask_logits)
+        if object_id == 3:
+            assert [frame for frame in range(COUNT) if alone.objects[3].latest(frame) is not None] == list(frames)
+        alone.close()
+    state.close()
+
+
+def test_an_object_that_is_removed_meanwhile_ends_nothing(predictor: SAM2VideoPredictor) -> None:
+    state = prompted(predictor)
+    seen = []
+    for result in predictor.propagate(state, propagator="both"):
+        seen.append((result.frame_index, tuple(result.object_ids)))
+        if result.frame_index == 1 and len(seen) == 1:
+            predictor.remove_object(state, 1)
+    assert seen == [(1, (1,)), *((frame, (2,)) for frame in (2, 3, 4, 5, 6, 7, 1, 0))]
+    state.close()
+
+
 def test_between_corrections_is_sweeps_of_the_predictor(predictor: SAM2VideoPredictor) -> None:
     state, expected = prompted(predictor), prompted(predictor)
     list(predictor.propagate(state, 0))

@@ -17,7 +17,7 @@ def expect(sha256: str) -> None:
 
     def find_changed(name: str) -> object:
         entry = find_entry(name)
-        return None if entry is None else dataclasses.replace(entry, sha256=sha256)
+        return None if entry is None else dataclasses.replace(entry, sha256=sha256, size_bytes=None)
 
     fetch.find_entry = find_changed  # type: ignore[assignment]
 

@@ -202,7 +202,10 @@ def test_models_come_from_the_hub_and_stay_in_its_cache(tmp_path: Path, reposito
         return json.loads(done.stdout)
 
     what_is_there = {"expect": hashlib.sha256(b"official").hexdigest()}
-    (refused,) = ask({"model_id": "facebook/sam2.1-hiera-tiny"}, HF_HOME=str(tmp_path / "another"))
+    another_file = {"expect": hashlib.sha256(b"another").hexdigest()}
+    tiny = {"model_id": "facebook/sam2.1-hiera-tiny"}
+    refused, still_refused = ask(another_file, tiny, tiny, HF_HOME=str(tmp_path / "another"))
+    refused_offline = ask(another_file, tiny, HF_HOME=str(tmp_path / "another"), SAM2_LAB_OFFLINE="1")
     answers = ask(
         what_is_there,
         {"model_id": "facebook/sam2.1-hiera-tiny"},
@@ -215,17 +218,20 @@ def test_models_come_from_the_hub_and_stay_in_its_cache(tmp_path: Path, reposito
     )
     (kept,) = (tmp_path / "hub").rglob("sam2.1_hiera_tiny.pt")
     kept.resolve().write_bytes(b"0fficial")
-    kept.unlink()
     mended = ask(what_is_there, {"model_id": "sam2.1_hiera_tiny"})
+    kept.resolve().write_bytes(b"0fficial")
+    kept.unlink()
+    mended += ask(what_is_there, {"model_id": "sam2.1_hiera_tiny"})
     hub.shutdown()
     hub.server_close()
     offline = ask(
         what_is_there, {"model_id": "sam2.1_hiera_tiny"}, {"model_id": "sam2_hiera_tiny"}, SAM2_LAB_OFFLINE="1"
     )
 
-    assert mended == [["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"]]
-    assert refused[0] == "CheckpointError"
-    assert "is not the published sam2.1_hiera_tiny.pt" in refused[1]
+    assert mended == [["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"]] * 2
+    for kind, message in (refused, still_refused, *refused_offline):
+        assert kind == "CheckpointError"
+        assert "is not the published sam2.1_hiera_tiny.pt" in message
     assert answers[:5] == [
         ["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"],
         ["sam2.1_hiera_tiny", "sam2.1_hiera_tiny.pt", "official"],

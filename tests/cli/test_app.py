@@ -33,7 +33,10 @@ def test_help_and_version(capsys):
         (["segment", "{picture}", "-p", "50,1"], "50 wide and 40 high"),
         (["segment", "{picture}", "-p", "1;1"], "Cannot understand --point"),
         (["segment", "{stack}", "-p", "1:1,1", "-p", "2:1,1"], "one frame"),
-        (["segment", "{picture}", "-p", "1:1,1"], "frames 0 to 0"),
+        (
+            ["segment", "{picture}", "-p", "1:1,1"],
+            "frames 0 to 0. If its planes are slices and not colours, say so: --axes zyx",
+        ),
         (["segment", "{stack}", "-p", "9:1,1"], "frames 0 to 3"),
         (["segment", "{picture}", "-p", "1,1", "--channels", "3"], "channels 0 to 2"),
         (["segment", "{picture}", "-p", "1,1", "--contrast", "dark"], "Cannot understand --contrast"),

@@ -39,6 +39,8 @@ def test_it_comes_back(tmp_path):
         (replace(RUN, model={"dtype": "bfloat16"}), "dtype was bfloat16, is float32"),
         (replace(RUN, source={"address": "b.tif", "size": (3, 4)}), "address was b.tif"),
         (replace(RUN, prompts="99"), "the prompts were others"),
+        (replace(RUN, source={**RUN.source, "size and time": [9, 9]}), "a.tif had another size or time of change"),
+        (replace(RUN, source={"address": "b.tif", "size and time": [9, 9]}), "address was b.tif"),
     ],
 )
 def test_another_run_is_refused(tmp_path, other, message):

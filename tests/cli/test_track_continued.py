@@ -225,7 +225,7 @@ def test_another_model_or_stack_is_refused(capsys, tmp_path, long_stack, untrain
     assert (code, "dtype was float32, is bfloat16" in err) == (2, True)
     tifffile.imwrite(copy, np.zeros((FRAMES, 40, 50), np.uint16), imagej=True, metadata={"axes": "TYX"})
     code, _, err = run(capsys, *arguments(copy, result, untrained))
-    assert (code, "size and time was" in err) == (2, True)
+    assert (code, "another size or time of change" in err) == (2, True)
     code, _, err = run(capsys, *arguments(long_stack, result, untrained))
     assert (code, "address was" in err) == (2, True)
 

@@ -15,6 +15,7 @@ from sam2_core.evaluation.average_precision import average_precision
 from sam2_core.evaluation.cell_tracking import detection_score, segmentation_score
 from sam2_core.evaluation.click_iou import click_ious, mean_click_ious, next_click
 from sam2_core.evaluation.video_scores import j_and_f
+from sam2_core.hooks import Metric, Plugins, Selection, hookimpl, using_plugins
 
 # one row a frame; IoU of 7 with 1 is 3/4, of 8 with 2 is 1/2, nothing is 3, 9 is nothing
 TRUTH = np.array([[[1, 1, 1, 1, 0, 2, 2, 0, 3, 0]]])
@@ -76,6 +77,40 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit) as stop:
         main(["evaluate", str(tmp_path / "ours.tif")])
     assert stop.value.code == 2
+
+
+class Metrics:
+    """A plugin with a metric that takes its frames one by one, and one that returns nonsense."""
+
+    @staticmethod
+    @hookimpl
+    def sam2_metrics() -> list[Metric]:
+        def measure(frames: Any) -> dict[str, float]:
+            predicted, _ = next(frames)
+            return {"first": float(predicted.max()), "rest": float(sum(truth.max() for _, truth in frames))}
+
+        return [Metric("steps", "", measure=measure), Metric("nonsense", "", measure=lambda frames: 7)]
+
+
+def test_metrics_of_plugins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = str(tmp_path / "labels.tif")
+    tifffile.imwrite(labels, TRUTH.astype(np.uint8).repeat(3, 0).repeat(2, 1), photometric="minisblack")
+    plugins = Plugins(Selection(only_builtin=True))
+    plugins.load_installed()
+    plugins.register(Metrics, name="my-metrics", version="1.2")
+    with using_plugins(plugins):
+        for name, code in (("steps", 0), ("nonsense", 2)):
+            with pytest.raises(SystemExit) as stop:
+                main(["evaluate", labels, labels, "--metric", "seg", "--metric", name])
+            out, err = capsys.readouterr()
+            assert (stop.value.code or 0) == code
+            assert "seg" in out
+            if code:
+                assert "my-metrics 1.2" in err.replace("\n", " ")
+                assert "numbers by name" in err.replace("\n", " ")
+            else:
+                lines = [line.split()[-2:] for line in out.splitlines()]
+                assert lines[-2:] == [["first", "3.0000"], ["rest", "6.0000"]]
 
 
 class Stamp:

@@ -89,6 +89,49 @@ def test_it_ends_when_nothing_changes_any_more() -> None:
     assert [frame for frame in results if frame > 2] == list(range(3, 10))
 
 
+@pytest.mark.parametrize("gives_up", [False, True], ids=["nothing changes", "given up"])
+def test_frames_that_a_correction_does_not_reach_stay_as_they_were(
+    gives_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tiles handed to each other there, too: the masks that are kept came from it."""
+    tracker: Any = made("tiles")
+    count, reached = 12, range(2, 4) if gives_up else range(2, 9)
+    state: Any = tracker.init_state(stack(count))
+    tracker.prompt_points(state, count - 1, 1, LEFT, [1])
+    list(tracker.propagate(state, reverse=True, stop_when_empty=None))
+    before, known = masks(tracker, state, count), handed(state)
+    beyond = {frame: its for frame, its in known.items() if reached.stop <= frame < count - 1}
+    assert beyond
+    tracker.prompt_mask(state, 1, 1, disc((60, 20), 7))
+    # seven in a row that are called unchanged, through more than one tile
+    monkeypatch.setattr("sam2_core.inference.plane_correction._is_same", lambda *_: not gives_up)
+    steps = tracker.recompute(state, 1, 1)
+    found = []
+    for result in steps:
+        found.append(result.frame_index)
+        if gives_up and len(found) == len(reached):
+            steps.close()
+    assert [frame for frame in found if frame > 1] == list(reached)
+
+    after = masks(tracker, state, count)
+    np.testing.assert_array_equal(after[reached.stop :], before[reached.stop :])
+    assert (after[list(reached), 0] != before[list(reached), 0]).any()
+    assert {frame: its for frame, its in handed(state).items() if reached.stop <= frame < count - 1} == beyond
+    # it is followed on from there like any other
+    tracker.prompt_mask(state, 9, 1, disc((60, 20), 7))
+    assert next(tracker.recompute(state, 1, 9)).frame_index == 10
+
+
+def handed(state: Any) -> dict[int, dict[int, list[tuple[Any, int]]]]:
+    """What places handed to each other of object 1, by frame and place: window and area of each mask."""
+    found: dict[int, dict[int, list[tuple[Any, int]]]] = {}
+    for place, frames in state.object(1).prompts.items():
+        for frame, prompts in frames.items():
+            if all(prompt.is_handed for prompt in prompts):
+                found.setdefault(frame, {})[place] = [(prompt.mask.window, prompt.mask.area) for prompt in prompts]
+    return found
+
+
 def test_locked_frames_are_never_overwritten(tracker: Any) -> None:
     state = tracked(tracker)
     before = masks(tracker, state)

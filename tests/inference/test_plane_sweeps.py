@@ -51,10 +51,18 @@ def test_both_ways_are_two_propagations(tracker: CropTracker, state: CropState) 
     other = tracker.init_state(stack(FRAMES))
     tracker.prompt_points(other, 1, 1, [[30.0, 20.0]], [1])
     tracker.prompt_points(other, 3, 2, [[60.0, 40.0]], [1])
-    expected = found(tracker.propagate(other, 1)) + found(tracker.propagate(other, 0, reverse=True))
+    expected = [
+        *found(tracker.propagate(other, 1, 2, objects=[1])),
+        *found(tracker.propagate(other, 3)),
+        *found(tracker.propagate(other, 2, 2, reverse=True, objects=[2])),
+        *found(tracker.propagate(other, 0, reverse=True)),
+    ]
     other.close()
     assert result == expected
-    assert [frame for frame, _, _ in result] == [1, 2, 3, 4, 0]
+    # each object from its own click on
+    assert [(frame, objects) for frame, objects, _ in result] == [
+        (1, [1]), (2, [1]), (3, [1, 2]), (4, [1, 2]), (2, [2]), (1, [2]), (0, [1, 2])
+    ]  # fmt: skip
 
 
 def test_what_a_propagator_is_told(tracker: CropTracker, state: CropState) -> None:
@@ -62,7 +70,10 @@ def test_what_a_propagator_is_told(tracker: CropTracker, state: CropState) -> No
     assert (sweeps.objects, sweeps.frame_count, sweeps.start, sweeps.count) == ([1, 2], FRAMES, None, 2)
     assert sweeps.passes("both") == [range(1, 3), range(0, -1, -1)]
     assert sweeps.passes("backward") == [range(1, -1, -1)]
-    assert PlaneSweeps(tracker, state, [2], start=4).passes("forward") == [range(4, 5)]
+    assert sweeps.stretches("forward") == [(range(1, 3), [1]), (range(3, 5), [2])]
+    from_four = PlaneSweeps(tracker, state, [1, 2], start=4)
+    assert from_four.passes("forward") == [range(4, 5)]
+    assert from_four.stretches("both") == [(range(4, 5), None), (range(3, -1, -1), None)]
     assert (sweeps.fixed_frames(1), sweeps.fixed_frames(2)) == ([1], [3])
     tracker.prompt_mask(state, 4, 1, np.eye(*state.frame_size) > 0)
     assert sweeps.fixed_frames(1) == [1, 4]

@@ -8,12 +8,21 @@ import sys
 import pytest
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.inference.preset_names import PRESETS, checked_preset
+from sam2_core.inference.preset_names import PRESET_WORDS, PRESETS, checked_preset
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_known(preset: str) -> None:
     assert checked_preset(preset) == preset
+
+
+def test_each_has_words() -> None:
+    assert tuple(PRESET_WORDS) == PRESETS
+    for words in PRESET_WORDS.values():
+        # front-ends begin or go on in a sentence with them
+        assert words.label[0].islower()
+        assert words.summary[0].islower()
+        assert not words.summary.endswith(".")
 
 
 @pytest.mark.parametrize("preset", ["tiles", "Exact", "", None, 1, ["crops"]])

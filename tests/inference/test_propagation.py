@@ -49,5 +49,12 @@ def test_an_object_that_stays_empty_is_given_up_until_its_next_conditioning_fram
         if not given_up[-1]:
             propagation.count_empty([tracked], frame)
     assert given_up == [False, False, False, False, False, True, False, False]
-    propagation.begin()
-    assert not propagation.has_given_up(tracked, 5)
+    propagation.count_empty([tracked], 7)
+    propagation.begin(range(5, 8))
+    assert not propagation.has_given_up(tracked, 5), "another pass looks for it again"
+    for frame in (5, 7):
+        propagation.count_empty([tracked], frame)
+    propagation.begin(range(8, 10))
+    assert propagation.has_given_up(tracked, 8), "one that goes on does not"
+    propagation.begin(range(9, -1, -1))
+    assert not propagation.has_given_up(tracked, 9)

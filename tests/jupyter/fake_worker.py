@@ -13,6 +13,7 @@ from sam2_core.session.annotation_session import AnnotationSession
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.messages import (
     Cancel,
+    Carry,
     Estimate,
     Estimated,
     Everything,
@@ -56,7 +57,7 @@ class FakeWorker:
             self.cancelled.add(message.job)
         elif isinstance(message, Stop):
             self.close()
-        elif isinstance(message, Segment | Propagate | Everything | Estimate):
+        elif isinstance(message, Segment | Propagate | Carry | Everything | Estimate):
             threading.Thread(target=self._work, args=(message,), daemon=True).start()
 
     def pump(self) -> bool:
@@ -83,9 +84,22 @@ class FakeWorker:
             found = [self._disc(30, 30), self._disc(100, 60)]
             masks = tuple(FoundMask(0, MaskData.of(MaskPixels.cut(mask)), 0.9, 4.0) for mask in found)
             self.hear(FrameFound(message.job, message.frame, masks))
+        elif isinstance(message, Carry):
+            self._carry(message)
         elif not self._propagate(message):
             return
         self.hear(Finished(message.job))
+
+    def _carry(self, message: Carry) -> None:
+        """Each slice gets the mask that it has at the first time."""
+        self.options.append(message.options)
+        first, *others = message.lines
+        self.hear(Started(message.job, len(first.frames) * len(others)))
+        for line in others:
+            for there, frame in zip(first.frames, line.frames, strict=True):
+                masks = [(one.id, said.mask) for one in message.objects for said in one.frames if said.frame == there]
+                found = tuple(FoundMask(number, mask, 0.875, 5.0) for number, mask in masks if mask is not None)
+                self.hear(FrameFound(message.job, frame, found))
 
     def _propagate(self, message: Propagate) -> bool:
         self.options.append({"propagator": message.propagator, "count": message.count, **message.options})

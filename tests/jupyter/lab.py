@@ -1,4 +1,4 @@
-"""A real JupyterLab with one notebook in it, in Chromium, and a second line to its kernel for tests to look in."""
+"""A real JupyterLab or Notebook 7 with one notebook in it, in Chromium, and a second line to its kernel for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 from jupyter_client import BlockingKernelClient
@@ -26,16 +26,18 @@ SETTINGS = {
 
 
 class Lab:
-    """JupyterLab in a process of its own, all its files in one folder."""
+    """JupyterLab, or Notebook 7, in a process of its own, all its files in one folder."""
 
-    def __init__(self, folder: Path, cells: list[str]) -> None:
+    def __init__(self, folder: Path, cells: list[str], app: Literal["lab", "notebook"] = "lab") -> None:
         self.folder = folder
+        self.place = {"lab": "lab/tree", "notebook": "notebooks"}[app]
+        module, name = {"lab": ("jupyterlab", "LabApp"), "notebook": ("notebook", "JupyterNotebookApp")}[app]
         self.page: Page | None = None
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(book, folder / "book.ipynb")
-        for name, values in SETTINGS.items():
-            path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        for setting, values in SETTINGS.items():
+            path = folder / "settings" / "@jupyterlab" / f"{setting}.jupyterlab-settings"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values))
         self.port = _free_port()
@@ -43,11 +45,11 @@ class Lab:
         self.log = (folder / "lab.log").open("w")
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
+                *(sys.executable, "-m", module, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
                 *(f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"),
                 *("--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True"),
-                *("--LabApp.expose_app_in_browser=True", f"--LabApp.workspaces_dir={folder / 'workspaces'}"),
-                f"--LabApp.user_settings_dir={folder / 'settings'}",
+                *(f"--{name}.expose_app_in_browser=True", f"--{name}.workspaces_dir={folder / 'workspaces'}"),
+                f"--{name}.user_settings_dir={folder / 'settings'}",
             ],
             env=os.environ
             | {
@@ -66,7 +68,7 @@ class Lab:
         self._wait_for_server()
         self.page = page
         page.set_default_timeout(PATIENCE * 1000)
-        page.goto(f"{self.address}/lab/tree/book.ipynb?reset")
+        page.goto(f"{self.address}/{self.place}/book.ipynb?reset")
         self.ready()
         self.command("notebook:run-all-cells")
 

@@ -101,7 +101,7 @@ def test_a_click_gives_a_mask_that_python_sees(lab: Lab, page: Page) -> None:
 
 
 def test_a_drag_gives_a_box_and_a_plugin_its_lasso(lab: Lab, page: Page) -> None:
-    page.keyboard.press("n")
+    page.keyboard.press("c")
     drag(page, (80, 20), (120, 60))
     settled(page, masks="1 2")
     assert [round(value) for value in lab.ask("w.prompts[2][0].box")] == pytest.approx([80, 20, 120, 60], abs=1)
@@ -160,7 +160,7 @@ def test_a_click_is_answered_while_a_cell_runs(lab: Lab, page: Page) -> None:
         "w.changed.connect(lambda _: clicked.set()); done = clicked.wait(120)"
     )
     view(page).get_by_role("button", name=re.compile("^point")).click()
-    page.keyboard.press("n")
+    page.keyboard.press("c")
     page.mouse.click(*place(page, 130, 90))
     settled(page, masks="1 2 3 4")
     assert lab.ask("done") is True

@@ -13,9 +13,11 @@ import pytest
 from sam2_core.errors import DivergedError, WorkerError
 from sam2_core.hooks import Drawn, ObjectPrompt, Plugins, PromptContext, PromptType, hookimpl, using_plugins
 from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.mask_pixels import MaskPixels
+from sam2_core.volumes import open_volume
 from sam2_jupyter import AnnotationWidget, annotate
 from tests.fake_training import accept_some, fake_training
-from tests.jupyter.fake_worker import FRAMES, fake_session, pictures, worker_of
+from tests.jupyter.fake_worker import FRAMES, fake_session, give_fake, pictures, worker_of
 
 pytest.importorskip("playwright", reason="needs playwright; install the group test")
 
@@ -111,13 +113,13 @@ def test_every_gesture(shown: ViewPage, widget: AnnotationWidget) -> None:
     x0, y0, x1, y1 = widget.prompts[1][0].box or ()
     assert np.allclose([x0, y0, x1, y1], [20, 20, 60, 50], atol=1)
 
-    view.press("n", "e")
+    view.press("c", "e")
     assert view.data("tool") == "ends"
     view.drag((80, 20), (100, 40), (130, 90))
     view.settle(masks="1 2 3")
     assert np.allclose(widget.prompts[3][0].points[0], (130, 90), atol=1)
 
-    view.press("n")
+    view.press("c")
     view.root.get_by_role("button", name="polygon").click()
     for corner in ((10, 80), (50, 80), (50, 110)):
         view.click(*corner)
@@ -125,7 +127,7 @@ def test_every_gesture(shown: ViewPage, widget: AnnotationWidget) -> None:
     view.settle(masks="1 2 3 4")
     assert 350 < widget.masks[4].sum() < 850
 
-    view.press("n", "m")
+    view.press("c", "m")
     view.drag((120, 20), (150, 20))
     view.settle(masks="1 2 3 4 5")
     assert widget.masks[5][20, 135]
@@ -140,7 +142,7 @@ def test_everything_by_keyboard(shown: ViewPage, widget: AnnotationWidget) -> No
     (point,) = widget.prompts[1][0].points
     assert point == (79.0, 50.0)  # from the middle (80, 60): one to the left, ten up
 
-    view.press("b", "Alt+Shift+ArrowDown", "n", "Space", "Alt+Shift+ArrowRight", "Alt+Shift+ArrowDown", "Space")
+    view.press("b", "Alt+Shift+ArrowDown", "c", "Space", "Alt+Shift+ArrowRight", "Alt+Shift+ArrowDown", "Space")
     view.settle(masks="1 2")
     assert widget.prompts[2][0].box == (79.0, 60.0, 89.0, 70.0)
     view.press("ArrowUp")
@@ -168,7 +170,10 @@ def test_keys_do_not_leak(shown: ViewPage, session: AnnotationSession) -> None:
     """Nothing that is typed in the view reaches what is around it, wherever in it the focus is."""
     shown.page.evaluate(
         "() => { window.leaked = []; for (const name of ['keydown', 'keyup', 'keypress']) "
-        "document.addEventListener(name, (event) => leaked.push(`${name} ${event.key}`)); }"
+        "document.addEventListener(name, (event) => leaked.push(`${name} ${event.key}`)); "
+        # Notebook 7 hears of keys first, and asks the element with the focus whether they are its own
+        "document.addEventListener('keydown', (event) => event.target.dataset.lmSuppressShortcuts === 'true' || "
+        "leaked.push(`shortcut ${event.key} at ${event.target.className}`), true); }"
     )
     view = shown.view
     assert view.root.get_attribute("data-lm-suppress-shortcuts") == "true"
@@ -314,16 +319,20 @@ def test_objects_are_renamed_hidden_accepted_and_reviewed(
     assert session.object(1).name == "big cell"
     view.root.get_by_role("button", name="show big cell").click()
     view.settle(masks="1")
-    view.press("c")
+    view.press("k")
     view.settle()
     assert session.locked_frames(1) == [0]
     view.root.locator("[data-object='1']", has_text="locked").wait_for()
+    view.press("k")
+    shown.wait(lambda: session.locked_frames(1) == [])
+    view.settle()
+    view.press("k")
+    shown.wait(lambda: session.locked_frames(1) == [0])
+    view.settle()
 
     view.press("Shift+s")
     view.settle(jobs=0)
     step = session.begin_results("a jump")
-    from sam2_core.session.mask_pixels import MaskPixels
-
     small = np.zeros(session.frame_size, bool)
     small[100:103, 150:153] = True
     session.add_results(step, 4, {1: (MaskPixels.cut(small), 0.2, -1.0)}, "track")
@@ -332,9 +341,35 @@ def test_objects_are_renamed_hidden_accepted_and_reviewed(
     view.settle(frame=4, selected=1)
     view.root.locator("summary", has_text="Review").click()
     view.root.locator(".sam2-review", has_text="jumps").wait_for()
-    view.root.get_by_role("button", name="accept this mask").click()
+    view.press("a")
     shown.wait(lambda: session.locked_frames(1) == [0, 4])
     view.settle()
+
+
+def test_a_second_opinion_lists_where_the_ways_differ(
+    shown: ViewPage, widget: AnnotationWidget, session: AnnotationSession
+) -> None:
+    """Compare by button and by key; what is found is listed, and no mask is changed."""
+    view = shown.view
+    clicked(view)
+    view.press("Shift+s")
+    view.settle(jobs=0)
+    step = session.begin_results("another way")
+    session.add_results(step, 5, {1: (MaskPixels.cut(session.mask(1, 5) & (np.arange(160) < 46)), 0.875, 5.0)}, "track")
+    session.finish_results(step)
+    before = [int(session.mask(1, frame).sum()) for frame in range(FRAMES)]
+    view.root.locator("summary", has_text="Review").click()
+    second = view.root.get_by_label("second opinion")
+    assert second.input_value() == "inward"
+    second.select_option("forward")
+    view.root.get_by_role("button", name="compare: track all").click()
+    view.root.locator(".sam2-review", has_text="t 5: propagators disagree").wait_for()
+    assert worker_of(session).options[-1]["propagator"] == "forward"
+    second.select_option("inward")
+    view.press("Shift+r")
+    shown.wait(lambda: worker_of(session).options[-1]["propagator"] == "inward" and not session.jobs.active)
+    assert [int(session.mask(1, frame).sum()) for frame in range(FRAMES)] == before
+    view.settle(jobs=0)
 
 
 def test_segment_everything_and_save(
@@ -405,7 +440,7 @@ def test_fine_tuning_shows_its_curves_and_the_new_model_is_used(
     (options,) = training.options
     assert (options["recipe"], options["budget"], options["learning_rate"]) == ("memory", 30.0, 0.01)
     assert options["validation_frames"] == ()
-    view.press("n")
+    view.press("c")
     view.click(120, 80)
     view.settle(masks="1 2")
     assert worker_of(session) is not before
@@ -475,6 +510,19 @@ def test_a_kernel_that_is_busy_or_gone(shown: ViewPage, widget: AnnotationWidget
     page.evaluate("() => { model.isLive = false; model.emit('comm_live_update'); }")
     view.root.locator(".sam2-link", has_text="run the cell").wait_for()
     assert view.data("state") == "gone"
+
+
+def test_a_view_that_was_never_answered_says_what_to_do(shown: ViewPage, widget: AnnotationWidget) -> None:
+    """As where a notebook is opened that was saved with its widgets; it goes on if there is an answer after all."""
+    page = shown.page
+    page.evaluate("() => { model.isLive = false; show('620px'); }")
+    last = page.locator(".sam2-widget").last
+    last.locator(".sam2-link", has_text="run the cell that made this widget").wait_for()
+    page.evaluate(
+        "() => { model.isLive = true; model.post({ method: 'custom', "
+        "content: model.sent.filter((one) => one.kind === 'hello').at(-1) }); }"
+    )
+    View(shown, last).settle(link="ok", objects=0)
 
 
 def test_contrast_zoom_and_channels(page: Any, plugins: None) -> None:
@@ -567,6 +615,57 @@ def test_z_stacks_over_time_have_a_slider_for_each_axis(page: Any, plugins: None
     widget.close()
 
 
+def test_volumes_are_carried_to_other_times(page: Any, plugins: None, tmp_path: Path) -> None:
+    """In a z-stack over time: the chosen object by its button, all by theirs, from the time that is shown."""
+    stack = open_volume(np.stack([pictures(4)] * 3), axes="tzyx").stack("tz")
+    with AnnotationSession.create(stack, tmp_path, model="a fake", worker="thread") as session:
+        give_fake(session)
+        for z in (1, 2):
+            session.paint(session.add_object().id, session.frame_at(t=1, z=z), np.ones(session.frame_size, bool))
+        widget = AnnotationWidget(session, frame=session.frame_at(t=1, z=1), selected=1)
+        shown = ViewPage(page, widget)
+        view = shown.view
+        view.root.locator("summary", has_text="Propagation").click()
+        panel = view.root.get_by_role("group", name="carry volumes")
+        panel.get_by_label("growth").fill("1")
+        panel.get_by_label("number of times").fill("1")
+        panel.get_by_role("button", name="carry the chosen").click()
+        shown.wait(lambda: session.masked_frames(1) == [5, 9])
+        assert worker_of(session).options[-1] == {"growth": 1}
+        panel.get_by_label("to", exact=True).select_option("earlier times")
+        panel.get_by_label("number of times").fill("")
+        panel.get_by_role("button", name="of all objects").click()
+        shown.wait(lambda: session.masked_frames(1) == [1, 5, 9] and session.masked_frames(2) == [2, 6])
+        view.settle(jobs=0)
+        view.press("PageDown")
+        view.settle(frame=1, shown=1, masks="1")
+        view.press("Shift+V")
+        view.root.locator(".sam2-message", has_text="nothing comes after it").wait_for()
+        assert shown.errors == []
+        widget.close()
+
+
+def test_in_a_shadow_root(page: Any, widget: AnnotationWidget) -> None:
+    """As in marimo: the wheel zooms while the view has the focus, and dark is dark."""
+    shown = ViewPage(page, widget)
+    page.evaluate(
+        "() => { const host = document.createElement('div'); document.body.append(host); "
+        "const inside = host.attachShadow({ mode: 'open' }); "
+        "inside.append(document.querySelector('style').cloneNode(true), document.querySelector('#views')); }"
+    )
+    view = shown.view
+    before = view.pixel(10, 10), view.pixel(100, 100)
+    view.stage.focus()
+    page.mouse.move(*view.screen(40, 50))
+    page.mouse.wheel(0, -3000)
+    shown.wait(lambda: view.pixel(10, 10) != before[0])
+    back = "getComputedStyle(e).backgroundColor"
+    assert view.root.evaluate(f"e => {back}") == "rgb(255, 255, 255)"
+    page.evaluate("() => { delete document.body.dataset.jpThemeLight; document.body.classList.add('dark'); }")
+    shown.wait(lambda: view.root.evaluate(f"e => {back}") == "rgb(23, 25, 28)")
+    assert view.data("theme") == "dark"
+
+
 def test_read_only(page: Any, session: AnnotationSession, plugins: None) -> None:
     """Who only looks is told so, and sees masks."""
     one = session.add_object()
@@ -576,7 +675,7 @@ def test_read_only(page: Any, session: AnnotationSession, plugins: None) -> None
         shown = ViewPage(page, widget)
         shown.view.settle(masks="1")
         shown.view.click(20, 20)
-        shown.view.press("n", "Shift+s")
+        shown.view.press("c", "Shift+s")
         assert "reading only" in shown.view.message
         assert shown.view.root.get_by_role("button", name="undo").is_disabled()
         widget.close()

@@ -18,6 +18,7 @@ from PIL import Image
 from sam2_core.checkpoints.catalogue import everything_thresholds
 from sam2_core.errors import DestinationExistsError, InvalidInputError, InvalidTypeError, MissingFileError, StateError
 from sam2_core.session.annotation_session import AnnotationSession
+from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.volumes import open_volume
 from tests.fake_training import accept_some, fake_training
 from tests.jupyter.fake_worker import FRAMES, HEIGHT, WIDTH, fake_session, give_fake, pictures, until, worker_of
@@ -234,6 +235,11 @@ def test_python_reads_and_writes(wire: Wire, session: AnnotationSession) -> None
         widget.to_labels([FRAMES])
 
 
+def test_where_no_widget_can_be_shown_there_is_a_word_of_it(wire: Wire, session: AnnotationSession) -> None:
+    plain = wire.widget._repr_mimebundle_()[0]["text/plain"]
+    assert plain.startswith(f"<AnnotationWidget of {session.stack.name} in ")
+
+
 def test_labels_that_would_fill_the_memory_are_refused(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam2_jupyter.widget.MOST_LABEL_BYTES", 1000)
     with pytest.raises(InvalidInputError, match="start_export"):
@@ -364,6 +370,64 @@ def test_propagation_along_an_axis(tmp_path: Path) -> None:
         w.close()
 
 
+def test_volumes_are_carried_to_other_times(tmp_path: Path) -> None:
+    """From the time of the frame, in the direction and as far as asked; elsewhere than in z-stacks over time not."""
+    stack = open_volume(np.stack([pictures(4)] * 3), axes="tzyx").stack("tz")
+    with AnnotationSession.create(stack, tmp_path, model="a fake", worker="thread") as session:
+        give_fake(session)
+        wire = Wire(AnnotationWidget(session))
+        fields = {one["name"]: one["default"] for one in wire.ask("hello")[0]["payload"]["about"]["carrying"]}
+        assert (fields["reconciles"], fields["agreement"]) == (True, 0.7)
+        for z in (1, 2):
+            session.paint(session.add_object().id, session.frame_at(t=1, z=z), np.ones((HEIGHT, WIDTH), bool))
+        asked = {"frame": session.frame_at(t=1, z=0), "direction": "backward", "count": None, "options": {}}
+        assert wire.ask("carry", objects=[1], **asked | {"options": {"growth": 3}})[0]["payload"]["kind"] == "carry"
+        until(lambda: not session.jobs.active)
+        assert session.masked_frames(1) == [1, 5]
+        assert worker_of(session).options[-1] == {"growth": 3}
+        wire.ask("carry", objects=None, **asked | {"direction": "forward", "count": 1})
+        until(lambda: not session.jobs.active)
+        assert (session.masked_frames(1), session.masked_frames(2)) == ([1, 5, 9], [6, 10])
+        assert "direction is" in wire.error("carry", objects=None, **asked | {"direction": "up"})
+        assert "count must be 1" in wire.error("carry", objects=None, **asked | {"count": 0})
+        assert "no frame 12" in wire.error("carry", objects=None, **asked | {"frame": 12})
+        wire.widget.close()
+
+
+def test_what_is_no_stack_over_time_carries_nothing(wire: Wire) -> None:
+    assert wire.ask("hello")[0]["payload"]["about"]["carrying"] is None
+    asked = {"frame": 0, "direction": "forward", "count": None, "options": {}}
+    assert "along t and z" in wire.error("carry", objects=None, **asked)
+
+
+def test_a_second_opinion_over_the_wire(wire: Wire, session: AnnotationSession) -> None:
+    """No mask is changed, and where the ways differ is in the review."""
+    assert "nothing to track" in wire.error("compare", objects=None, propagator="inward", frame=0)
+    one = session.add_object().id
+    session.add_points(one, 0, (40, 50))
+    assert "nothing to compare" in wire.error("compare", objects=None, propagator="inward", frame=0)
+    small = np.zeros((HEIGHT, WIDTH), bool)
+    small[50:60, 38:48] = True
+    step = session.begin_results("another way")
+    session.add_results(step, 3, {one: (MaskPixels.cut(small), 0.9, 5.0)}, "track")
+    session.finish_results(step)
+    assert "no-such-way" in wire.error("compare", objects=None, propagator="no-such-way", frame=0)
+    assert wire.ask("compare", objects=None, propagator="inward", frame=0)[0]["payload"]["kind"] == "compare"
+    until(lambda: not session.jobs.active)
+    assert session.masked_frames(one) == [3]
+    (item,) = wire.ask("review", count=5)[0]["payload"]["items"]
+    assert (item["frame"], item["reasons"]) == (3, ["propagators disagree"])
+
+
+def test_an_accepted_mask_is_let_go_again(wire: Wire, session: AnnotationSession) -> None:
+    one = session.add_object().id
+    session.paint(one, 0, np.ones((HEIGHT, WIDTH), bool))
+    for locked, frames in ((True, [0]), (False, [])):
+        assert wire.ask("accept", object=one, frame=0, locked=locked)[0]["payload"] == {"accepted": locked}
+        assert session.locked_frames(one) == frames
+    assert "true or false" in wire.error("accept", object=one, frame=0, locked=1)
+
+
 def test_the_form_has_every_propagator_and_its_options(session: AnnotationSession) -> None:
     widget = AnnotationWidget(session)
     form = propagation_form(widget)
@@ -380,6 +444,24 @@ def test_the_form_has_every_propagator_and_its_options(session: AnnotationSessio
     assert worker_of(session).options[-1]["propagator"] == "forward"
     until(lambda: "done" in form.message.value)
     widget.close()
+
+
+def test_the_form_goes_along_either_axis(tmp_path: Path) -> None:
+    """In a z-stack over time, from the frame that the widget shows."""
+    stack = open_volume(np.stack([pictures(4)] * 2), axes="tzyx").stack("tz")
+    with AnnotationSession.create(stack, tmp_path, model="a fake", worker="thread") as session:
+        give_fake(session)
+        widget = AnnotationWidget(session, frame=5)
+        session.add_points(session.add_object().id, 5, (40, 50))
+        form = propagation_form(widget)
+        assert form.common.along.value == "z"
+        for along, expected in (("z", {4, 5, 6, 7}), ("t", {1, 5})):
+            form.common.along.value = along
+            job = form.run()
+            assert job is not None
+            job.wait(60)
+            assert set(job.result) == expected
+        widget.close()
 
 
 def test_a_training_over_the_wire(wire: Wire, session: AnnotationSession, monkeypatch: pytest.MonkeyPatch) -> None:

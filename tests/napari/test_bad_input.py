@@ -229,6 +229,7 @@ def test_a_download_that_fails(dock: Any, monkeypatch: pytest.MonkeyPatch) -> No
     dock.start.model.setCurrentIndex(dock.start.model.findData("sam2.1_hiera_tiny"))
     assert "156 MB" in dock.start.model.currentText()
     dock.start.begin.click()
+    until(lambda: dock._question is not None)
 
     # nothing is downloaded unasked
     question = dock._question
@@ -254,6 +255,7 @@ def test_a_download_that_is_stopped(dock: Any, monkeypatch: pytest.MonkeyPatch) 
     dock.viewer.add_image(cells(2), name="image")
     dock.start.model.setCurrentIndex(dock.start.model.findData("sam2.1_hiera_tiny"))
     dock.start.begin.click()
+    until(lambda: dock._question is not None)
     next(one for one in dock._question.buttons() if one.text() == "Download").click()
     told(dock, "Downloading sam2.1_hiera_tiny: 5 MB")
     assert not dock.start.isEnabled()

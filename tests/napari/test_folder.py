@@ -332,6 +332,29 @@ def test_choosing_another_folder_can_be_cancelled(dock: Any, images: Path, monke
     assert not dock.folder.isVisible()
 
 
+def test_the_last_folder_is_offered_with_what_was_chosen_for_it(dock: Any, images: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    opened(dock, images, str(labels))
+    shown(dock, "cell1.tif")
+    dock.folder_work.close()
+    dock.close_session()
+    for line in (dock.folder.images, dock.folder.labels):
+        line.clear()
+    dock.folder.show_choice.click()
+    until(lambda: dock.folder.images.text() == str(images))
+    assert dock.folder.labels.text() == str(labels)
+
+    # what was typed before it was known stays
+    dock.folder.images.setText("typed")
+    dock.folder.show_choice.click()
+    heard: list[int] = []
+    dock.folder_work.read_recent(lambda: heard.append(1))
+    until(lambda: heard)
+    assert dock.folder.images.text() == "typed"
+    dock.folder.images.clear()
+    dock.folder.labels.clear()
+
+
 def test_nothing_to_work_on(dock: Any, tmp_path: Path) -> None:
     opened(dock, tmp_path / "nowhere")
     until(lambda: "no folder" in dock.status.text())

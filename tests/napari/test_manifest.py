@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.source import (
@@ -17,6 +21,7 @@ from sam2_core.volumes.source import (
     VIDEO_SUFFIXES,
     ZIP_SUFFIXES,
 )
+from sam2_napari.keys import normal_key
 from tests.napari.scene import MANIFEST
 
 
@@ -25,6 +30,20 @@ def manifest() -> Any:
     from npe2 import PluginManifest
 
     return PluginManifest.from_file(MANIFEST)
+
+
+def test_it_is_the_release_that_was_asked_for() -> None:
+    """`make test-napari-first` asks for the first one that the package says it works with."""
+    import napari
+
+    project = tomllib.loads((MANIFEST.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    (least,) = (one for one in project["project"]["optional-dependencies"]["napari"] if one.startswith("napari>="))
+    first = next(one for one in project["dependency-groups"]["test-napari-first"] if one.startswith("napari=="))
+    assert first.removeprefix("napari==") in SpecifierSet(least.removeprefix("napari"))
+    assert first == f"napari=={Version(least.removeprefix('napari>='))}.0"
+    if os.environ.get("NAPARI_RELEASE") == "first":
+        assert f"napari=={napari.__version__}" == first
+    assert Version(napari.__version__) in SpecifierSet(least.removeprefix("napari"))
 
 
 def test_every_command_imports(manifest: Any) -> None:
@@ -58,7 +77,8 @@ def test_settings_are_those_the_code_asks_for(manifest: Any) -> None:
     from sam2_napari.settings import DEFAULTS
 
     groups = manifest.contributions.configurations
-    for group in ("model", "session"):
+    assert set(groups) == set(DEFAULTS)
+    for group in set(DEFAULTS) - {"keys"}:
         assert {name: one.default for name, one in groups[group].properties.items()} == DEFAULTS[group]
     keys = {name: one.default for name, one in groups["keys"].properties.items()}
     tools = get_plugins().contributions(PromptType)
@@ -69,6 +89,23 @@ def test_settings_are_those_the_code_asks_for(manifest: Any) -> None:
     assert keys == expected
     used = [key for key in keys.values() if key]
     assert len(used) == len(set(used)), "two actions have one key"
+
+
+def test_no_key_is_one_of_the_viewers_or_the_only_one_of_a_mode(manifest: Any) -> None:
+    """On the session's layers letters are ours; what they mean to napari there has a number too."""
+    from napari.utils.action_manager import action_manager
+    from napari.utils.shortcuts import default_shortcuts
+
+    ours = {normal_key(one.default) for one in manifest.contributions.configurations["keys"].properties.values()}
+    # the shapes of a session are not edited; its labels are new when a person begins another object
+    without = {"new_label", "toggle_preserve_labels", "select_all_in_slice", "complete_polygon", "reset_polygon"}
+    for name, keys in default_shortcuts.items():
+        place = action_manager._actions[name].keymapprovider.__name__
+        taken = {normal_key(str(key)) for key in keys} & ours
+        if place == "ViewerModel":
+            assert not taken, name
+        elif place in ("Labels", "Points"):
+            assert len(taken) < len(keys) or name.removeprefix("napari:") in without, name
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -97,16 +134,27 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         write_labels(str(tmp_path / "channels.zarr"), labels, {"axis_labels": ("c", "y", "x")})
 
 
-@pytest.mark.parametrize("key", ["cells", "stack", "time", "divisions", "organelles", "filaments"])
-def test_sample_data_is_drawn(manifest: Any, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "axes"),
+    [
+        ("cells", "yx"),
+        ("stack", "zyx"),
+        ("time", "tyx"),
+        ("divisions", "tyx"),
+        ("organelles", "zyx"),
+        ("filaments", "tyx"),
+        ("volumes", "tzyx"),
+    ],
+)
+def test_sample_data_is_drawn(manifest: Any, key: str, axes: str) -> None:
     (listed,) = [one for one in manifest.contributions.sample_data if one.key == key]
     (command,) = [one for one in manifest.contributions.commands if one.id == listed.command]
     module, function = command.python_name.split(":")
     ((image, described, kind),) = getattr(importlib.import_module(module), function)()
     assert kind == "image"
-    assert image.ndim == len(described["axis_labels"]) == (2 if key == "cells" else 3)
-    assert image.ndim == len(described.get("scale", described["axis_labels"]))
-    assert image.std() > 10
+    assert "".join(described["axis_labels"]) == axes
+    assert image.ndim == len(axes) == len(described.get("scale", axes))
+    assert all(part.any() for part in image)
 
 
 def test_importing_the_dock_does_not_import_torch(tmp_path: Path) -> None:

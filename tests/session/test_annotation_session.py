@@ -58,6 +58,7 @@ class Plain:
     points: dict[tuple[int, int], list[tuple[float, float]]] = field(default_factory=dict)
     masks: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     locked: set[tuple[int, int]] = field(default_factory=set)
+    boxes: dict[tuple[int, int], tuple[float, ...]] = field(default_factory=dict)
     next_id: int = 1
 
 
@@ -122,7 +123,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.session.delete_objects([object_id])
         plain = self.step()
         del plain.objects[object_id]
-        for kept in (plain.points, plain.masks):
+        for kept in (plain.points, plain.masks, plain.boxes):
             for key in [key for key in kept if key[0] == object_id]:
                 del kept[key]  # type: ignore[attr-defined]
         plain.locked = {key for key in plain.locked if key[0] != object_id}
@@ -138,12 +139,51 @@ class SessionMachine(RuleBasedStateMachine):
             points = plain.points.pop((second, frame), [])
             if points:
                 plain.points[first, frame] = plain.points.get((first, frame), []) + points
+            box = plain.boxes.pop((second, frame), None)
+            if box is not None:
+                plain.boxes.setdefault((first, frame), box)
             mask = plain.masks.pop((second, frame), None)
             if mask is not None:
                 both = (first, frame) in plain.masks
                 plain.masks[first, frame] = plain.masks[first, frame] | mask if both else mask
             if (second, frame) in plain.locked:
                 plain.locked = plain.locked - {(second, frame)} | {(first, frame)}
+
+    @precondition(lambda self: self.now.objects)
+    @rule(data=st.data(), name=st.sampled_from(["a", "b"]))
+    def rename(self, data: st.DataObject, name: str) -> None:
+        object_id = self.chosen(data)
+        self.session.change_object(object_id, name=name)
+        if self.now.objects[object_id] != name:
+            self.step().objects[object_id] = name
+
+    @precondition(lambda self: self.now.objects)
+    @rule(data=st.data(), frame=frames, x=st.integers(0, WIDTH - 2), y=st.integers(0, HEIGHT - 2))
+    def draw_box(self, data: st.DataObject, frame: int, x: int, y: int) -> None:
+        key = self.chosen(data), frame
+        box = (float(x), float(y), float(WIDTH - 1), float(HEIGHT - 1))
+        self.session.set_box(*key, box)
+        if self.now.boxes.get(key) != box:
+            self.step().boxes[key] = box
+
+    @precondition(lambda self: self.now.objects)
+    @rule(data=st.data(), frame=frames)
+    def clear(self, data: st.DataObject, frame: int) -> None:
+        key = self.chosen(data), frame
+        self.session.clear_prompt(*key)
+        if key in self.now.points or key in self.now.boxes:
+            plain = self.step()
+            plain.points.pop(key, None)
+            plain.boxes.pop(key, None)
+
+    @precondition(lambda self: self.now.masks)
+    @rule(data=st.data(), locked=st.booleans())
+    def lock(self, data: st.DataObject, locked: bool) -> None:
+        key = data.draw(st.sampled_from(sorted(self.now.masks)))
+        self.session.lock(*key, locked)
+        if (key in self.now.locked) != locked:
+            plain = self.step()
+            plain.locked = plain.locked | {key} if locked else plain.locked - {key}
 
     @rule()
     def undo(self) -> None:
@@ -178,6 +218,7 @@ class SessionMachine(RuleBasedStateMachine):
             for frame in range(FRAMES):
                 key = (object_id, frame)
                 assert list(self.session.prompt(*key).points) == plain.points.get(key, [])
+                assert self.session.prompt(*key).box == plain.boxes.get(key)
                 record = self.session.record(*key)
                 assert (record is None) == (key not in plain.masks)
                 if record is not None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from sam2_core.errors import StateError, UnknownModelError, WaitTimeoutError, WorkerError
 from sam2_core.session.export import measure
 from sam2_core.session.items import Change
 from sam2_core.session.job import Job
+from sam2_core.session.worker import model_choice
 from tests.inference.video_scene import small_predictor
 from tests.session.job_scene import PATIENCE, Gate, new_session, predictor, until
 
@@ -327,6 +329,41 @@ def test_a_failing_job_is_told_and_the_next_one_works(scene: Scene) -> None:
     assert session.jobs[-1].state == "failed"
 
     assert session.start_propagate([one]).wait(PATIENCE)
+
+
+@pytest.mark.parametrize("when", ["loading", "working"])
+def test_where_memory_runs_out_on_a_gpu_the_cpu_goes_on(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    gate, asked = Gate(predictor()), []
+
+    def opened(model: str, device: str | None) -> Any:
+        asked.append(device)
+        gate.error = full if device is None and when == "working" else None
+        if device is None and when == "loading":
+            raise full
+        return predictor()
+
+    monkeypatch.setattr(model_choice, "opened_predictor", opened)
+    said: list[str] = []
+    with new_session(model="a large one", worker="thread", count=FRAMES) as session:
+        session.worker_options = {"encodes_ahead": False, "measures": False, "feature_memory_bytes": 0}
+        session.fell_back.connect(said.append)
+        one = session.add_object().id
+        session.add_points(one, 0, (30, 20))
+        job = session.start_propagate([one])
+        assert sorted(job.wait(PATIENCE)) == list(range(FRAMES))
+        assert asked == [None, "cpu"]
+        until(lambda: said)
+        assert "Tried to allocate 2 GiB" in said[0]
+        assert "on the CPU" in said[0]
+
+        # there is nothing to go to from there
+        gate.error = full
+        session.add_points(one, 3, (30, 20))
+        with pytest.raises(WorkerError, match="Memory ran out"):
+            session.start_segment(one, 3).wait(PATIENCE)
+        assert len(said) == 1
+    gate.remove()
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:

@@ -87,6 +87,23 @@ def test_the_same_as_the_predictor_itself(session: AnnotationSession, model: SAM
     assert len(np.unique(expected)) == 3
 
 
+@pytest.mark.parametrize("propagator", ["both", "forward"])
+def test_each_object_is_followed_from_its_own_click(session: AnnotationSession, propagator: str) -> None:
+    first, second = clicked(session, frame=1), clicked(session, 64, 56, frame=FRAMES - 2)
+    job = session.start_propagate(propagator=propagator)
+    together = {one: [session.mask(one, frame) for frame in range(FRAMES)] for one in (first, second)}
+
+    assert job.done == job.total == len(job.result)
+    assert session.masked_frames(first) == list(range(0 if propagator == "both" else 1, FRAMES))
+    assert session.masked_frames(second) == list(range(0 if propagator == "both" else FRAMES - 2, FRAMES))
+    session.undo()
+    # alone, from that frame on, each comes to the same
+    for one, frame in ((first, 1), (second, FRAMES - 2)):
+        for _ in session.propagate([one], propagator=propagator, start=frame):
+            pass
+        assert all(np.array_equal(session.mask(one, at), mask) for at, mask in enumerate(together[one]))
+
+
 def test_a_propagation_is_one_step(session: AnnotationSession) -> None:
     one = clicked(session)
     before = all_labels(session)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
+from sam2_core.checkpoints.config import instantiate_model
 from sam2_core.errors import ConfigError
 from sam2_core.model import MultiScaleBlock
 from sam2_core.training.activation_checkpointing import checkpoint_activations
 from tests.model.small_models import noise, small_hiera
+from tests.training.small_training import small_config
 
 
 def gradients(recomputed: bool) -> tuple[dict[str, Tensor], int]:
@@ -38,6 +41,25 @@ def test_gradients_are_the_same() -> None:
     assert twice == 2 * once > 0
     for name, value in plain.items():
         torch.testing.assert_close(again[name], value)
+
+
+def test_the_memory_attention_is_recomputed_too() -> None:
+    found = []
+    for recomputed in (False, True):
+        torch.manual_seed(0)
+        model = instantiate_model(OmegaConf.create({"model": small_config()})).memory_attention.train()
+        calls: list[int] = []
+        model.layers[1].norm2.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        model.layers[1].norm1.register_forward_hook(lambda *_, calls=calls: calls.append(2))
+        if recomputed:
+            assert checkpoint_activations(model) == ["layers.0", "layers.1"]
+        frame, memory = noise(1, 64, 64), noise(1, 64, 16)
+        model(frame, memory, noise(1, 64, 64, seed=1), noise(1, 64, 16, seed=1), grid=(8, 8)).square().mean().backward()
+        found.append(({name: p.grad for name, p in model.named_parameters()}, sorted(calls)))
+    (plain, once), (again, twice) = found
+    assert once == [1, 2]
+    assert twice == [1, 1, 2, 2]
+    torch.testing.assert_close(again, plain)
 
 
 def test_patterns() -> None:

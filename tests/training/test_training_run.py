@@ -5,27 +5,27 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from safetensors.torch import load_file
 
+from sam2_core.checkpoints import allow_target
 from sam2_core.checkpoints.config import instantiate_model
 from sam2_core.errors import ConfigError, DivergedError, InvalidInputError, MissingFileError
 from sam2_core.hooks import TrainingEvent
 from sam2_core.training import launch
 from sam2_core.training.training_config import load_training_config, training_config_names
 from tests.training.official_data import write_files
-from tests.training.training_scene import small_run, write_stack
+from tests.training.training_scene import Signaller, small_run, train_in_two_processes, write_stack
 
 if importlib.util.find_spec("lightning_fabric") is None:
     pytest.skip("needs lightning-fabric; install it with pip install 'sam2-lab[train]'", allow_module_level=True)
@@ -82,42 +82,60 @@ def test_a_run_that_was_stopped_and_killed_is_the_same_run(undisturbed: Path, tm
         assert torch.equal(value, weights(tmp_path)[name]), name
 
 
-def test_two_processes_train_what_one_does_with_twice_the_batch(
-    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_train_what_one_does_with_twice_the_batch(tmp_path: Path) -> None:
     # prompted with masks: where clicks fall is drawn for a whole batch
     both = ["data.train_frames=[0,5]", "scratch.num_epochs=1", "trainer.model.prob_to_use_pt_input_for_train=0.0"]
     train(tmp_path / "one", *both, "data.batch_size=2")
     write_stack(tmp_path / "two")
-    # this process is one of the two, as torchrun would start them
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {
-        "TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "tests.training.training_scene", str(tmp_path / "two"), "2", *both]
-    environment = os.environ | shared | {"PYTHONPATH": str(repository), "RANK": "1", "LOCAL_RANK": "1"}
-    other = subprocess.Popen([*command, "data.batch_size=1"], env=environment)
-    for name, value in (shared | {"RANK": "0", "LOCAL_RANK": "0"}).items():
-        monkeypatch.setenv(name, value)
-    try:
-        train(tmp_path / "two", *both, "data.batch_size=1", "launcher.gpus_per_node=2")
-        assert other.wait(timeout=120) == 0
-    finally:
-        other.kill()
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    train_in_two_processes(tmp_path / "two", *both, "data.batch_size=1")
+    require_the_same_training(tmp_path / "one", tmp_path / "two")
+    assert sorted(losses(tmp_path / "one")) == sorted(losses(tmp_path / "two")) == [1, 2]
 
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+
+def test_sharded_over_two_processes_it_is_the_same_run_and_checkpoints_fit_either(tmp_path: Path) -> None:
+    both = [
+        "data.train_frames=[0,5]",
+        "trainer.mode=train",
+        "trainer.averaging=0.9",
+        "trainer.model.prob_to_use_pt_input_for_train=0.0",
+        "trainer.checkpoint.save_best_meters=[Losses/val_all_loss]",
+    ]
+    alone, sharded = "data.batch_size=2", ["data.batch_size=1", "++trainer.distributed.strategy=fsdp"]
+    train(tmp_path / "one", *both, alone)
+    # one process, two that share the weights from the middle of an epoch to the middle of the next, one again
+    parts = tmp_path / "parts"
+    assert train(parts, *both, alone, listeners=[Signaller(1, signal.SIGTERM)]) is not None
+    train_in_two_processes(parts, *both, *sharded, "--stop-at", "3")
+    kept = torch.load(parts / "run/checkpoints/checkpoint.pt", weights_only=True)
+    assert kept["step"] == 3
+    whole = torch.load(tmp_path / "one/run/checkpoints/checkpoint.pt", weights_only=True)
+    for part in ("model", "average"):
+        assert {name: value.shape for name, value in kept[part].items()} == {
+            name: value.shape for name, value in whole[part].items()
+        }
+    assert (parts / "run/checkpoints/Losses_val_all_loss.pt").exists()
+    assert train(parts, *both, alone) is None
+    require_the_same_training(tmp_path / "one", parts)
+    expected, found = losses(tmp_path / "one"), losses(parts)
+    assert sorted(expected) == sorted(found) == [1, 2, 3, 4]
+    # and to the end in two: what they export is whole
+    shutil.copytree(parts, tmp_path / "end")
+    (tmp_path / "end/run/checkpoints/model.safetensors").unlink()
+    torch.save(kept, tmp_path / "end/run/checkpoints/checkpoint.pt")
+    train_in_two_processes(tmp_path / "end", *both, *sharded)
+    require_the_same_training(tmp_path / "one", tmp_path / "end")
+
+
+def require_the_same_training(first: Path, second: Path) -> None:
+    """Compare the weights of two runs with how far they moved."""
+    one, two = weights(first), weights(second)
     start = weights_at_the_start()
+    assert one.keys() == two.keys()
     moved = sum(float((one[name] - value).square().sum()) for name, value in start.items()) ** 0.5
     apart = sum(float((one[name] - two[name]).square().sum()) for name in start) ** 0.5
     assert moved > 0.1
     # Adam's first steps are as long for a gradient of rounding errors as for a large one: its sign may differ there
     assert apart < 0.02 * moved
-    assert sorted(losses(tmp_path / "one")) == sorted(losses(tmp_path / "two")) == [1, 2]
 
 
 def weights_at_the_start() -> dict[str, torch.Tensor]:
@@ -145,7 +163,9 @@ def test_validation_keeps_the_best_and_writes_what_it_found(tmp_path: Path) -> N
     logs = tmp_path / "run" / "logs"
     found = [json.loads(line) for line in (logs / "val_stats.json").read_text().splitlines()]
     assert len(found) == 2
-    assert {"Losses/val_all_loss", "Meters_train/val_all/iou/iou_1_clicks", "Trainer/epoch"} <= set(found[0])
+    expected = {"Losses/val_all_loss", "Meters_train/val_all/iou/iou_1_clicks", "Trainer/epoch"}
+    assert expected | {f"Meters_train/val_all/tracking/{name}" for name in ("J&F", "J", "F")} <= set(found[0])
+    assert 0 <= found[0]["Meters_train/val_all/tracking/J&F"] <= 100
     best = json.loads((logs / "best_stats.json").read_text().splitlines()[-1])
     assert best["Losses/val_all_loss"] == min(each["Losses/val_all_loss"] for each in found)
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
@@ -212,6 +232,26 @@ def test_frozen_parts_stay_out_of_checkpoints(tmp_path: Path) -> None:
         train(tmp_path / "other", *frozen[:2], frozen[3])
 
 
+class GradientLog:
+    """Keeps what it is called with; as an official configuration may name one."""
+
+    seen: ClassVar[list[tuple[float, int, float]]] = []
+
+    def __call__(self, model: torch.nn.Module, *, rank: int, where: float) -> None:
+        norms = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
+        self.seen.append((max(norms), rank, where))
+
+
+def test_options_of_official_configurations_that_few_use(tmp_path: Path) -> None:
+    GradientLog.seen.clear()
+    name = f"{__name__}.GradientLog"
+    allow_target(name)
+    options = [f"+trainer.optim.gradient_logger={{_target_: {name}}}", "+trainer.optim_overrides=null"]
+    assert train(tmp_path, *SHORT, *options) is None
+    assert [(rank, where) for _, rank, where in GradientLog.seen] == [(0, 0.0), (0, 0.25), (0, 0.5), (0, 0.75)]
+    assert all(norm > 0 for norm, _, _ in GradientLog.seen)
+
+
 def test_a_loss_that_breaks_stops_the_run_and_keeps_the_batch(tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
     with pytest.raises(DivergedError, match="The batch is saved as") as caught:
@@ -237,6 +277,10 @@ def test_a_loss_that_breaks_stops_the_run_and_keeps_the_batch(tmp_path: Path) ->
         (["trainer.freeze=[nothing.*]"], ConfigError, "matches no name"),
         (["trainer.checkpoint.weights=nowhere.pt"], LookupError, "nowhere.pt"),
         (["trainer.checkpoint.resume_from=nowhere.pt"], MissingFileError, "resume_from"),
+        (["+trainer.distribution.strategy=fsdp"], ConfigError, "trainer has no option 'distribution'; it has data"),
+        (["+trainer.checkpoint.save_often=1"], ConfigError, "trainer.checkpoint has no option 'save_often'"),
+        (["~trainer.checkpoint"], ConfigError, "trainer lacks checkpoint"),
+        (["++trainer.distributed.strategy=zero"], ConfigError, '"ddp" or "fsdp"'),
         (["trainer.accumulate=50"], InvalidInputError, "fewer than the 50"),
     ],
 )  # fmt: skip

@@ -1,14 +1,16 @@
 """A training that takes seconds: a small network, a drawn stack, every part of a configuration.
 
-    python -m tests.training.training_scene FOLDER PROCESSES [override ...] [--kill-at STEP]
+    python -m tests.training.training_scene FOLDER PROCESSES [override ...] [--kill-at STEP | --stop-at STEP]
 
-trains in processes of its own, and ends itself with SIGKILL before a step.
+trains in processes of its own, and ends itself with SIGKILL, or stops after SIGTERM, when a step is done.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,24 +77,48 @@ def small_run(folder: Path, *overrides: str, base: str = "finetune_3d") -> DictC
     return launch.prepared(config, given)
 
 
-class Killer:
-    """Ends the process without warning when a step is done."""
+class Signaller:
+    """Sends its process a signal when a step is done."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self, step: int, number: signal.Signals) -> None:
+        self.step, self.number = step, number
 
     def __call__(self, event: TrainingEvent) -> None:
         if event.kind == "step" and event.step == self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.number)
+
+
+def train_in_two_processes(folder: Path, *arguments: str) -> None:
+    """Run this module in two processes on a folder with a stack, as torchrun would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = []
+    for rank in "01":
+        environment = os.environ | {
+            "TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": rank, "LOCAL_RANK": rank,
+            "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "tests.training.training_scene", str(folder), "2", *arguments]
+        running.append(subprocess.Popen(command, env=environment))
+    try:
+        codes = [process.wait(timeout=900) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    if any(codes):
+        raise RuntimeError(f"the processes ended with {codes}; their messages are above")
 
 
 def main() -> None:
     folder, processes, *rest = sys.argv[1:]
     listeners: list[Any] = []
-    if "--kill-at" in rest:
-        place = rest.index("--kill-at")
-        listeners = [Killer(int(rest[place + 1]))]
-        del rest[place : place + 2]
+    for option, number in (("--kill-at", signal.SIGKILL), ("--stop-at", signal.SIGTERM)):
+        if option in rest:
+            place = rest.index(option)
+            listeners = [Signaller(int(rest[place + 1]), number)]
+            del rest[place : place + 2]
     launch.train(small_run(Path(folder), *rest, f"launcher.gpus_per_node={processes}"), listeners)
 
 

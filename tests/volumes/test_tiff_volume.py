@@ -109,6 +109,30 @@ def test_colour_pages(tmp_path, planar):
     assert np.array_equal(stack.read(2), array[2])
 
 
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_few_slices_that_tifffile_took_for_colours(tmp_path, count, compression):
+    array = np.random.default_rng(count).integers(0, 4000, (count, 10, 11)).astype(np.uint16)
+    path = written(tmp_path, array, photometric="rgb", planarconfig="separate", compression=compression)
+    assert len(open_frames(path)) == 1
+
+    with open_volume(path, axes="zyx") as volume:
+        assert (volume.axes, volume.shape) == ("zyx", array.shape)
+        assert np.array_equal(volume.read(), array)
+        assert np.array_equal(volume.read({"z": 1, "y": slice(2, 7), "x": slice(3, 9)}), array[1, 2:7, 3:9])
+        assert (len(volume.stack()), volume.stack().axis) == (count, "z")
+    with open_volume(path, axes="cyx") as volume:
+        assert np.array_equal(volume.read(), array)
+    with pytest.raises(InvalidInputError, match="names 4"):
+        open_volume(path, axes="tzyx")
+
+
+def test_colours_of_a_pixel_are_no_axis(tmp_path):
+    path = written(tmp_path, np.zeros((10, 11, 3), np.uint8), photometric="rgb")
+    with pytest.raises(InvalidInputError, match="has 2 dimensions, but axes='zyx' names 3"):
+        open_volume(path, axes="zyx")
+
+
 def test_deep_colour_shares_its_limits(tmp_path):
     array = generator.integers(0, 4000, (10, 11, 3)).astype(np.uint16)
     stack = open_frames(written(tmp_path, array, photometric="rgb"))

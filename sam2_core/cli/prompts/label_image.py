@@ -153,8 +153,13 @@ def _masks(frame_labels: NDArray[np.int64], ids: set[int]) -> Iterator[tuple[int
             yield object_id, MaskCrop.of(crop, rows.start, columns.start, size)
 
 
-def open_label_image(path: Path) -> LabelStack:
+def open_label_image(address: str) -> LabelStack:
     """Open labels of another program: anything :func:`~sam2_core.volumes.labels.open_labels` reads, or a single PNG.
+
+    Parameters
+    ----------
+    address : str
+        A path, or the URL of an OME-Zarr.
 
     Raises
     ------
@@ -163,8 +168,9 @@ def open_label_image(path: Path) -> LabelStack:
     InvalidInputError, InvalidTypeError
         These are no labels.
     """
+    path = Path(address)
     if path.suffix.casefold() != ".png" or not path.is_file():
-        return open_labels(path)
+        return open_labels(address)
     with Image.open(path) as picture:
         pixels = np.asarray(picture)  # of a palette its indices, which are the ids
     if pixels.ndim != 2:

@@ -74,9 +74,10 @@ def require_inside(
         for frame, prompt in one.frames.items():
             origin = next((text for text in [*prompt.point_origins, prompt.box_origin] if text), "")
             if frame >= frame_count:
+                hint = "" if frame_count > 1 else " If its planes are slices and not colours, say so: --axes zyx."
                 raise InvalidInputError(
                     f"{_place(origin)}Object {one.object_id} is prompted on frame {frame}; the stack has frames 0 to "
-                    f"{frame_count - 1}."
+                    f"{frame_count - 1}.{hint}"
                 )
             if frame not in allowed:
                 raise InvalidInputError(

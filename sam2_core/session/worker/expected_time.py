@@ -39,21 +39,21 @@ class ExpectedTime:
             estimate = self._predictor.estimate(self._state, frames=1, objects=1)
             self._shares = estimate.seconds_per_frame, estimate.seconds_per_object
 
-    def seconds(self, preset: Preset, frames: int, objects: int) -> float | None:
-        """How long it will take; None where no step was measured.
+    def seconds(self, preset: Preset, frames: int, steps: int) -> float | None:
+        """How long it will take to go over frames, with so many objects on all of them together; None if not measured.
 
         With "crops" it is what it takes at most, before one has been seen: objects that lie together share a window.
         """
-        return None if self._shares is None else self._factors[preset] * self._promised(preset, frames, objects)
+        return None if self._shares is None else self._factors[preset] * self._promised(preset, frames, steps)
 
-    def note(self, preset: Preset, seconds: float, frames: int, objects: int) -> None:
+    def note(self, preset: Preset, seconds: float, frames: int, steps: int) -> None:
         """Learn from what a propagation took."""
-        if self._shares is not None and frames and objects:
-            self._factors[preset] = seconds / self._promised(preset, frames, objects)
+        if self._shares is not None and frames and steps:
+            self._factors[preset] = seconds / self._promised(preset, frames, steps)
 
-    def _promised(self, preset: Preset, frames: int, objects: int) -> float:
+    def _promised(self, preset: Preset, frames: int, steps: int) -> float:
         assert self._shares is not None
         a_frame, an_object = self._shares
         # a window is encoded where otherwise a frame is, for each object
-        images = frames * objects if preset == "crops" else frames
-        return images * a_frame + frames * objects * an_object
+        images = steps if preset == "crops" else frames
+        return images * a_frame + steps * an_object

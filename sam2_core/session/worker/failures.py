@@ -27,5 +27,12 @@ def error_from(failed: Failed) -> Exception:
     return error
 
 
+def is_device_full(failed: Failed) -> bool:
+    """Whether a report tells of a GPU that has no memory left, as torch says it."""
+    return failed.error == "OutOfMemoryError" or (
+        failed.error == "RuntimeError" and "out of memory" in failed.message.lower()
+    )
+
+
 def _kinds(base: type[Sam2Error]) -> set[type[Sam2Error]]:
     return {base}.union(*(_kinds(kind) for kind in base.__subclasses__()))

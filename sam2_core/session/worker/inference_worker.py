@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.preset_names import PRESETS, Preset
-from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.expected_time import ExpectedTime
 from sam2_core.session.worker.features_ahead import FeaturesAhead
 from sam2_core.session.worker.line_networks import LinePropagation
@@ -22,8 +21,6 @@ from sam2_core.session.worker.line_tracking import NetworkTracking, TrackedMask
 from sam2_core.session.worker.messages import (
     PROTOCOL,
     Cancel,
-    Candidate,
-    CandidatesFound,
     Carry,
     Describe,
     Encode,
@@ -53,6 +50,7 @@ from sam2_core.session.worker.messages import (
     Stop,
     ToWorker,
 )
+from sam2_core.session.worker.propagation_size import propagation_size
 from sam2_core.session.worker.task_queue import Task, TaskQueue, Urgency
 from sam2_core.session.worker.told_lines import ToldLine, ToldLines
 from sam2_core.session.worker.volume_carrying import CarryingOptions, VolumeCarrying
@@ -85,12 +83,16 @@ class WorkerOptions:
         Whether frames round the one that is looked at are encoded while there is nothing else to do.
     measures : bool
         Whether to measure a step before a long propagation, to tell how long it will take.
+    device : str, optional
+        Where a model that is named goes: "cpu", "cuda:1", "mps"; the best of the machine by default. A predictor that
+        was given stays where it is.
     """
 
     feature_memory_bytes: int = FEATURE_MEMORY_BYTES
     embeddings: str | None = None
     encodes_ahead: bool = True
     measures: bool = True
+    device: str | None = None
 
 
 class InferenceWorker:
@@ -119,7 +121,7 @@ class InferenceWorker:
         self._predictor = predictor
         self._stack = stack
         self._send = send
-        store = _opened_store(self.options.embeddings)
+        self._store = store = _opened_store(self.options.embeddings)
         room = max(1, self.options.feature_memory_bytes // feature_bytes(predictor, predictor.dtype.itemsize))
         self._state = predictor.init_state(
             stack, feature_memory_bytes=self.options.feature_memory_bytes, embedding_store=store
@@ -317,12 +319,12 @@ class InferenceWorker:
             chosen = [one for one in chosen if line.told.knows(one)]
             if not chosen:
                 return
-            total = _frames_ahead(request, chosen, line.frames)
+            total, total_steps = propagation_size(request, chosen, line.frames)
             if self.options.measures and total >= MEASURED_FROM:
                 self._expected.measure()
-            self._send(Started(request.job, total, self._expected.seconds(request.preset, total, len(chosen))))
+            self._send(Started(request.job, total, self._expected.seconds(request.preset, total, total_steps)))
             yield
-            steps = line.network.propagate(
+            found_frames = line.network.propagate(
                 LinePropagation(
                     chosen,
                     request.propagator,
@@ -333,28 +335,26 @@ class InferenceWorker:
                 )
             )
             # not the time between steps, in which the job may be paused and clicks are answered
-            taken, count, began = 0.0, 0, time.perf_counter()
-            for done, (place, found) in enumerate(steps, start=1):
+            taken, count, steps_taken, began = 0.0, 0, 0, time.perf_counter()
+            for done, (place, found) in enumerate(found_frames, start=1):
                 taken += time.perf_counter() - began
                 self._lines.outdate_others(line, chosen)
                 self._send(FrameFound(request.job, line.frames[place], _packed(found)))
                 # a propagator may go over frames more than once
                 self._send(Progress(request.job, done, max(done, total)))
                 yield
-                count, began = done, time.perf_counter()
+                count, steps_taken, began = done, steps_taken + len(found), time.perf_counter()
             if count >= MEASURED_FROM:
-                self._expected.note(request.preset, taken, count, len(chosen))
+                self._expected.note(request.preset, taken, count, steps_taken)
 
     def _estimate(self, request: Estimate) -> Iterator[None]:
         work = request.work
         self._send(Started(request.job, 1))
         self._expected.measure()
         line = range(len(self._stack)) if work.line is None else work.line.frames
-        objects = len(work.objects)
-        # they may be gone meanwhile
-        frames = _frames_ahead(work, [one.id for one in work.objects], line) if objects else 0
+        frames, steps = propagation_size(work, [one.id for one in work.objects], line)
         possible: tuple[Preset, ...] = ("exact",) if self._predictor.joint_objects else PRESETS
-        told = {preset: self._expected.seconds(preset, frames, objects) for preset in possible}
+        told = {preset: self._expected.seconds(preset, frames, steps) for preset in possible}
         self._send(Estimated(request.job, {preset: each for preset, each in told.items() if each is not None}))
         yield
 
@@ -381,30 +381,23 @@ class InferenceWorker:
             yield
 
     def _everything(self, request: Everything, task: Task) -> Iterator[None]:
-        from sam2_core.inference.mask_generator import GenerationCancelledError, SAM2AutomaticMaskGenerator
+        from sam2_core.inference.mask_generator import GenerationCancelledError
+        from sam2_core.session.worker.everything import candidates_on, objects_on
 
-        generator = SAM2AutomaticMaskGenerator(self._predictor, **request.options)
         self._send(Started(request.job, 1))
-        find = generator.candidates if request.keeps_candidates else generator.generate
+        search = candidates_on if request.keeps_candidates else objects_on
         try:
-            found: Any = find(
-                self._stack.read(request.frame),
+            found = search(
+                self._predictor,
+                self._stack,
+                request,
+                self._store,
                 progress=lambda done, total: self._send(Progress(request.job, done, total)),
                 cancelled=lambda: self._should_stop(task),
             )
         except GenerationCancelledError:
             return
-        if request.keeps_candidates:
-            self._send(CandidatesFound(request.job, request.frame, tuple(_candidates(found))))
-            yield
-            return
-        masks = tuple(
-            FoundMask(
-                number, MaskData.of(MaskPixels.cut(one["segmentation"])), one["predicted_iou"], one["object_score"]
-            )
-            for number, one in enumerate(found)
-        )
-        self._send(FrameFound(request.job, request.frame, masks))
+        self._send(found)
         yield
 
     def _encode(self, request: Encode) -> Iterator[None]:
@@ -434,17 +427,6 @@ class InferenceWorker:
                 torch.cuda.empty_cache()
 
 
-def _frames_ahead(request: Propagate, chosen: Sequence[int], line: range) -> int:
-    """How many frames a propagation goes over."""
-    from sam2_core.inference.propagation import passes_over
-
-    start = request.start
-    if start is None:
-        start = min(frame for one in request.objects if one.id in chosen for frame in one.frame_numbers())
-    direction: Any = request.propagator if request.propagator in ("forward", "backward") else "both"
-    return sum(len(frames) for frames, _ in passes_over(line.index(start), request.count, len(line), direction))
-
-
 @contextmanager
 def _nothing_kept_of_trials(line: ToldLine, objects: Sequence[ObjectStatement]) -> Iterator[None]:
     """Have objects told anew after a trial, also those of which a later statement was heard meanwhile."""
@@ -457,20 +439,6 @@ def _nothing_kept_of_trials(line: ToldLine, objects: Sequence[ObjectStatement]) 
 def failure_of(job: int | None, error: BaseException) -> Failed:
     """Put an error into words for the other side."""
     return Failed(job, type(error).__name__, str(error), "".join(traceback.format_exception(error)))
-
-
-def _candidates(found: Any) -> Iterator[Candidate]:
-    """The masks of a table, packed."""
-    from sam2_core.inference.run_length import mask_in_box
-
-    columns = (
-        found[name].tolist() for name in ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
-    )
-    for rle, box, iou, score, stability, crop in zip(found["rles"], *columns, strict=True):
-        x0, y0 = int(box[0]), int(box[1])
-        mask = MaskPixels.cut(mask_in_box(rle, box), (y0, x0))
-        x_first, y_first, x_end, y_end = (int(side) for side in crop)
-        yield Candidate(MaskData.of(mask), iou, score, stability, (x_first, y_first, x_end, y_end))
 
 
 def _packed(found: Mapping[int, TrackedMask]) -> tuple[FoundMask, ...]:

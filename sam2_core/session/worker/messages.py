@@ -15,7 +15,7 @@ from sam2_core.inference.preset_names import Preset
 from sam2_core.session.mask_pixels import Box, MaskPixels
 
 #: Grows with every change of these classes; both sides must have the same.
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,15 @@ class Carry:
 class Everything:
     """Find all objects on a frame, by :class:`FrameFound`; options are those of the mask generator.
 
-    With `keeps_candidates` all that pass its thresholds are told, duplicates too, by :class:`CandidatesFound`.
+    With `keeps_candidates` all that pass its thresholds are told, duplicates too, by :class:`CandidatesFound`. With the
+    preset "crops" the frame is searched tile by tile; not for candidates.
     """
 
     job: int
     frame: int
     options: dict[str, Any] = field(default_factory=dict)
     keeps_candidates: bool = False
+    preset: Preset = "exact"
 
 
 @dataclass(frozen=True)

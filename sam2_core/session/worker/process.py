@@ -111,7 +111,7 @@ def _predictor(opening: Open) -> SAM2VideoPredictor:
 
         # written by the session that started this process, into a folder that only its user can write to
         return opened_predictor(torch.load(opening.model, weights_only=False))
-    return opened_predictor(opening.model)
+    return opened_predictor(opening.model, opening.options.get("device"))
 
 
 def main() -> None:

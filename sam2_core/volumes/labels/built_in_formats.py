@@ -14,6 +14,7 @@ from sam2_core.hooks import LabelFormat, LabelReading, LabelWriting
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import LabelLayout
+from sam2_core.volumes.source import PICTURE_SUFFIXES, is_url
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 
@@ -38,13 +39,13 @@ def _write_tiff(destination: str, layout: LabelLayout, writing: LabelWriting) ->
     from sam2_core.volumes.labels.tiff import TiffLabelWriter
 
     _require_no_positions(writing.at, "tiff")
-    return TiffLabelWriter(Path(destination), layout, **_given(writing))
+    return TiffLabelWriter(_path(destination, "tiff"), layout, **_given(writing))
 
 
 def _read_tiff(source: str, reading: LabelReading) -> LabelStack:
     from sam2_core.volumes.labels.tiff import TiffLabels
 
-    return TiffLabels(Path(source), axis=reading.axis, at=dict(reading.at))
+    return TiffLabels(_path(source, "tiff"), axis=reading.axis, at=dict(reading.at))
 
 
 def _write_ctc(destination: str, layout: LabelLayout, writing: LabelWriting) -> LabelWriter:
@@ -55,30 +56,30 @@ def _write_ctc(destination: str, layout: LabelLayout, writing: LabelWriting) -> 
     _require_no_positions(rest, "ctc")
     if layout.grid is not None:
         _require_no_positions(writing.at, "ctc")
-        return CtcVolumesWriter(Path(destination), layout, **_given(writing))
+        return CtcVolumesWriter(_path(destination, "ctc"), layout, **_given(writing))
     if layout.axis == "z" or "t" in writing.at:
-        return CtcVolumeWriter(Path(destination), layout, time_point=writing.at.get("t", 0), **_given(writing))
-    return CtcLabelWriter(Path(destination), layout, **_given(writing))
+        return CtcVolumeWriter(_path(destination, "ctc"), layout, time_point=writing.at.get("t", 0), **_given(writing))
+    return CtcLabelWriter(_path(destination, "ctc"), layout, **_given(writing))
 
 
 def _read_ctc(source: str, reading: LabelReading) -> LabelStack:
     from sam2_core.volumes.labels.ctc import CtcLabels
 
-    return CtcLabels(Path(source), axis=reading.axis, at=dict(reading.at))
+    return CtcLabels(_path(source, "ctc"), axis=reading.axis, at=dict(reading.at))
 
 
 def _write_coco(destination: str, layout: LabelLayout, writing: LabelWriting) -> LabelWriter:
     from sam2_core.volumes.labels.coco import CocoLabelWriter
 
     _require_no_positions(writing.at, "coco")
-    return CocoLabelWriter(Path(destination), layout, **_given(writing))
+    return CocoLabelWriter(_path(destination, "coco"), layout, **_given(writing))
 
 
 def _read_coco(source: str, reading: LabelReading) -> LabelStack:
     from sam2_core.volumes.labels.coco import CocoLabels
 
     _require_no_positions(reading.at, "coco")
-    path = Path(source)
+    path = _path(source, "coco")
     return _parts(path) or CocoLabels(path)
 
 
@@ -86,14 +87,14 @@ def _write_imagej_roi(destination: str, layout: LabelLayout, writing: LabelWriti
     from sam2_core.volumes.labels.imagej_roi import ImagejRoiWriter
 
     _require_no_positions(writing.at, "imagej-roi")
-    return ImagejRoiWriter(Path(destination), layout, **_given(writing))
+    return ImagejRoiWriter(_path(destination, "imagej-roi"), layout, **_given(writing))
 
 
 def _read_imagej_roi(source: str, reading: LabelReading) -> LabelStack:
     from sam2_core.volumes.labels.imagej_roi import ImagejRoiLabels
 
     _require_no_positions(reading.at, "imagej-roi")
-    path = Path(source)
+    path = _path(source, "imagej-roi")
     return _parts(path) or ImagejRoiLabels(path, length=reading.length, frame_size=reading.frame_size)
 
 
@@ -101,14 +102,14 @@ def _write_png(destination: str, layout: LabelLayout, writing: LabelWriting) -> 
     from sam2_core.volumes.labels.png import PngLabelWriter
 
     _require_no_positions(writing.at, "png")
-    return PngLabelWriter(Path(destination), layout, **_given(writing))
+    return PngLabelWriter(_path(destination, "png"), layout, **_given(writing))
 
 
 def _read_png(source: str, reading: LabelReading) -> LabelStack:
     from sam2_core.volumes.labels.png import PngLabels
 
     _require_no_positions(reading.at, "png")
-    path = Path(source)
+    path = _path(source, "png")
     return _parts(path) or PngLabels(path)
 
 
@@ -128,6 +129,16 @@ def _given(writing: LabelWriting) -> dict[str, Any]:
         "resume": writing.resume,
         "metadata": dict(writing.metadata),
     }
+
+
+def _path(address: str, name: str) -> Path:
+    """Path of labels that are files of this machine."""
+    if is_url(address):
+        raise InvalidInputError(
+            f"Labels behind a URL are OME-Zarr; the format {name} is read and written on this machine's disks. Got "
+            f"{address}. Name a path, or a URL that ends in .zarr."
+        )
+    return Path(address)
 
 
 def _require_no_positions(positions: Mapping[str, int], name: str) -> None:
@@ -155,7 +166,15 @@ def _is_ctc_folder(path: Path) -> bool:
     return path.is_dir() and is_ctc_folder(path)
 
 
-#: In the order in which they are asked; any folder that no other format knows is one of PNGs.
+def _is_png_folder(path: Path) -> bool:
+    """Whether a folder is one of PNGs: also one that holds nothing yet, but not one of other pictures."""
+    if not path.is_dir():
+        return False
+    suffixes = {one.suffix.casefold() for one in path.iterdir()}
+    return ".png" in suffixes or not suffixes & {*PICTURE_SUFFIXES, *TIFF_SUFFIXES}
+
+
+#: In the order in which they are asked; a folder that none of them knows, without other pictures, is one of PNGs.
 FORMATS: Final[Mapping[str, LabelFormat]] = {
     one.name: one
     for one in (
@@ -222,7 +241,7 @@ FORMATS: Final[Mapping[str, LabelFormat]] = {
             open_labels=_read_png,
             dtype="uint8",
             dtypes=("uint8", "uint16"),
-            recognises=lambda path: path.is_dir(),
+            recognises=_is_png_folder,
         ),
     )
 }

@@ -71,15 +71,15 @@ def require_existing(source: str) -> None:
     raise MissingFileError(f"There is no file or folder {source}.{hint} Check the spelling and the current folder.")
 
 
-def format_of_source(source: str) -> Registered[LabelFormat]:
+def format_of_source(source: str) -> Registered[LabelFormat] | None:
     """Return the format of labels that exist: by what lies there where that says it, else by the name.
+
+    None where it is no label format, but perhaps an image of some kind whose values are labels.
 
     Raises
     ------
     MissingFileError
         There is no such file or folder.
-    InvalidInputError
-        Nothing in it is known.
     """
     require_existing(source)
     formats, plugins = label_formats(), get_plugins()
@@ -92,4 +92,4 @@ def format_of_source(source: str) -> Registered[LabelFormat]:
     for one in formats.values():
         if plugins.call(one, one.contribution.recognises, path):
             return one
-    return format_of_destination(source)
+    return claimed

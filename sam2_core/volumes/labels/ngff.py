@@ -1,14 +1,11 @@
-"""Where a label image lies in an OME-Zarr store, and the metadata NGFF 0.4 and 0.5 ask for."""
+"""The metadata that NGFF 0.4 and 0.5 ask for of a label image, and the arrays that go with them."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import zarr
@@ -18,63 +15,6 @@ from sam2_core.volumes.labels.layout import LabelLayout
 from sam2_core.volumes.ome_zarr import combined_scale, described_axis, described_letter
 
 _INNER, _SHARD, _SMALLEST = 512, 2048, 256
-
-
-@dataclass(frozen=True)
-class LabelPlace:
-    """A store and, within it, the name of a label image; no name where the store is nothing but the label image."""
-
-    store: str
-    name: str | None
-
-    @classmethod
-    def parsed(cls, address: str | os.PathLike[str]) -> LabelPlace:
-        """Read ``image.zarr/labels/cells`` or ``cells.zarr``; paths and URLs.
-
-        Raises
-        ------
-        InvalidInputError
-            A path into a store that leads elsewhere than to ``labels/NAME``.
-        """
-        text = os.fspath(address)
-        is_url = "://" in text
-        parts = text.rstrip("/").split("/") if is_url else list(Path(text).parts)
-        if len(parts) > 2 and parts[-2] == "labels":
-            store = "/".join(parts[:-2]) if is_url else str(Path(*parts[:-2]))
-            return cls(store, parts[-1])
-        inside = [number for number, part in enumerate(parts[:-1]) if part.lower().endswith(".zarr")]
-        if inside:
-            raise InvalidInputError(
-                f"{text}: labels lie in a store under labels/NAME, such as "
-                f"{'/'.join(parts[: inside[-1] + 1])}/labels/cells."
-            )
-        return cls(text if is_url else str(Path(text)), None)
-
-    @property
-    def path(self) -> str:
-        """Path of the label group in the store."""
-        return "" if self.name is None else f"labels/{self.name}"
-
-    @property
-    def local(self) -> Path | None:
-        """The store's folder, where it is one."""
-        return None if "://" in self.store else Path(self.store)
-
-    def lock_path(self, name: str | None) -> Path | None:
-        """Where a lock file lies: beside the store, which may hold nothing but zarr's files."""
-        folder = self.local
-        if folder is None:
-            return None
-        return folder.with_name(f"{folder.name}{f'.labels-{name}' if name else ''}.lock")
-
-    def group(self, path: str) -> zarr.Group | None:
-        """Open a group of the store as it is on disk; None where there is none."""
-        if self.local is not None and not self.local.exists():
-            return None
-        try:
-            return zarr.open_group(self.store, path=path, mode="r+", use_consolidated=False)
-        except (FileNotFoundError, zarr.errors.GroupNotFoundError, zarr.errors.ContainsArrayError):
-            return None
 
 
 @dataclass(frozen=True)
@@ -342,8 +282,3 @@ def quiet_zarr() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def valid_name(name: str) -> bool:
-    """Whether a label image can be called so."""
-    return bool(re.fullmatch(r"[^/\\]+", name)) and not name.startswith((".", "__"))

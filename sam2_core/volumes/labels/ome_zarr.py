@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from sam2_core.errors import DestinationExistsError, InvalidInputError
 from sam2_core.volumes.labels.colours import label_colours
-from sam2_core.volumes.labels.destination import DestinationLock, removed
+from sam2_core.volumes.labels.destination import DestinationLock, removed, write_errors
 from sam2_core.volumes.labels.frame_ranges import parsed_ranges, ranges_text
+from sam2_core.volumes.labels.label_place import LabelPlace
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import LabelLayout
 from sam2_core.volumes.labels.ngff import (
-    LabelPlace,
     LabelPlan,
     multiscale,
     ngff_attributes,
@@ -27,7 +27,6 @@ from sam2_core.volumes.labels.ngff import (
     plan_in_image,
     position_key,
     quiet_zarr,
-    valid_name,
 )
 from sam2_core.volumes.labels.pyramid import Pyramid
 
@@ -70,13 +69,11 @@ class OmeZarrLabelWriter(LabelWriter):
     ) -> None:
         self._place = place = LabelPlace.parsed(destination)
         name = os.fspath(destination)
-        if place.name is not None and not valid_name(place.name):
-            raise InvalidInputError(f"{name}: {place.name!r} is no name for a label image.")
         self._metadata = metadata
         self._properties = _checked_properties(metadata)
         self._plan = _planned(place, layout, at, name)
         existing = place.group(place.path)
-        if existing is None and _is_occupied(place):
+        if existing is None and place.is_occupied():
             raise InvalidInputError(f"{name} exists and is no label image; it is not touched. Choose another name.")
         if existing is not None:
             layout = self._checked_existing(existing, layout, name, any_dtype, overwrite, resume)
@@ -90,7 +87,8 @@ class OmeZarrLabelWriter(LabelWriter):
                 raise DestinationExistsError(  # noqa: TRY301  as any other error it lets go of the lock
                     f"{name} was made by another process a moment ago. Open it again, with resume=True to continue it."
                 )
-            self._group = self._opened(existing if not overwrite else None)
+            with write_errors(name):
+                self._group = self._opened(existing if not overwrite else None)
         except BaseException:
             self._release()
             raise
@@ -303,8 +301,7 @@ class OmeZarrLabelWriter(LabelWriter):
         """Remove the label image and its name from the list."""
         place = self._place
         if place.name is None:
-            if place.local is not None:
-                removed(place.local)
+            place.remove_store()
             return
         labels = zarr.open_group(place.store, path="labels", mode="r+", use_consolidated=False)
         del labels[place.name]
@@ -325,13 +322,6 @@ def _planned(place: LabelPlace, layout: LabelLayout, at: Mapping[str, int], name
             raise InvalidInputError(f"{name}: there is no image in the store, so at={dict(at)} has no meaning.")
         return plan_alone(layout)
     return plan_in_image(root, scales, layout, at, name)
-
-
-def _is_occupied(place: LabelPlace) -> bool:
-    if place.local is None:
-        return False
-    folder = place.local / place.path
-    return folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
 
 
 def _stem(store: str) -> str:

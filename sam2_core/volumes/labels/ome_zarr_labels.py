@@ -15,6 +15,7 @@ from sam2_core.volumes.labels.frame_ranges import parsed_ranges
 from sam2_core.volumes.labels.label_stack import LabelStack, unsigned
 from sam2_core.volumes.labels.layout import LabelLayout
 from sam2_core.volumes.labels.ngff import multiscale, ngff_attributes
+from sam2_core.volumes.source import is_url, missing_url_package
 
 
 class OmeZarrLabels(LabelStack):
@@ -115,6 +116,8 @@ def plain_array(name: str) -> zarr.Array[Any] | None:
         return zarr.open_array(name, mode="r")
     except (FileNotFoundError, zarr.errors.BaseZarrError):
         return None
+    except ImportError as error:
+        raise missing_url_package(name, error) from error
 
 
 def _opened(name: str) -> zarr.Group:
@@ -123,7 +126,13 @@ def _opened(name: str) -> zarr.Group:
     try:
         return zarr.open_group(name, mode="r", use_consolidated=False)
     except (FileNotFoundError, zarr.errors.GroupNotFoundError) as error:
+        if is_url(name):
+            raise MissingFileError(
+                f"There is no zarr group with label images at {name}. Check the spelling, and that it may be read."
+            ) from error
         raise InvalidInputError(f"{name} is no zarr group with label images ({error}).") from error
+    except OSError as error:  # a server that refuses or does not answer
+        raise InvalidInputError(f"{name} cannot be opened ({type(error).__name__}: {error}).") from error
 
 
 def _chosen(sizes: Mapping[str, int], axis: str | None, at: dict[str, int], name: str) -> tuple[str, dict[str, int]]:

@@ -15,11 +15,13 @@ from sam2_core.volumes.labels.formats import (
     format_named,
     format_of_destination,
     format_of_source,
+    label_formats,
     require_existing,
 )
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import checked_layout
+from sam2_core.volumes.labels.volume_labels import VolumeLabels
 from sam2_core.volumes.source import local_path
 
 LabelSource: TypeAlias = "str | os.PathLike[str] | LabelStack | Any"
@@ -138,8 +140,9 @@ def open_labels(
     Parameters
     ----------
     source : str, path, array or LabelStack
-        Anything :func:`open_label_writer` writes, its unfinished parts, an OME-Zarr image that has one label image, or
-        an array (frame, y, x) or (y, x): numpy, dask, zarr, or the path or URL of a zarr array.
+        Anything :func:`open_label_writer` writes, its unfinished parts, an OME-Zarr image that has one label image,
+        what else :func:`sam2_core.open_volume` opens (a folder of TIFFs, CZI, ND2, LIF), or an array (frame, y, x) or
+        (y, x): numpy, dask, zarr, or the path or URL of a zarr array.
     format : str, optional
         Where the name and the content do not say it.
     axis, at : optional
@@ -168,6 +171,14 @@ def open_labels(
     name = _address(source)
     require_existing(name)
     chosen = format_named(format) if format is not None else format_of_source(name)
+    if chosen is None:
+        try:
+            return VolumeLabels(name, axis=axis, at=_checked_positions(at))
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"{error} For labels in a format that this name does not say, pass format= as one of "
+                f"{', '.join(label_formats())}."
+            ) from error
     open_existing = chosen.contribution.open_labels
     if open_existing is None:
         raise InvalidInputError(f"The format {chosen.contribution.name} is only written; labels in it cannot be read.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,14 +11,14 @@ import tifffile
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError
-from sam2_core.volumes.frames import open_frames
+from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels.destination import removed, replaced
 from sam2_core.volumes.labels.frame_journal import FrameJournal
-from sam2_core.volumes.labels.frame_ranges import parsed_ranges
-from sam2_core.volumes.labels.label_stack import LabelStack, unsigned
+from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.layout import LabelLayout
 from sam2_core.volumes.labels.part_writer import PartWriter
 from sam2_core.volumes.labels.tiff_description import empty_tiff, tiff_description, unwritten_note
+from sam2_core.volumes.labels.volume_labels import VolumeLabels
 
 
 class TiffLabelWriter(PartWriter):
@@ -122,8 +121,8 @@ class TiffLabelWriter(PartWriter):
         return TiffLabels(self.destination)
 
 
-class TiffLabels(LabelStack):
-    """The frames of a label TIFF of any kind: ImageJ, OME, plain pages; compressed or not.
+class TiffLabels(VolumeLabels):
+    """The frames of a label TIFF of any kind: ImageJ, OME, plain pages; compressed or not; with what it says of them.
 
     Parameters
     ----------
@@ -134,36 +133,10 @@ class TiffLabels(LabelStack):
         Positions on the others.
     """
 
-    def __init__(self, source: Path, *, axis: str | None = None, at: Mapping[str, int] | None = None) -> None:
-        self._frames = open_frames(source, axis=axis, at=at)
-        try:
-            if self._frames.channel_count != 1:
-                raise InvalidInputError(  # noqa: TRY301  as any other error it closes the file
-                    f"{source} has {self._frames.channel_count} channels; a label image has one. Is it a picture?"
-                )
-            length = len(self._frames)
-            described = tiff_description(source)
-            layout = LabelLayout(
-                length,
-                self._frames.frame_size,
-                self._frames.axis,
-                unsigned(self._frames.dtype, str(source)),
-                described.spacing,
-                described.unit,
-            )
-            # of z-stacks over time the note numbers the frames of all of them
-            is_whole = self._frames.volume is None or length * self._frames.frame_size[0] * self._frames.frame_size[
-                1
-            ] == (np.prod(self._frames.volume.shape))
-            written = ~parsed_ranges(described.unwritten, length) if described.unwritten and is_whole else None
-            super().__init__(str(source), layout, written=written, metadata=described.metadata)
-        except BaseException:
-            self._frames.close()
-            raise
-
-    def _read_pixels(self, index: int) -> NDArray[Any]:
-        return self._frames.read_raw(index)[:, :, 0]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._frames.close()
+    def _describe(self, name: str, frames: FrameStack) -> None:
+        described = tiff_description(Path(name))
+        # of z-stacks over time the note numbers the frames of all of them
+        count = len(frames) * frames.frame_size[0] * frames.frame_size[1]
+        is_whole = frames.volume is None or count == np.prod(frames.volume.shape)
+        unwritten = described.unwritten if is_whole else ""
+        self._take_up(name, frames, described.spacing, described.unit, unwritten, described.metadata)

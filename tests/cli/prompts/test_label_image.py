@@ -91,17 +91,18 @@ def test_a_single_png(tmp_path, frames, mode):
     if mode == "P":
         picture.putpalette([number for number in range(256) for _ in range(3)])
     picture.save(tmp_path / "cellpose.png")
-    with open_label_image(tmp_path / "cellpose.png") as labels:
+    with open_label_image(str(tmp_path / "cellpose.png")) as labels:
         assert np.array_equal(labels.read(0), pixels)
     Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(tmp_path / "colour.png")
     with pytest.raises(InvalidTypeError, match="colour picture"):
-        open_label_image(tmp_path / "colour.png")
+        open_label_image(str(tmp_path / "colour.png"))
 
 
 def test_what_our_own_writers_leave(tmp_path, frames):
-    for name in ("a.tif", "a.zarr", "a.json"):
-        with open_label_writer(tmp_path / name, length=4, frame_size=(20, 30)) as writer:
+    for name in ("a.tif", "a.zarr", "a.json", f"memory://{tmp_path.name}/a.zarr"):
+        address = name if "://" in name else str(tmp_path / name)
+        with open_label_writer(address, length=4, frame_size=(20, 30)) as writer:
             for index, frame in enumerate(frames):
                 writer.write(index, frame)
-        with open_label_image(tmp_path / name) as labels:
+        with open_label_image(address) as labels:
             assert [one.object_id for one in prompts(labels)] == [5, 300]

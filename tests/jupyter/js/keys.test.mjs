@@ -25,6 +25,13 @@ test("keys are places on the keyboard, with their modifiers", () => {
   assert.equal(map.action(press("Digit3", { ctrl: true })), null);
 });
 
+test("keys are those of napari for what napari has too", () => {
+  const map = new KeyMap(TOOLS);
+  const napari = { KeyK: "accept", KeyC: "new_object", KeyN: "object_next", KeyA: "accept_review", KeyR: "next_review", KeyD: "divide", KeyT: "sign" };
+  for (const [code, action] of Object.entries(napari)) assert.equal(map.action(press(code)), action);
+  assert.equal(map.action(press("KeyN", { shift: true })), "object_back");
+});
+
 test("a tool gets its key where that is free", () => {
   const map = new KeyMap(TOOLS);
   assert.equal(map.action(press("KeyP")), "tool:point");

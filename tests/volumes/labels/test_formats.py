@@ -43,7 +43,9 @@ def test_what_was_written_is_recognised(tmp_path, kind):
     name, needed = DESTINATIONS[kind]
     with open_label_writer(tmp_path / name, **{"length": 1, "frame_size": (3, 4), **needed}) as writer:
         writer.write(0, [[0, 0, 0, 1]] * 3)
-    assert format_of_source(str(tmp_path / name)).contribution.name == writer_format(kind)
+    found = format_of_source(str(tmp_path / name))
+    assert found is not None
+    assert found.contribution.name == writer_format(kind)
 
 
 def writer_format(kind):

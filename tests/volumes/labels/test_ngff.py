@@ -6,29 +6,8 @@ import zarr
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.labels.layout import LabelLayout
-from sam2_core.volumes.labels.ngff import LabelPlace, multiscale, plan_alone, plan_in_image
+from sam2_core.volumes.labels.ngff import multiscale, plan_alone, plan_in_image
 from tests.volumes.labels.test_ome_zarr import make_image
-
-
-@pytest.mark.parametrize(
-    ("address", "store", "name"),
-    [
-        ("image.zarr/labels/cells", "image.zarr", "cells"),
-        ("a/image.zarr/labels/cells/", "a/image.zarr", "cells"),
-        ("cells.zarr", "cells.zarr", None),
-        ("s3://bucket/image.zarr/labels/cells", "s3://bucket/image.zarr", "cells"),
-        ("memory://cells.zarr", "memory://cells.zarr", None),
-        ("folder/0/labels/cells", "folder/0", "cells"),
-    ],
-)
-def test_addresses(address, store, name):
-    place = LabelPlace.parsed(address)
-    assert (place.store.replace("\\", "/"), place.name) == (store, name)
-
-
-def test_an_address_that_leads_elsewhere():
-    with pytest.raises(InvalidInputError, match=r"image\.zarr/labels/cells"):
-        LabelPlace.parsed("image.zarr/0")
 
 
 def test_levels_halve_planes_until_they_are_small():

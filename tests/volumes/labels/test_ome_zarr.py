@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import fsspec
 import numpy as np
 import pytest
 import yaozarrs
 import zarr
 
-from sam2_core.errors import DestinationExistsError, InvalidInputError
+from sam2_core.errors import DestinationExistsError, InvalidInputError, MissingFileError, WriteError
 from sam2_core.volumes import open_volume
 from sam2_core.volumes.labels import ome_zarr, open_label_writer, open_labels
 from sam2_core.volumes.labels.colours import label_colours
 from sam2_core.volumes.labels.pyramid import reduced
 from tests.volumes.labels.random_labels import painted_stack
+from tests.volumes.object_store import object_store
 
 AXES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
@@ -259,14 +262,72 @@ def test_another_process_that_was_quicker(tmp_path, monkeypatch):
     write_all(tmp_path / "a.zarr", labels, overwrite=True)  # nothing holds the lock
 
 
-def test_a_url(tmp_path):
-    labels = painted_stack(2)
-    url = f"memory://{tmp_path.name}/cells.zarr"
-    write_all(url, labels)
-    with open_labels(url) as stack:
+@pytest.fixture(params=["memory", "s3"])
+def url(request, tmp_path, monkeypatch):
+    if request.param == "memory":
+        yield f"memory://{tmp_path.name}"
+        return
+    with object_store(monkeypatch) as bucket:
+        yield bucket
+
+
+def test_behind_a_url(url):
+    labels = painted_stack()
+    write_all(f"{url}/cells.zarr", labels)
+    with open_labels(f"{url}/cells.zarr") as stack:
         assert np.array_equal(np.stack(list(stack)), labels)
     with pytest.raises(DestinationExistsError):
-        write_all(url, labels)
+        write_all(f"{url}/cells.zarr", labels)
+    write_all(f"{url}/cells.zarr", labels[:2], overwrite=True)
+    with open_volume(f"{url}/cells.zarr") as volume:
+        assert volume.sizes == {"z": 2, "y": 40, "x": 50}
+        assert np.array_equal(volume.read({"z": 1}), labels[1])
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_in_an_image_behind_a_url(url, version):
+    labels = painted_stack()
+    image = make_image(f"{url}/image.zarr", version=version, consolidated=True)
+    destination = f"{image}/labels/cells"
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        open_label_writer(destination, length=4, frame_size=(40, 50)) as writer,
+    ):
+        writer.write(2, labels[2])
+        raise KeyboardInterrupt
+    with open_label_writer(destination, length=4, frame_size=(40, 50), resume=True) as writer:
+        assert writer.written == {2}
+        for index in (0, 1, 3):
+            writer.write(index, labels[index])
+    for source in (destination, image):
+        with open_labels(source) as stack:
+            assert np.array_equal(np.stack(list(stack)), labels)
+
+
+def test_what_is_no_label_image_behind_a_url_is_not_touched(url):
+    files, root = fsspec.url_to_fs(url)
+    array = zarr.create_array(f"{url}/array.zarr", data=painted_stack())
+    files.pipe_file(f"{root}/folder.zarr/notes.txt", b"mine")
+    make_image(f"{url}/image.zarr")
+    for name in ("array.zarr", "folder.zarr", "image.zarr"):
+        for options in ({}, {"overwrite": True}, {"resume": True}):
+            with pytest.raises(InvalidInputError, match="not touched"):
+                open_label_writer(f"{url}/{name}", length=4, frame_size=(40, 50), **options)
+    assert np.array_equal(array[:], painted_stack())
+    assert files.cat_file(f"{root}/folder.zarr/notes.txt") == b"mine"
+
+
+def test_nothing_is_left_behind_a_url_of_what_was_not_begun(url):
+    with pytest.raises(ZeroDivisionError), open_label_writer(f"{url}/cells.zarr", length=4, frame_size=(40, 50)):
+        raise ZeroDivisionError
+    with pytest.raises(MissingFileError, match=r"cells\.zarr"):
+        open_labels(f"{url}/cells.zarr")
+
+
+def test_a_bucket_that_is_not_there(monkeypatch):
+    with object_store(monkeypatch), pytest.raises(WriteError, match="bucket"):
+        open_label_writer("s3://nowhere/cells.zarr", length=4, frame_size=(40, 50))
 
 
 def test_what_is_no_label_image_is_not_touched(tmp_path):

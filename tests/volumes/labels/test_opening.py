@@ -19,7 +19,7 @@ STACK = {"length": 2, "frame_size": (3, 4)}
 def test_a_format_may_be_named(tmp_path, name):
     with open_label_writer(tmp_path / "a", format=name, **STACK) as writer:
         writer.write(0, np.ones((3, 4), int))
-    if name in ("tiff", "coco"):  # their files say nothing by their names
+    if name == "coco":  # the file says nothing by its name, nor is it a picture
         with pytest.raises(InvalidInputError, match="format="):
             open_labels(tmp_path / "a")
     with open_labels(tmp_path / "a", name) as stack:
@@ -41,6 +41,18 @@ def test_nothing_is_made_of_what_makes_no_sense(tmp_path, name, options, message
     with pytest.raises(InvalidInputError, match=message):
         open_label_writer(tmp_path / name, **STACK, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "ome-zarr"])
+def test_files_are_not_behind_urls(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: open_label_writer("memory://somewhere/a", format=name, **STACK),
+        lambda: open_labels("memory://somewhere/a", name),
+    ):
+        with pytest.raises(InvalidInputError, match="behind a URL are OME-Zarr"):
+            call()
+    assert list(tmp_path.iterdir()) == []  # no folder called "memory:"
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.zarr", "a.json"])

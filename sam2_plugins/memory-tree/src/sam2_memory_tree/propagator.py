@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from itertools import chain, groupby
 from typing import Annotated
 
 from sam2_core.hooks import FrameDone, Tracking, TrackingDirection
@@ -43,14 +44,14 @@ def memory_tree(
         Each frame with all objects, as the best pathway has it, and again where another one proved to be right.
     """
     rules = Rules(pathways, horizon, min_iou, unsure, reach)
-    for frames in tracking.passes(direction):
+    for way, stretches in groupby(tracking.stretches(direction), key=lambda stretch: stretch[0].step):
         trees: dict[Hashable, Tree] = {}
-        for step in tracking.walk(frames):
+        for step in chain.from_iterable(tracking.walk(*stretch) for stretch in stretches):
             ended = [object_id for object_id in trees if object_id not in step.objects]
             yield from _settled(tracking, {object_id: trees.pop(object_id) for object_id in ended}, everything=True)
             for object_id in step.objects:
                 if object_id not in trees:
-                    earlier = _remembered_before(tracking, object_id, step.frame, frames.step, rules)
+                    earlier = _remembered_before(tracking, object_id, step.frame, way, rules)
                     trees[object_id] = Tree(object_id, rules, earlier)
             # every pathway of every object, together
             starts = [(trees[object_id], start) for object_id in step.objects for start in trees[object_id].starts]

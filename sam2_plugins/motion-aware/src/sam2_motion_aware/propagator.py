@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, groupby
 from typing import Annotated
 
 from sam2_core.hooks import Candidate, FrameDone, MemoryChoice, Tracking, TrackingDirection, TrackingStep
@@ -135,12 +136,12 @@ def motion_aware(
         Each frame, with all objects.
     """
     rules = Rules(motion_weight, min_iou, min_object_score, min_motion, reach, steady_frames, patience)
-    for frames in tracking.passes(direction):
+    for way, stretches in groupby(tracking.stretches(direction), key=lambda stretch: stretch[0].step):
         motions: dict[Hashable, Motion] = {}
-        for step in tracking.walk(frames):
+        for step in chain.from_iterable(tracking.walk(*stretch) for stretch in stretches):
             for object_id in (*step.objects, *step.fixed):
                 if object_id not in motions:
-                    motions[object_id] = _motion_so_far(tracking, object_id, step.frame, frames.step, rules)
+                    motions[object_id] = _motion_so_far(tracking, object_id, step.frame, way, rules)
                 motions[object_id].predict()
             for object_id in step.fixed:
                 _follow_recorded(tracking, motions[object_id], object_id, step.frame, is_certain=True)

@@ -1,0 +1,108 @@
+"""Everything on a frame: the objects there are, or all masks that may be objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
+from sam2_core.inference.run_length import mask_in_box
+from sam2_core.inference.tile_everything import TiledMaskGenerator
+from sam2_core.inference.tile_tracker import TiledTracker
+from sam2_core.session.mask_pixels import MaskPixels
+from sam2_core.session.worker.messages import (
+    Candidate,
+    CandidatesFound,
+    Everything,
+    FoundMask,
+    FrameFound,
+    MaskData,
+)
+
+if TYPE_CHECKING:
+    from sam2_core.inference.video_predictor import SAM2VideoPredictor
+    from sam2_core.volumes.embedding_store import EmbeddingStore
+    from sam2_core.volumes.frame_stack import FrameStack
+
+
+def objects_on(
+    predictor: SAM2VideoPredictor,
+    stack: FrameStack,
+    request: Everything,
+    store: EmbeddingStore | None,
+    *,
+    progress: Callable[[int, int], object],
+    cancelled: Callable[[], bool],
+) -> FrameFound:
+    """Find all objects on a frame: on the whole of it, or with the preset "crops" tile by tile.
+
+    Parameters
+    ----------
+    predictor : SAM2VideoPredictor
+    stack : FrameStack
+    request : Everything
+    store : EmbeddingStore, optional
+        Where features of tiles are looked for and kept.
+    progress : callable
+        Called with what is done and the whole.
+    cancelled : callable
+        Asked between batches of points.
+
+    Raises
+    ------
+    GenerationCancelledError
+        `cancelled` returned true.
+    InvalidInputError
+        An option that there is not.
+    """
+    frame = request.frame
+    if request.preset == "crops":
+        generator = TiledMaskGenerator(TiledTracker(predictor), **request.options)
+        tiles = generator.generate(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
+        masks = [
+            FoundMask(
+                number,
+                MaskData.of(MaskPixels.cut(one.mask, (one.window.top, one.window.left))),
+                one.predicted_iou,
+                one.object_score,
+            )
+            for number, one in enumerate(one for tile in tiles for one in tile.objects)
+        ]
+    else:
+        found = SAM2AutomaticMaskGenerator(predictor, **request.options).generate(
+            stack.read(frame), progress=progress, cancelled=cancelled
+        )
+        masks = [
+            FoundMask(
+                number, MaskData.of(MaskPixels.cut(one["segmentation"])), one["predicted_iou"], one["object_score"]
+            )
+            for number, one in enumerate(found)
+        ]
+    return FrameFound(request.job, frame, tuple(masks))
+
+
+def candidates_on(
+    predictor: SAM2VideoPredictor,
+    stack: FrameStack,
+    request: Everything,
+    store: EmbeddingStore | None,
+    *,
+    progress: Callable[[int, int], object],
+    cancelled: Callable[[], bool],
+) -> CandidatesFound:
+    """Find all masks on a frame that may be objects; see :func:`objects_on`. The frame is looked at as a whole."""
+    generator = SAM2AutomaticMaskGenerator(predictor, **request.options)
+    found = generator.candidates(stack.read(request.frame), progress=progress, cancelled=cancelled)
+    return CandidatesFound(request.job, request.frame, tuple(_candidates(found)))
+
+
+def _candidates(found: Any) -> Iterator[Candidate]:
+    """The masks of a table, packed."""
+    columns = (
+        found[name].tolist() for name in ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
+    )
+    for rle, box, iou, score, stability, crop in zip(found["rles"], *columns, strict=True):
+        x0, y0 = int(box[0]), int(box[1])
+        mask = MaskPixels.cut(mask_in_box(rle, box), (y0, x0))
+        x_first, y_first, x_end, y_end = (int(side) for side in crop)
+        yield Candidate(MaskData.of(mask), iou, score, stability, (x_first, y_first, x_end, y_end))

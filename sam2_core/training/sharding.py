@@ -1,0 +1,142 @@
+"""Share a network's weights, gradients and optimiser state out over processes (FSDP).
+
+Zhao et al. 2023, PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel, arXiv:2304.11277.
+
+The large repeated parts are sharded, and gathered while they run. The rest is whole in every process: which small parts
+a step uses depends on its data, and processes that gather different parts would wait for each other for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from sam2_core.model import MultiScaleBlock
+from sam2_core.model.memory_attention import MemoryAttention
+from sam2_core.model.two_way_transformer import TwoWayTransformer
+
+_PARTS = (MultiScaleBlock, MemoryAttention, TwoWayTransformer)
+
+
+def shard(model: nn.Module, gradient_dtype: torch.dtype | None = None) -> list[str]:
+    """Share the large parts of a model out over all processes, in place.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On its device, with the same weights in all processes. Its state-dict keys stay as they are.
+    gradient_dtype : torch.dtype, optional
+        In which gradients are exchanged; their own by default.
+
+    Returns
+    -------
+    list of str
+        The modules: blocks of the image encoder, the memory attention, the transformer of the mask decoder.
+
+    Notes
+    -----
+    All processes have to run these parts equally often in a step, forward and backward; :func:`gathered` lifts that.
+    """
+    device = next(model.parameters()).device
+    mesh = dist.init_device_mesh(device.type, (dist.get_world_size(),))
+    policy = MixedPrecisionPolicy(reduce_dtype=gradient_dtype)
+    chosen = [(name, module) for name, module in model.named_modules() if isinstance(module, _PARTS)]
+    for _, module in chosen:
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, mp_policy=policy)
+    return [name for name, _ in chosen]
+
+
+@contextmanager
+def gathered(model: nn.Module) -> Iterator[None]:
+    """Within the context every process holds all weights, and may run the model as often as it likes; none may change.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Sharded or not.
+    """
+    parts = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    for part in parts:
+        part.set_reshard_after_forward(False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.reshard()
+            part.set_reshard_after_forward(True)
+
+
+def own_part(tensor: Tensor) -> Tensor:
+    """Return what this process holds of a tensor: a view, or the tensor itself if it is whole."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def shared_out_like(whole: Tensor, like: Tensor) -> Tensor:
+    """Return a tensor that all processes hold, shared out as another one of its shape is.
+
+    Parameters
+    ----------
+    whole : Tensor
+    like : Tensor
+        If it is not sharded, ``whole`` is returned, on its device.
+    """
+    whole = whole.to(like.device)
+    if not isinstance(like, DTensor):
+        return whole
+    # every process has read the same file: nothing is sent
+    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def joined(tensor: Tensor) -> Tensor:
+    """Return a tensor whole; one that is sharded, in CPU memory. All processes have to ask for it."""
+    return tensor.detach().full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+
+
+def joined_parts(part: Tensor, like: Tensor) -> Tensor:
+    """Return the whole of which each process holds a part, given a tensor that is shared out in the same way."""
+    if not isinstance(like, DTensor):
+        return part
+    return joined(DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride()))
+
+
+@torch.no_grad()
+def clip_gradients(parameters: list[nn.Parameter], most: float | None, kind: float) -> float:
+    """Scale gradients down together, in place, so that their norm is at most ``most``.
+
+    Parameters
+    ----------
+    parameters : list of nn.Parameter
+        Whole or sharded; one without a gradient is left out.
+    most : float or None
+        None leaves them as they are.
+    kind : float
+        Which norm: its exponent, or infinity.
+
+    Returns
+    -------
+    float
+        Their norm before.
+    """
+    whole = [p.grad for p in parameters if p.grad is not None and not isinstance(p.grad, DTensor)]
+    parts = [own_part(p.grad) for p in parameters if p.grad is not None and isinstance(p.grad, DTensor)]
+    norm = torch.nn.utils.get_total_norm(whole, kind)
+    if any(isinstance(p, DTensor) for p in parameters):
+        others = torch.nn.utils.get_total_norm(parts, kind).to(parameters[0].device)
+        if kind == float("inf"):
+            dist.all_reduce(others, dist.ReduceOp.MAX)
+            norm = torch.maximum(norm.to(others.device), others)
+        else:
+            others = others**kind
+            dist.all_reduce(others)
+            norm = (norm.to(others.device) ** kind + others) ** (1 / kind)
+    if most is not None and whole + parts:
+        scale = torch.clamp(most / (norm + 1e-6), max=1.0)
+        torch._foreach_mul_(whole + parts, scale)
+    return float(norm)
