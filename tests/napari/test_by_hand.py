@@ -217,18 +217,17 @@ def test_doubtful_masks_are_gone_through_with_keys(dock: Any, hand: Hand) -> Non
     annotation = begun(dock, cells(), "zyx")
     session, review = annotation.session, dock.workspace.review
 
-    def work() -> None:
-        one = session.add_object("jumps").id
-        for frame in range(FRAMES):
-            mask = np.zeros(session.frame_size, bool)
-            # far away on one frame, and very large on another one
-            side, shift = (40, 0) if frame == 4 else (12, 50 if frame == 2 else 0)
-            mask[20 : 20 + side, 20 + shift : 20 + side + shift] = True
-            session.paint(one, frame, mask)
-            session.lock(one, frame, False)
-
-    annotation.work.do(work)
-    until(lambda: frames(annotation) == [FRAMES])
+    labels = np.zeros(cells().shape, np.uint8)
+    for frame in range(FRAMES):
+        # far away on one frame, and very large on another one
+        side, shift = (40, 0) if frame == 4 else (12, 50 if frame == 2 else 0)
+        labels[frame, 20 : 20 + side, 20 + shift : 20 + side + shift] = 1
+    layer = dock.viewer.add_labels(labels, name="jumps")
+    dock.workspace.everything.layers.setCurrentText("jumps")
+    dock.workspace.everything.take.click()
+    until(lambda: frames(annotation) == [FRAMES], why=lambda: dock.status.text())
+    dock.viewer.layers.remove(layer)
+    dock.viewer.layers.selection.active = annotation.layer
 
     def left() -> int:
         text = review.left.text()
