@@ -38,9 +38,9 @@ from sam2_core.training.run_options import (
     built,
     choose_what_is_trained,
     gradient_dtype,
-    is_sharded,
     scales_loss,
     set_cuda,
+    shares_weights,
     trainer_options,
     training_model,
     training_optimiser,
@@ -207,7 +207,7 @@ class TrainingRun:
         self.model.to(fabric.device)
         amp = options.get("amp") or {}
         comms_dtype = gradient_dtype((distributed or {}).get("comms_dtype"))
-        if is_sharded(distributed or {}, amp) and fabric.world_size > 1:
+        if shares_weights(distributed or {}, amp) and fabric.world_size > 1:
             # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
             # program again: not from a notebook
             shard(self.model, comms_dtype)
