@@ -211,12 +211,10 @@ class TrainingRun:
             # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
             # program again: not from a notebook
             shard(self.model, comms_dtype)
-        on_gradients: Callable[[float], None] | None = None
         watch = built(options.get("gradient_logger"), "trainer.optim.gradient_logger")
-        if watch is not None:
 
-            def on_gradients(where: float) -> None:
-                watch(self.model, rank=fabric.global_rank, where=where)
+        def tell_of_gradients(where: float) -> None:
+            watch(self.model, rank=fabric.global_rank, where=where)
 
         self.trainer = Trainer(
             nn.ModuleDict({"model": self.model}),
@@ -227,7 +225,7 @@ class TrainingRun:
             half_precision_scaler=scales_loss(amp),
             gradient_dtype=comms_dtype,
             log_folder=self.log_folder,
-            on_gradients=on_gradients,
+            on_gradients=None if watch is None else tell_of_gradients,
         )
         if path is not None:
             extra = self.trainer.resume(path)

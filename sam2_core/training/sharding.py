@@ -11,11 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 
 from sam2_core.model import MultiScaleBlock
 from sam2_core.model.memory_attention import MemoryAttention
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _PARTS = (MultiScaleBlock, MemoryAttention, TwoWayTransformer)
 
 
-def is_sharded(tensor: Tensor) -> TypeGuard[DTensor]:
+def is_sharded(tensor: Tensor) -> bool:
     """Whether processes hold parts of a tensor."""
     # importing it takes seconds, and where it was not imported nothing is sharded
     module = sys.modules.get("torch.distributed.tensor")
@@ -56,7 +57,7 @@ def shard(model: nn.Module, gradient_dtype: torch.dtype | None = None) -> list[s
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     device = next(model.parameters()).device
-    mesh = dist.init_device_mesh(device.type, (dist.get_world_size(),))
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     policy = MixedPrecisionPolicy(reduce_dtype=gradient_dtype)
     chosen = [(name, module) for name, module in model.named_modules() if isinstance(module, _PARTS)]
     for _, module in chosen:
@@ -74,7 +75,9 @@ def gathered(model: nn.Module) -> Iterator[None]:
         Sharded or not.
     """
     fsdp = sys.modules.get("torch.distributed.fsdp")
-    parts = [module for module in model.modules() if fsdp is not None and isinstance(module, fsdp.FSDPModule)]
+    parts: list[Any] = [
+        module for module in model.modules() if fsdp is not None and isinstance(module, fsdp.FSDPModule)
+    ]
     for part in parts:
         part.set_reshard_after_forward(False)
         part.unshard()
@@ -88,7 +91,7 @@ def gathered(model: nn.Module) -> Iterator[None]:
 
 def own_part(tensor: Tensor) -> Tensor:
     """Return what this process holds of a tensor: a view, or the tensor itself if it is whole."""
-    return tensor.to_local() if is_sharded(tensor) else tensor
+    return cast("DTensor", tensor).to_local() if is_sharded(tensor) else tensor
 
 
 def shared_out_like(whole: Tensor, like: Tensor) -> Tensor:
@@ -106,12 +109,13 @@ def shared_out_like(whole: Tensor, like: Tensor) -> Tensor:
     from torch.distributed.tensor import distribute_tensor
 
     # every process has read the same file: nothing is sent
-    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+    sharded = cast("DTensor", like)
+    return distribute_tensor(whole, sharded.device_mesh, sharded.placements, src_data_rank=None)
 
 
 def joined(tensor: Tensor) -> Tensor:
     """Return a tensor whole; one that is sharded, in CPU memory. All processes have to ask for it."""
-    return tensor.detach().full_tensor().cpu() if is_sharded(tensor) else tensor
+    return cast("DTensor", tensor.detach()).full_tensor().cpu() if is_sharded(tensor) else tensor
 
 
 def joined_parts(part: Tensor, like: Tensor) -> Tensor:
@@ -120,7 +124,11 @@ def joined_parts(part: Tensor, like: Tensor) -> Tensor:
         return part
     from torch.distributed.tensor import DTensor
 
-    return joined(DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride()))
+    sharded = cast("DTensor", like)
+    whole = DTensor.from_local(
+        part, sharded.device_mesh, sharded.placements, shape=sharded.shape, stride=sharded.stride()
+    )
+    return joined(whole)
 
 
 @torch.no_grad()
