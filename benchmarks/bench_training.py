@@ -171,8 +171,9 @@ def compare(sides: dict[str, two_sides.Side]) -> dict[str, str]:
     notes = {}
     for name, answer in found.items():
         notes[name] = f"loss {answer['loss']:.6f}, gradient {answer['norm']:.5f} before the first step"
-        apart = [abs(answer[each] / expected[each] - 1) for each in ("loss", "norm")]
-        if name == "ours fp32" and max(apart) > 1e-3:
+        # rounding switches a rectifier here and there, which a gradient shows more than its loss
+        apart = {each: abs(answer[each] / expected[each] - 1) for each in ("loss", "norm")}
+        if name == "ours fp32" and (apart["loss"] > 1e-5 or apart["norm"] > 1e-2):
             raise SystemExit(f"a step of ours in fp32 is not the official one: {found}")
     return notes
 

@@ -117,7 +117,8 @@ class AnnotateDock(QWidget):
         layout.addLayout(foot)
         # napari 0.9 gives a dock no more height than it asks for
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.setMinimumWidth(400)
+        # names of objects fit in the table of a time-lapse, which has most columns
+        self.setMinimumWidth(440)
         # the viewer may be closed in the middle of anything: what is open is closed without it
         self._open_sessions: list[Annotation] = []
         self._opened_unseen: list[AnnotationSession] = []  # the interface has not come to it yet

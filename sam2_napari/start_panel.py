@@ -117,7 +117,8 @@ class StartPanel(QWidget):
         """List the image layers of the viewer; the one that is selected there first chosen."""
         from napari.layers import Image
 
-        before = self.chosen_image
+        # also one that is not in the viewer any more: what was said of it is not said of the next, nor of none
+        before = self.image.currentData()
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         active = self._viewer.layers.selection.active
         chosen = before if before in images else active if active in images else images[-1] if images else None

@@ -60,8 +60,9 @@ def _parts(session: AnnotationSession, source: str | PathLike[str], format: str 
     name = fspath(source)
     require_existing(name)
     kind = format_of_source(name) if format is None else format_named(format)
-    # images of any kind have named axes, as these formats have
-    by_time = grid is not None and grid.axes == "tz" and (kind is None or kind.contribution.has_time_and_depth)
+    # images of other kinds, such as a folder of TIFFs, come one frame after the other
+    has_both = kind is not None and kind.contribution.has_time_and_depth
+    by_time = grid is not None and grid.axes == "tz" and has_both
     times, length = (grid.sizes[0], grid.sizes[1]) if grid is not None and by_time else (1, session.frame_count)
     for time in range(times):
         if by_time:

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from sam2_core.errors import ConfigError
 from sam2_core.training.schedules import Schedule, ValueScaler
+from sam2_core.training.sharding import is_sharded
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def construct_optimizer(
 
 def _alike(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
     """Whole parameters and sharded ones, as far as there are any: optimisers step only one kind at a time."""
-    whole = [p for p in parameters if not isinstance(p, DTensor)]
-    sharded = [p for p in parameters if isinstance(p, DTensor)]
+    whole = [p for p in parameters if not is_sharded(p)]
+    sharded = [p for p in parameters if is_sharded(p)]
     return [part for part in (whole, sharded) if part]
 
 

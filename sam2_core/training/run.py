@@ -38,9 +38,9 @@ from sam2_core.training.run_options import (
     built,
     choose_what_is_trained,
     gradient_dtype,
-    is_sharded,
     scales_loss,
     set_cuda,
+    shares_weights,
     trainer_options,
     training_model,
     training_optimiser,
@@ -207,16 +207,14 @@ class TrainingRun:
         self.model.to(fabric.device)
         amp = options.get("amp") or {}
         comms_dtype = gradient_dtype((distributed or {}).get("comms_dtype"))
-        if is_sharded(distributed or {}, amp) and fabric.world_size > 1:
+        if shares_weights(distributed or {}, amp) and fabric.world_size > 1:
             # lightning's ModelParallelStrategy calls the same function, but starts processes only by running the
             # program again: not from a notebook
             shard(self.model, comms_dtype)
-        on_gradients: Callable[[float], None] | None = None
         watch = built(options.get("gradient_logger"), "trainer.optim.gradient_logger")
-        if watch is not None:
 
-            def on_gradients(where: float) -> None:
-                watch(self.model, rank=fabric.global_rank, where=where)
+        def tell_of_gradients(where: float) -> None:
+            watch(self.model, rank=fabric.global_rank, where=where)
 
         self.trainer = Trainer(
             nn.ModuleDict({"model": self.model}),
@@ -227,7 +225,7 @@ class TrainingRun:
             half_precision_scaler=scales_loss(amp),
             gradient_dtype=comms_dtype,
             log_folder=self.log_folder,
-            on_gradients=on_gradients,
+            on_gradients=None if watch is None else tell_of_gradients,
         )
         if path is not None:
             extra = self.trainer.resume(path)

@@ -213,7 +213,7 @@ def scales_loss(amp: Mapping[str, Any]) -> bool:
     return bool(amp.get("enabled")) and amp.get("amp_dtype", "float16") == "float16"
 
 
-def is_sharded(distributed: Mapping[str, Any], amp: Mapping[str, Any]) -> bool:
+def shares_weights(distributed: Mapping[str, Any], amp: Mapping[str, Any]) -> bool:
     """Whether the options of the processes ask for sharded weights."""
     strategy = distributed.get("strategy") or "ddp"
     if strategy not in ("ddp", "fsdp"):

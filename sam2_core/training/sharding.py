@@ -8,20 +8,31 @@ a step uses depends on its data, and processes that gather different parts would
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.device_mesh import init_device_mesh
 
 from sam2_core.model import MultiScaleBlock
 from sam2_core.model.memory_attention import MemoryAttention
 from sam2_core.model.two_way_transformer import TwoWayTransformer
 
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
+
 _PARTS = (MultiScaleBlock, MemoryAttention, TwoWayTransformer)
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether processes hold parts of a tensor."""
+    # importing it takes seconds, and where it was not imported nothing is sharded
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
 
 
 def shard(model: nn.Module, gradient_dtype: torch.dtype | None = None) -> list[str]:
@@ -43,8 +54,10 @@ def shard(model: nn.Module, gradient_dtype: torch.dtype | None = None) -> list[s
     -----
     All processes have to run these parts equally often in a step, forward and backward; :func:`gathered` lifts that.
     """
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
     device = next(model.parameters()).device
-    mesh = dist.init_device_mesh(device.type, (dist.get_world_size(),))
+    mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     policy = MixedPrecisionPolicy(reduce_dtype=gradient_dtype)
     chosen = [(name, module) for name, module in model.named_modules() if isinstance(module, _PARTS)]
     for _, module in chosen:
@@ -61,7 +74,10 @@ def gathered(model: nn.Module) -> Iterator[None]:
     model : nn.Module
         Sharded or not.
     """
-    parts = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    parts: list[Any] = [
+        module for module in model.modules() if fsdp is not None and isinstance(module, fsdp.FSDPModule)
+    ]
     for part in parts:
         part.set_reshard_after_forward(False)
         part.unshard()
@@ -75,7 +91,7 @@ def gathered(model: nn.Module) -> Iterator[None]:
 
 def own_part(tensor: Tensor) -> Tensor:
     """Return what this process holds of a tensor: a view, or the tensor itself if it is whole."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return cast("DTensor", tensor).to_local() if is_sharded(tensor) else tensor
 
 
 def shared_out_like(whole: Tensor, like: Tensor) -> Tensor:
@@ -88,22 +104,31 @@ def shared_out_like(whole: Tensor, like: Tensor) -> Tensor:
         If it is not sharded, ``whole`` is returned, on its device.
     """
     whole = whole.to(like.device)
-    if not isinstance(like, DTensor):
+    if not is_sharded(like):
         return whole
+    from torch.distributed.tensor import distribute_tensor
+
     # every process has read the same file: nothing is sent
-    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+    sharded = cast("DTensor", like)
+    return distribute_tensor(whole, sharded.device_mesh, sharded.placements, src_data_rank=None)
 
 
 def joined(tensor: Tensor) -> Tensor:
     """Return a tensor whole; one that is sharded, in CPU memory. All processes have to ask for it."""
-    return tensor.detach().full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+    return cast("DTensor", tensor.detach()).full_tensor().cpu() if is_sharded(tensor) else tensor
 
 
 def joined_parts(part: Tensor, like: Tensor) -> Tensor:
     """Return the whole of which each process holds a part, given a tensor that is shared out in the same way."""
-    if not isinstance(like, DTensor):
+    if not is_sharded(like):
         return part
-    return joined(DTensor.from_local(part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride()))
+    from torch.distributed.tensor import DTensor
+
+    sharded = cast("DTensor", like)
+    whole = DTensor.from_local(
+        part, sharded.device_mesh, sharded.placements, shape=sharded.shape, stride=sharded.stride()
+    )
+    return joined(whole)
 
 
 @torch.no_grad()
@@ -124,10 +149,10 @@ def clip_gradients(parameters: list[nn.Parameter], most: float | None, kind: flo
     float
         Their norm before.
     """
-    whole = [p.grad for p in parameters if p.grad is not None and not isinstance(p.grad, DTensor)]
-    parts = [own_part(p.grad) for p in parameters if p.grad is not None and isinstance(p.grad, DTensor)]
+    whole = [p.grad for p in parameters if p.grad is not None and not is_sharded(p.grad)]
+    parts = [own_part(p.grad) for p in parameters if p.grad is not None and is_sharded(p.grad)]
     norm = torch.nn.utils.get_total_norm(whole, kind)
-    if any(isinstance(p, DTensor) for p in parameters):
+    if any(is_sharded(p) for p in parameters):
         others = torch.nn.utils.get_total_norm(parts, kind).to(parameters[0].device)
         if kind == float("inf"):
             dist.all_reduce(others, dist.ReduceOp.MAX)

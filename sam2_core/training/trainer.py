@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from sam2_core.errors import (
     CheckpointError,
@@ -31,7 +30,7 @@ from sam2_core.errors import (
     WriteError,
 )
 from sam2_core.training.optimiser import ScheduledOptimiser, names_matching
-from sam2_core.training.sharding import clip_gradients, joined, joined_parts, own_part, shared_out_like
+from sam2_core.training.sharding import clip_gradients, is_sharded, joined, joined_parts, own_part, shared_out_like
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class Trainer:
         self._gradient_dtype = gradient_dtype
         self._on_gradients = on_gradients
         self.step = 0
-        self.average = [own_part(p.detach()).clone() for p in self._parameters]
+        self.average = [own_part(p.detach()).clone() for p in self._parameters] if options.averaging else []
         self._seconds = 0.0
         self._sums: dict[str, tuple[float, int]] = {}
 
@@ -256,7 +255,7 @@ class Trainer:
     @property
     def is_sharded(self) -> bool:
         """Whether processes hold parts of the weights."""
-        return any(isinstance(p, DTensor) for p in self._parameters)
+        return any(is_sharded(p) for p in self._parameters)
 
     def _set_rate(self, done: float) -> float:
         options = self.options
@@ -287,7 +286,7 @@ class Trainer:
         for parameter in shared:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        shared = [p for p in shared if not isinstance(p, DTensor)]
+        shared = [p for p in shared if not is_sharded(p)]
         if self._processes == 1 or not shared:
             return
         flat = torch.cat([p.grad.flatten() for p in shared if p.grad is not None])

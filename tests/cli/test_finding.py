@@ -47,4 +47,5 @@ def test_a_frame_is_read_once_for_its_features_and_its_masks(side: int, tmp_path
         store.forget()
         find_everything(model, volume.stack("z"), 1, Thresholds(2, 0.0, 0.0, 0, 1.0))
     assert set(store.reads.values()) == {1}
-    assert len(store.reads) == (side // 20) ** 2
+    # of the frame beside it, windows may be read ahead
+    assert len([key for key in store.reads if key.startswith("c/1/")]) == (side // 20) ** 2

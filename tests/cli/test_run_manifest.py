@@ -39,7 +39,10 @@ def test_it_comes_back(tmp_path):
         (replace(RUN, model={"dtype": "bfloat16"}), "dtype was bfloat16, is float32"),
         (replace(RUN, source={"address": "b.tif", "size": (3, 4)}), "address was b.tif"),
         (replace(RUN, prompts="99"), "the prompts were others"),
-        (replace(RUN, source={**RUN.source, "size and time": [9, 9]}), "a.tif had another size or time of change"),
+        (
+            replace(RUN, source={"address": "a.tif", "size": [3, 4], "size and time": [9, 9]}),
+            "a.tif had another size or time of change",
+        ),
         (replace(RUN, source={"address": "b.tif", "size and time": [9, 9]}), "address was b.tif"),
     ],
 )

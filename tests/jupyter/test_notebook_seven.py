@@ -31,7 +31,8 @@ def test_a_click_gives_a_mask_keys_do_not_leak_and_a_restart_is_told(
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
     page = context.new_page()
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    # Notebook 7 has errors of its own; the widget's code comes from a blob
+    page.on("pageerror", lambda error: "blob:" in (error.stack or "") and errors.append(str(error)))
     view = page.locator(".sam2-widget")
 
     def settled(**state: Any) -> None:

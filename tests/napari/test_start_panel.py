@@ -108,6 +108,16 @@ def test_sessions_of_what_was_chosen_before_are_not_offered(panel: Any, disk: Di
     assert panel.started == []
 
 
+def test_of_an_image_that_is_gone_nothing_is_said(panel: Any, disk: Disk) -> None:
+    disk.may_answer.set()
+    panel.viewer.add_image(cells(2), name="first")
+    until(lambda: offered(panel) == ["None", "first"])
+    assert panel.start.axes.text()
+    panel.viewer.layers.clear()
+    assert panel.start.axes.text() == ""
+    assert offered(panel) == ["None"]
+
+
 def test_a_disk_that_fails_is_told_and_hinders_nobody(panel: Any, disk: Disk) -> None:
     disk.error = PermissionError("no way in")
     panel.viewer.add_image(cells(2), name="first")

@@ -100,7 +100,7 @@ def test_sharded_over_two_processes_it_is_the_same_run_and_checkpoints_fit_eithe
         "trainer.model.prob_to_use_pt_input_for_train=0.0",
         "trainer.checkpoint.save_best_meters=[Losses/val_all_loss]",
     ]
-    alone, sharded = "data.batch_size=2", ["data.batch_size=1", "++trainer.distributed.strategy=fsdp"]
+    alone, sharded = "data.batch_size=2", ["data.batch_size=1", "trainer.distributed.strategy=fsdp"]
     train(tmp_path / "one", *both, alone)
     # one process, two that share the weights from the middle of an epoch to the middle of the next, one again
     parts = tmp_path / "parts"
@@ -280,7 +280,7 @@ def test_a_loss_that_breaks_stops_the_run_and_keeps_the_batch(tmp_path: Path) ->
         (["+trainer.distribution.strategy=fsdp"], ConfigError, "trainer has no option 'distribution'; it has data"),
         (["+trainer.checkpoint.save_often=1"], ConfigError, "trainer.checkpoint has no option 'save_often'"),
         (["~trainer.checkpoint"], ConfigError, "trainer lacks checkpoint"),
-        (["++trainer.distributed.strategy=zero"], ConfigError, '"ddp" or "fsdp"'),
+        (["trainer.distributed.strategy=zero"], ConfigError, '"ddp" or "fsdp"'),
         (["trainer.accumulate=50"], InvalidInputError, "fewer than the 50"),
     ],
 )  # fmt: skip
