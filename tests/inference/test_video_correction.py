@@ -85,8 +85,8 @@ def test_it_ends_when_nothing_changes_any_more(predictor: SAM2VideoPredictor) ->
 
 
 def test_a_small_correction_dies_out_before_the_end() -> None:
-    """A little more on one frame: some masks change, then seven do not, and that is where it ends."""
-    count = 24
+    """Half of the cell on one frame: masks change while that is remembered, then seven do not, and that ends it."""
+    count = 28
     pixels, (cell,) = cells([(60.0, 64.0)], 20, (128, 128))
     frames = np.stack([pixels] * count)
     predictor = trained()
@@ -95,7 +95,7 @@ def test_a_small_correction_dies_out_before_the_end() -> None:
     list(predictor.propagate(state))
     before = [state.objects[1].record(frame).mask.clone() for frame in range(count)]
     given = predictor.masks_on_frame(state, 4).masks[0].clone()
-    given[54:74, 78:96] = True
+    given[:, 60:] = False
     predictor.prompt_mask(state, 4, 1, given.numpy())
     results = [result.frame_index for result in predictor.recompute(state, 1, 4)]
     after = [state.objects[1].record(frame).mask for frame in range(count)]

@@ -339,7 +339,7 @@ def test_the_official_fine_tuning_configuration_runs_as_it_is(tmp_path: Path) ->
 def test_ready_configurations_are_complete() -> None:
     names = training_config_names()
     assert {"finetune_2d", "finetune_3d", "finetune_time", "decoder_only", "lora", "image_only"} <= set(names)
-    for name in names:
+    for name in set(names) - {"micro"}:  # a recipe: see test_recipe.py
         config = load_training_config(name, ["++data.images=a", "++data.labels=b", "++dataset.img_folder=a"])
         assert config.trainer.model._target_.endswith("SAM2Train")
         assert config.trainer.data.train.datasets[0]
