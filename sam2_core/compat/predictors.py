@@ -10,9 +10,14 @@ from sam2_core.compat.video_steps import VideoSteps
 from sam2_core.inference import image_predictor, mask_generator, video_predictor
 from sam2_core.model import sam2_base
 
+# programs pad their points with -1, and gave boxes as the points 2 and 3 before there was an option for them
+_OFFICIAL_LABELS = (-1, 0, 1, 2, 3)
+
 
 class SAM2ImagePredictor(image_predictor.SAM2ImagePredictor):
     """The image predictor; see :class:`sam2_core.inference.image_predictor.SAM2ImagePredictor`."""
+
+    known_labels = _OFFICIAL_LABELS
 
     @with_signature_of(image_predictor.SAM2ImagePredictor.__init__)
     def __init__(self, sam_model: sam2_base.SAM2Base, *args: Any, **kwargs: Any) -> None:
@@ -39,6 +44,8 @@ class SAM2AutomaticMaskGenerator(mask_generator.SAM2AutomaticMaskGenerator):
 
 class SAM2VideoPredictor(VideoSteps):
     """The video predictor; see :class:`sam2_core.inference.video_predictor.SAM2VideoPredictor`."""
+
+    known_labels = _OFFICIAL_LABELS
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> SAM2VideoPredictor:

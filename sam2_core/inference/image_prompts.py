@@ -15,6 +15,8 @@ from sam2_core.errors import InvalidInputError, InvalidTypeError
 from sam2_core.inference.frame_transform import FrameTransform
 
 _Array = npt.NDArray[np.float32]
+NO_POINT = -1
+"""Label of a place in a table of points where an object has none."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def image_prompts(
     normalize_coords: bool,
     transform: FrameTransform,
     device: torch.device,
+    known_labels: Sequence[int] = (0, 1),
 ) -> ImagePrompts:
     """Check a person's prompts and scale them to the model's input.
 
@@ -76,6 +79,9 @@ def image_prompts(
         Knows the model's input size.
     device : torch.device
         Where the prompts are wanted.
+    known_labels : sequence of int
+        Labels to take. The model knows more than a person needs: -1 (no point, whatever its coordinates), 2 and 3 (the
+        corners of a box).
 
     Returns
     -------
@@ -86,7 +92,7 @@ def image_prompts(
     InvalidTypeError
         Something that holds no real numbers.
     InvalidInputError
-        Wrong dimensions; counts that differ; NaN; a label neither 0 nor 1; a point outside the image;
+        Wrong dimensions; counts that differ; NaN; an unknown label; a point outside the image;
         a box inverted, empty or beside the image; a mask input of another size.
     """
     height, width = (image_size[0], image_size[1]) if normalize_coords else (1, 1)
@@ -95,8 +101,10 @@ def image_prompts(
     if (point_coords is None) != (point_labels is None):
         missing = "point_labels" if point_labels is None else "point_coords"
         raise InvalidInputError(f"points and labels go together, one label for each point; {missing} is missing")
-    coords = None if point_coords is None else _points(point_coords, extent, unit)
-    labels = None if coords is None else _labels(point_labels, coords.shape[:2])
+    coords = None if point_coords is None else _points(point_coords)
+    labels = None if coords is None else _labels(point_labels, coords.shape[:2], known_labels)
+    if coords is not None and labels is not None:
+        _require_inside(coords[labels != NO_POINT], extent, unit)
     if coords is not None and coords.shape[1] == 0:
         coords = labels = None
     boxes = None if box is None else _boxes(box, extent, unit)
@@ -130,13 +138,17 @@ def _numbers(values: Any, name: str) -> _Array:
     return numbers
 
 
-def _points(values: Any, extent: _Array, unit: str) -> _Array:
+def _points(values: Any) -> _Array:
     """Points as (B, N, 2)."""
     points = _numbers(values, "point_coords")
     if points.ndim not in (2, 3) or points.shape[-1] != 2:
         raise InvalidInputError(
             f"point_coords has shape (N, 2), or (B, N, 2) for B objects, x before y; got {points.shape}"
         )
+    return points if points.ndim == 3 else points[None]
+
+
+def _require_inside(points: _Array, extent: _Array, unit: str) -> None:
     outside = ((points < 0) | (points > extent)).any(axis=-1)
     if outside.any():
         x, y = points[outside][0]
@@ -144,10 +156,9 @@ def _points(values: Any, extent: _Array, unit: str) -> _Array:
             f"point (x={x:g}, y={y:g}) is outside the image: x goes from 0 to {extent[0]:g} and y from 0 to "
             f"{extent[1]:g} ({unit}); a point is (x, y), not (row, column)"
         )
-    return points if points.ndim == 3 else points[None]
 
 
-def _labels(values: Any, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+def _labels(values: Any, shape: tuple[int, ...], known: Sequence[int]) -> npt.NDArray[np.int32]:
     """Labels as (B, N), one for each point."""
     labels = _numbers(values, "point_labels")
     if labels.ndim == 1:
@@ -157,7 +168,7 @@ def _labels(values: Any, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
             f"one label for each point: expected point_labels of shape {shape[1:] if shape[0] == 1 else shape}, "
             f"got {np.shape(values)}"
         )
-    wrong = labels[(labels != 0) & (labels != 1)]
+    wrong = labels[~np.isin(labels, known)]
     if wrong.size:
         raise InvalidInputError(
             f"a label is 1 (on the object) or 0 (background), got {wrong[0]:g}; corners of a box go into `box`"

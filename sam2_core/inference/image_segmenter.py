@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ BOX_CORNER_LABELS = (2, 3)
 
 class ImageSegmenter:
     """Encoding and decoding: :class:`SAM2ImagePredictor`, whose options it takes, without the official predictions."""
+
+    known_labels: ClassVar[Sequence[int]] = (0, 1)
+    """Labels of points that are taken; see :func:`~sam2_core.inference.image_prompts.image_prompts`."""
 
     def __init__(
         self,
@@ -265,6 +268,7 @@ class ImageSegmenter:
             normalize_coords=normalize_coords,
             transform=self._transforms,
             device=self.device,
+            known_labels=self.known_labels,
         )
 
     def _require_images(self) -> _EncodedImages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -23,6 +23,9 @@ class VideoPrompting(VideoTracker):
 
     :meth:`propagate_in_video_preflight` is here under its official name because every propagation begins with it.
     """
+
+    known_labels: ClassVar[Sequence[int]] = (0, 1)
+    """Labels of points that are taken; see :func:`~sam2_core.inference.video_prompts.point_prompts`."""
 
     @torch.inference_mode()
     def prompt_points(
@@ -92,6 +95,7 @@ class VideoPrompting(VideoTracker):
             frame_size=state.images.frame_size,
             input_size=self.input_size,
             normalize_coords=normalize_coords,
+            known_labels=self.known_labels,
         )
         tracked = self._prompted_object(state, object_id)
         prompt = added if clear_old_points else joined(tracked.point_prompts.get(frame_index), added)

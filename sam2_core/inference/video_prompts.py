@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as functional
 
 from sam2_core.errors import InvalidInputError, InvalidTypeError
+from sam2_core.inference.image_prompts import NO_POINT
 from sam2_core.model.results import PointPrompts
 
 #: Labels under which the prompt encoder takes the two corners of a box.
@@ -69,6 +71,7 @@ def point_prompts(
     frame_size: tuple[int, int],
     input_size: tuple[int, int],
     normalize_coords: bool,
+    known_labels: Sequence[int] = (0, 1),
 ) -> PointPrompts:
     """Turn a person's points and box into the model's point prompts.
 
@@ -87,6 +90,9 @@ def point_prompts(
         (height, width) of the frame and of the model's input.
     normalize_coords : bool
         Whether the coordinates are pixels of the frame, still to be divided by its size.
+    known_labels : sequence of int
+        Labels to take. The model knows more than a person needs: -1 (no point, whatever its coordinates), 2 and 3 (the
+        corners of a box).
 
     Returns
     -------
@@ -96,8 +102,8 @@ def point_prompts(
     Raises
     ------
     InvalidInputError
-        Nothing was given; counts differ; a value is NaN, a label neither 0 nor 1, a point outside the frame, or a box
-        inverted or beside the frame.
+        Nothing was given; counts differ; a value is NaN, a label unknown, a point outside the frame, or a box inverted
+        or beside the frame.
     """
     if (points is None) != (labels is None):
         missing = "labels" if labels is None else "points"
@@ -111,8 +117,9 @@ def point_prompts(
     coords = torch.zeros(0, 2)
     values = torch.zeros(0, dtype=torch.int32)
     if points is not None:
-        coords = _checked_points(points, extent, unit)
-        values = _checked_labels(labels, len(coords))
+        coords = _checked_points(points)
+        values = _checked_labels(labels, len(coords), known_labels)
+        _require_inside(coords[values != NO_POINT], extent, unit)
     if box is not None:
         corners = _checked_box(box, extent, unit)
         coords = torch.cat([corners, coords])
@@ -204,7 +211,7 @@ def _torch_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype.newbyteorder("=")
 
 
-def _checked_points(points: Any, extent: torch.Tensor, unit: str) -> torch.Tensor:
+def _checked_points(points: Any) -> torch.Tensor:
     tensor = _as_tensor(points, "points")
     if tensor.numel() == 0:
         return torch.zeros(0, 2)
@@ -215,6 +222,10 @@ def _checked_points(points: Any, extent: torch.Tensor, unit: str) -> torch.Tenso
     coords = tensor.float()
     if not bool(torch.isfinite(coords).all()):
         raise InvalidInputError("points holds NaN or infinity; every point needs a finite x and y.")
+    return coords
+
+
+def _require_inside(coords: torch.Tensor, extent: torch.Tensor, unit: str) -> None:
     outside = ((coords < 0) | (coords > extent)).any(dim=1)
     if bool(outside.any()):
         first = coords[outside][0].tolist()
@@ -222,10 +233,9 @@ def _checked_points(points: Any, extent: torch.Tensor, unit: str) -> torch.Tenso
             f"Point (x={first[0]:g}, y={first[1]:g}) lies outside the frame: x runs from 0 to {extent[0]:g} and y from "
             f"0 to {extent[1]:g}, in {unit}. Points are (x, y), not (row, column)."
         )
-    return coords
 
 
-def _checked_labels(labels: Any, count: int) -> torch.Tensor:
+def _checked_labels(labels: Any, count: int, known: Sequence[int]) -> torch.Tensor:
     tensor = _as_tensor(labels, "labels")
     if tensor.dim() == 2 and tensor.shape[0] == 1:
         tensor = tensor[0]
@@ -233,7 +243,7 @@ def _checked_labels(labels: Any, count: int) -> torch.Tensor:
         raise InvalidInputError(
             f"There are {count} points and labels has shape {tuple(tensor.shape)}; give one label for each point."
         )
-    if not bool(((tensor == 0) | (tensor == 1)).all()):
+    if not bool(torch.isin(tensor.double(), torch.tensor(known, dtype=torch.double)).all()):
         raise InvalidInputError(
             f"Labels are 1 (on the object) or 0 (beside it); got {sorted(set(tensor.tolist()))}. A box goes into box="
         )

@@ -66,6 +66,11 @@ def image_results() -> dict[str, np.ndarray]:
     masks, ious, low = predictor.predict(np.array([[35, 30]]), np.array([1]), return_logits=True)
     results = {"masks": masks, "ious": ious, "low": low}
 
+    # two objects with one and two points, padded; and a box as its corners
+    padded = np.array([[[35, 30], [-10, -10]], [[60, 20], [35, 30]]])
+    results["padded"] = predictor.predict(padded, np.array([[1, -1], [1, 0]]), return_logits=True)[0]
+    results["corners"] = predictor.predict(np.array([[20, 15], [50, 45]]), np.array([2, 3]), return_logits=True)[0]
+
     # what fine-tuning scripts do: the parts of the model by hand
     mask_input, coords, labels, _ = predictor._prep_prompts([[35, 30]], [1], None, None, True)
     assert mask_input is None
@@ -133,6 +138,8 @@ def video_results() -> dict[str, np.ndarray]:
         _, ids, logits = predictor.add_new_points_or_box(
             inference_state=state, frame_idx=0, obj_id=7, points=np.array([[35, 30]], np.float32), labels=np.array([1])
         )
+        corners = {"points": [[20, 15], [50, 45], [-10, -10]], "labels": [2, 3, -1]}
+        _, _, framed = predictor.add_new_points_or_box(predictor.init_state(folder), 0, 1, **corners)
         by_hand = predictor_by_hand(predictor, state)
         tracked = [
             (index, logits) for index, _, logits in predictor.propagate_in_video(state, max_frame_num_to_track=2)
@@ -145,6 +152,7 @@ def video_results() -> dict[str, np.ndarray]:
         "picture size": np.array(picture_size),
         "ids": np.array(ids),
         "clicked": logits,
+        "framed": framed,
         "tracked frames": np.array([index for index, _ in tracked]),
         "tracked": torch.stack([logits for _, logits in tracked]),
     }
