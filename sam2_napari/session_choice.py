@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Final
 
 from qtpy.QtWidgets import QComboBox, QWidget
@@ -35,7 +34,6 @@ class SessionChoice(QComboBox):
         self._turn = 0  # counts how often they were looked for
         self._wanted: Callable[[], object] | None = None
         self._work = OrderedWork(GuiThread(self), failed)
-        self.destroyed.connect(partial(_stop, self._work))
         self.addItem(NEW, None)
 
     def look_for(self, description: Mapping[str, Any] | None) -> None:
@@ -84,7 +82,3 @@ class SessionChoice(QComboBox):
             self._failed(error)
         if wanted is not None:
             wanted()
-
-
-def _stop(work: OrderedWork, *_: object) -> None:
-    work.close()
