@@ -1,7 +1,7 @@
 """What a checkpoint can do, for its card: drawn stacks it has not seen, real nuclei, cells that move.
 
-- J&F on drawn stacks of 8 frames (as the first and last frame of benchmarks count or not, here all frames but the
-  prompted one do): up to six objects of the first frame, given as a mask, or by one click in their middle.
+- J&F on drawn stacks of 8 frames, over all but the prompted one: up to six objects of the first frame, given as a mask,
+  or by one click in their middle.
 - IoU after 1 to 4 clicks on the nuclei of ../shared/data/nuclei_2d, in its four quarters (contrast from percentiles 1
   and 99.8); clicks as `sam2_core.evaluation.click_iou` places them.
 - One round cell alone in 9 frames, clicked in the middle one and followed both ways by a crop around it, in 8

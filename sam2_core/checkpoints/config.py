@@ -150,6 +150,14 @@ def model_section(config: DictConfig) -> DictConfig:
     raise ConfigError(f"the configuration has no 'model' entry with a _target_; its entries are {list(config)}")
 
 
+def configured_size(config: DictConfig) -> tuple[int, int] | None:
+    """(height, width) of the input that a model is configured for; None where it leaves that to the network."""
+    size = model_section(config).get("image_size")
+    if size is None:
+        return None
+    return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
 def instantiate_model(config: DictConfig) -> SAM2Base:
     """Build the model a configuration describes, with fresh weights, in fp32 on the CPU.
 

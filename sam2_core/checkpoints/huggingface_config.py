@@ -10,7 +10,8 @@ from typing import Any
 from omegaconf import DictConfig
 from torch import Tensor
 
-from sam2_core.checkpoints.config import model_section
+from sam2_core.checkpoints.config import configured_size, model_section
+from sam2_core.errors import ConfigError
 
 CONFIG_NAME = "config.json"
 PROCESSOR_NAME = "processor_config.json"
@@ -39,8 +40,7 @@ def hugging_face_config(config: DictConfig, state_dict: Mapping[str, Tensor]) ->
     trunk, neck = model.image_encoder.trunk, model.image_encoder.neck
     attention, downsampler = model.memory_attention, model.memory_encoder.mask_downsampler
     fuser = model.memory_encoder.fuser
-    size = model.image_size
-    height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    height, width = _size(config)
     stages = list(trunk.get("stages", _DEFAULT_STAGES))
     dims = [trunk.get("embed_dim", 96) * 2**stage for stage in range(len(stages))]
     heads = [trunk.get("num_heads", 1) * 2**stage for stage in range(len(stages))]
@@ -119,8 +119,7 @@ def hugging_face_processor(config: DictConfig) -> dict[str, Any]:
     dict of str to Any
         What goes into ``processor_config.json``.
     """
-    size = model_section(config).image_size
-    height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    height, width = _size(config)
     shown = {"height": height, "width": width}
     masks = {"height": height // 4, "width": width // 4}
     return {
@@ -130,6 +129,13 @@ def hugging_face_processor(config: DictConfig) -> dict[str, Any]:
         # one number there: clicks on inputs that are not square cannot be scaled
         "target_size": height,
     }
+
+
+def _size(config: DictConfig) -> tuple[int, int]:
+    size = configured_size(config)
+    if size is None:
+        raise ConfigError("the model's configuration has no image_size; set model.image_size")
+    return size
 
 
 def image_size_beside(weights: Path) -> str | None:

@@ -11,6 +11,9 @@ from sam2_core.cli.console import messages, output
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import TrainingEvent
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 
 def tell(event: TrainingEvent) -> None:
     """Print how far a training is; a function of the module, so that it can go to other processes."""
@@ -20,10 +23,6 @@ def tell(event: TrainingEvent) -> None:
         left = "" if event.eta_seconds is None else f", {event.eta_seconds / 60:.0f} min left"
         shown = "  ".join(f"{name.split('/')[-1]} {value:.4g}" for name, value in event.measures.items())
         messages.print(f"{event.kind} {event.step}{of}{left}  {shown}", markup=False)
-
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 
 def train(

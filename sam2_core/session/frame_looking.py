@@ -127,12 +127,9 @@ def _input_size(model: ModelChoice, frame_size: tuple[int, int]) -> tuple[int, i
         # who only looks at a session need not wait for its model's weights to be opened
         return None
     from sam2_core.checkpoints.build import model_config
+    from sam2_core.checkpoints.config import configured_size
 
     try:
-        config = model_config(model).model
+        return configured_size(model_config(model))
     except Sam2Error:  # what needs the model will say so
         return None
-    size = config.get("image_size")
-    if size is None or isinstance(size, int):
-        return None if size is None else (size, size)
-    return int(size[0]), int(size[1])

@@ -126,17 +126,17 @@ def is_recipe(config: DictConfig) -> bool:
     return config.get("recipe") is not None
 
 
-def read_recipe_config(name: str | os.PathLike[str] | DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
+def read_recipe_config(name: str | os.PathLike[str], overrides: Sequence[str] = ()) -> DictConfig:
     """Read a configuration and apply overrides; what it holds is not looked at.
 
     Parameters
     ----------
-    name : str, os.PathLike or DictConfig
+    name : str or os.PathLike
         A name (see :func:`~sam2_core.training.training_config.training_config_names`) or a file.
     overrides : sequence of str
         In Hydra's grammar: ``hours=3 options.learning_rate=3e-4``.
     """
-    config = load_config(name if isinstance(name, DictConfig) else find_training_config(name))
+    config = load_config(find_training_config(name))
     if is_recipe(config):
         apply_overrides(config, list(overrides))
     return config

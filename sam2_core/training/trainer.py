@@ -152,6 +152,8 @@ class Trainer:
         named = [(name, p) for name, p in modules.named_parameters() if p.requires_grad]
         self._names = [name for name, _ in named]
         self._parameters = [p for _, p in named]
+        #: Whether processes hold parts of the weights.
+        self.is_sharded = any(is_sharded(p) for p in self._parameters)
         self._skipped = _skipped_names(modules["model"], skip_saving)
         self._scheduled = optimiser
         self.optimiser = self._own_optimiser(named) if optimiser is None else optimiser.optimizer
@@ -251,11 +253,6 @@ class Trainer:
     @property
     def _processes(self) -> int:
         return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-    @property
-    def is_sharded(self) -> bool:
-        """Whether processes hold parts of the weights."""
-        return any(is_sharded(p) for p in self._parameters)
 
     def _set_rate(self, done: float) -> float:
         options = self.options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sam2_core.volumes.frame_stack import FrameStack
 
 
-def objects_on(
+def everything_on(
     predictor: SAM2VideoPredictor,
     stack: FrameStack,
     request: Everything,
@@ -33,8 +33,10 @@ def objects_on(
     *,
     progress: Callable[[int, int], object],
     cancelled: Callable[[], bool],
-) -> FrameFound:
+) -> FrameFound | CandidatesFound:
     """Find all objects on a frame: on the whole of it, or with the preset "crops" tile by tile.
+
+    Or, if the request keeps candidates, all masks on it that may be objects; the frame is then looked at as a whole.
 
     Parameters
     ----------
@@ -56,44 +58,33 @@ def objects_on(
         An option that there is not.
     """
     frame = request.frame
-    if request.preset == "crops":
-        generator = TiledMaskGenerator(TiledTracker(predictor), **request.options)
-        tiles = generator.generate(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
-        masks = [
-            FoundMask(
-                number,
-                MaskData.of(MaskPixels.cut(one.mask, (one.window.top, one.window.left))),
-                one.predicted_iou,
-                one.object_score,
-            )
-            for number, one in enumerate(one for tile in tiles for one in tile.objects)
+    if request.preset == "crops" and not request.keeps_candidates:
+        tiled = TiledMaskGenerator(TiledTracker(predictor), **request.options)
+        tiles = tiled.generate(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
+        objects = [
+            (MaskPixels.cut(one.mask, (one.window.top, one.window.left)), one.predicted_iou, one.object_score)
+            for tile in tiles
+            for one in tile.objects
         ]
-    else:
-        found = SAM2AutomaticMaskGenerator(predictor, **request.options).generate(
-            stack.read(frame), progress=progress, cancelled=cancelled
-        )
-        masks = [
-            FoundMask(
-                number, MaskData.of(MaskPixels.cut(one["segmentation"])), one["predicted_iou"], one["object_score"]
-            )
-            for number, one in enumerate(found)
-        ]
-    return FrameFound(request.job, frame, tuple(masks))
-
-
-def candidates_on(
-    predictor: SAM2VideoPredictor,
-    stack: FrameStack,
-    request: Everything,
-    store: EmbeddingStore | None,
-    *,
-    progress: Callable[[int, int], object],
-    cancelled: Callable[[], bool],
-) -> CandidatesFound:
-    """Find all masks on a frame that may be objects; see :func:`objects_on`. The frame is looked at as a whole."""
+        return _found(request, objects)
     generator = SAM2AutomaticMaskGenerator(predictor, **request.options)
-    found = generator.candidates(stack.read(request.frame), progress=progress, cancelled=cancelled)
-    return CandidatesFound(request.job, request.frame, tuple(_candidates(found)))
+    image = stack.read(frame)
+    if request.keeps_candidates:
+        table = generator.candidates(image, progress=progress, cancelled=cancelled)
+        return CandidatesFound(request.job, frame, tuple(_candidates(table)))
+    annotations = generator.generate(image, progress=progress, cancelled=cancelled)
+    return _found(
+        request,
+        [(MaskPixels.cut(one["segmentation"]), one["predicted_iou"], one["object_score"]) for one in annotations],
+    )
+
+
+def _found(request: Everything, objects: Iterable[tuple[MaskPixels, float, float]]) -> FrameFound:
+    """Masks with their predicted IoU and object score, numbered and packed."""
+    masks = tuple(
+        FoundMask(number, MaskData.of(pixels), iou, score) for number, (pixels, iou, score) in enumerate(objects)
+    )
+    return FrameFound(request.job, request.frame, masks)
 
 
 def _candidates(found: Any) -> Iterator[Candidate]:

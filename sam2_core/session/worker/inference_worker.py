@@ -382,12 +382,11 @@ class InferenceWorker:
 
     def _everything(self, request: Everything, task: Task) -> Iterator[None]:
         from sam2_core.inference.mask_generator import GenerationCancelledError
-        from sam2_core.session.worker.everything import candidates_on, objects_on
+        from sam2_core.session.worker.everything import everything_on
 
         self._send(Started(request.job, 1))
-        search = candidates_on if request.keeps_candidates else objects_on
         try:
-            found = search(
+            found = everything_on(
                 self._predictor,
                 self._stack,
                 request,

@@ -95,14 +95,14 @@ def plan_motion(
     labels = len(walkers)
     spin = float(random.choice([0.1, 0.3, 0.6]))
     for time in range(1, frames):
-        walkers = [walker for walker in walkers if time != walker.dies]
-        for walker in [walker for walker in walkers if time == walker.divides]:
-            walkers.remove(walker)
-            walkers += _daughters(random, walker, labels)
-            labels += 2
+        stay = [walker for walker in walkers if time not in (walker.dies, walker.divides)]
+        born: list[_Walker] = []
         for walker in walkers:
-            if walker.cell.parent and all(walker.cell.label != one.label for one in plan[-1]):
-                continue  # born beside the other
+            if time == walker.divides:
+                born += _daughters(random, walker, labels + len(born))
+        labels += len(born)
+        walkers = [*stay, *born]
+        for walker in stay:
             _step(random, walker, walkers, population.gap, size, spin)
         for walker in walkers:
             walker.cell = _changed(random, walker, time)

@@ -25,8 +25,6 @@ class Sample:
     ----------
     name
         A key of :data:`SAMPLES`.
-    title
-        What it shows, in a few words.
     drawn
         Image, labels and divisions.
     axes
@@ -36,7 +34,6 @@ class Sample:
     """
 
     name: str
-    title: str
     drawn: DrawnStack
     axes: str
     scale: tuple[float, ...]
@@ -61,12 +58,11 @@ def draw_sample(name: str) -> Sample:
     """
     if name not in SAMPLES:
         raise InvalidInputError(f"There is no sample {name!r}. There are: {', '.join(SAMPLES)}.")
-    title, draw = SAMPLES[name]
-    drawn = draw()
+    drawn = SAMPLES[name]()
     if drawn.kind == "time":
-        return Sample(name, title, drawn, "tyx", (1.0, 1.0, 1.0))
+        return Sample(name, drawn, "tyx", (1.0, 1.0, 1.0))
     # slices lie farther apart than pixels, as in most microscopes
-    return Sample(name, title, drawn, "zyx", (2.0, 1.0, 1.0))
+    return Sample(name, drawn, "zyx", (2.0, 1.0, 1.0))
 
 
 def _nuclei(frames: int, kind: StackKind) -> DrawnStack:
@@ -108,10 +104,15 @@ def _filaments() -> DrawnStack:
     return draw_stack(_SEED, frames=12, size=_SIZE, kind="time", population=people, appearance=look)
 
 
-SAMPLES: dict[str, tuple[str, Callable[[], DrawnStack]]] = {
-    "nuclei": ("nuclei in slices", lambda: _nuclei(16, "z")),
-    "time-lapse": ("cells that move a little", lambda: _nuclei(16, "time")),
-    "divisions": ("cells that move, divide, die and come in, bleaching", _divisions),
-    "organelles": ("mitochondria in slices, as an electron microscope shows them", _organelles),
-    "filaments": ("thin filaments that creep", _filaments),
+SAMPLES: dict[str, Callable[[], DrawnStack]] = {
+    # in slices
+    "nuclei": lambda: _nuclei(16, "z"),
+    # cells that move a little
+    "time-lapse": lambda: _nuclei(16, "time"),
+    # cells that move, divide, die and come in; bleaching
+    "divisions": _divisions,
+    # mitochondria in slices, as an electron microscope shows them
+    "organelles": _organelles,
+    # thin ones that creep
+    "filaments": _filaments,
 }

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import LabelFormat, LabelReading, LabelWriting
+from sam2_core.volumes.labels.folder_writer import DESCRIPTION_NAME
 from sam2_core.volumes.labels.label_stack import ArrayLabels, LabelStack
 from sam2_core.volumes.labels.label_writer import LabelWriter
 from sam2_core.volumes.labels.layout import LabelLayout
@@ -167,11 +168,13 @@ def _is_ctc_folder(path: Path) -> bool:
 
 
 def _is_png_folder(path: Path) -> bool:
-    """Whether a folder is one of PNGs: also one that holds nothing yet, but not one of other pictures."""
+    """Whether a folder is one of PNGs, of a writer's parts, or holds nothing yet; not one of other pictures."""
     if not path.is_dir():
         return False
-    suffixes = {one.suffix.casefold() for one in path.iterdir()}
-    return ".png" in suffixes or not suffixes & {*PICTURE_SUFFIXES, *TIFF_SUFFIXES}
+    names = {one.name for one in path.iterdir()}
+    suffixes = {Path(name).suffix.casefold() for name in names}
+    has_others = bool(suffixes & {*PICTURE_SUFFIXES, *TIFF_SUFFIXES})
+    return ".png" in suffixes or DESCRIPTION_NAME in names or not has_others
 
 
 #: In the order in which they are asked; a folder that none of them knows, without other pictures, is one of PNGs.

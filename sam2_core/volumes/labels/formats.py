@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.hooks import LabelFormat, Registered, get_plugins
-from sam2_core.volumes.labels.folder_writer import DESCRIPTION_NAME
 
 
 def label_formats() -> Mapping[str, Registered[LabelFormat]]:
@@ -93,7 +92,4 @@ def format_of_source(source: str) -> Registered[LabelFormat] | None:
     for one in formats.values():
         if plugins.call(one, one.contribution.recognises, path):
             return one
-    if claimed is None and (path / DESCRIPTION_NAME).is_file():
-        # a folder that one of our writers has not finished; whose frames they are its description says
-        return format_named("png")
     return claimed
