@@ -59,7 +59,7 @@ def test_presets(capsys, tmp_path, untrained, preset):
     pixels = np.random.default_rng(0).integers(0, 255, (3, 150, 210)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "stack.tif", pixels, imagej=True, metadata={"axes": "TYX"})
     mask = np.zeros((150, 210), np.uint8)
-    mask[90:110, 95:120] = 9
+    mask[80:125, 85:135] = 9
     tifffile.imwrite(tmp_path / "mask.tif", mask)
     labels = ["--prompts-from-labels", tmp_path / "mask.tif", "--frame", "1"]
     command = ["track", tmp_path / "stack.tif", "-p", "3@1:10,12", "-p", "2@0:200,30", *labels, "-c", untrained]
