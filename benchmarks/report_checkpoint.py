@@ -25,7 +25,7 @@ from scipy import ndimage
 from sam2_core import load_model
 from sam2_core.checkpoints.build import VIDEO_POSTPROCESSING
 from sam2_core.evaluation.click_iou import click_ious
-from sam2_core.evaluation.video_scores import VideoScores, mean_score
+from sam2_core.evaluation.video_scores import FrameScores, Score, VideoScores, mean_score
 from sam2_core.inference.image_predictor import SAM2ImagePredictor
 from sam2_core.inference.mask_depth import depth_in
 from sam2_core.inference.object_crop_tracker import CropTracker
@@ -63,13 +63,13 @@ def draw(kind: str, number: int) -> DrawnStack:
     return draw_stack(random, frames=FRAMES, size=size, kind=along, population=people, appearance=look)  # type: ignore[arg-type]
 
 
-def tracked(predictor: SAM2VideoPredictor, drawn: DrawnStack, prompt: str) -> VideoScores:
+def tracked(predictor: SAM2VideoPredictor, drawn: DrawnStack, prompt: str) -> list[Score]:
     """Follow objects of the first frame; the frames behind it are scored, each object by itself."""
     numbers, areas = np.unique(drawn.labels[0], return_counts=True)
     chosen = [int(number) for number, area in zip(numbers, areas, strict=True) if number and area >= 40][:OBJECTS]
     frames = open_frames(drawn.image)
     state = predictor.init_state(frames)
-    scores = VideoScores()
+    scores: list[Score] = []
     for number in chosen:
         mask = drawn.labels[0] == number
         if prompt == "mask":
@@ -78,11 +78,14 @@ def tracked(predictor: SAM2VideoPredictor, drawn: DrawnStack, prompt: str) -> Vi
             y, x = np.unravel_index(int(depth_in(mask).argmax()), mask.shape)
             predictor.prompt_points(state, 0, number, [[float(x), float(y)]], [1])
     for number in chosen:
+        # alone: in one count of all, an object scored 1 on the frames at which another was looked at
+        alone = VideoScores()
         for found in predictor.propagate(state, 0, objects=[number]):
             if found.frame_index:
                 mask = found.masks[0].cpu().numpy()
                 truth = drawn.labels[found.frame_index] == number
-                scores.add(np.where(mask, number, 0), np.where(truth, number, 0))
+                alone.add(FrameScores.of(mask, truth))
+        scores += alone.scores().values()
     state.close()
     return scores
 
@@ -93,11 +96,7 @@ def synthetic(predictor: SAM2VideoPredictor, stacks: int) -> list[dict[str, Any]
     for kind in ("nuclei, slices", "tissue, slices", "anything, slices", "anything, time-lapses", "cells on the move"):
         row: dict[str, Any] = {"data": f"drawn: {kind}"}
         for prompt, all_scores in together.items():
-            listed = [
-                score
-                for number in range(stacks)
-                for score in tracked(predictor, draw(kind, number), prompt).scores().values()
-            ]
+            listed = [score for number in range(stacks) for score in tracked(predictor, draw(kind, number), prompt)]
             all_scores += listed
             row["objects"] = len(listed)
             row[f"J&F, one {prompt}"] = round(mean_score(listed).both, 1)

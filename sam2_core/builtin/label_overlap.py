@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sam2_core.evaluation.overlap import Frames, overlap_of
+from sam2_core.evaluation.frame_threads import Frames
+from sam2_core.evaluation.overlap import overlap_of
 
 
 def object_iou(frames: Frames, *, by_number: bool = False) -> Mapping[str, float]:

@@ -30,6 +30,7 @@ from sam2_core.volumes.contrast import ContrastLimits
 from sam2_core.volumes.frame_stack import FrameStack
 from sam2_core.volumes.labels import LabelWriter
 from sam2_core.volumes.labels.destination import DestinationLock
+from sam2_core.volumes.source import is_url
 
 if TYPE_CHECKING:
     from sam2_core.cli.plane_tracking import PlaneTracking
@@ -404,4 +405,4 @@ def _already(there: int, count: int, pictures: str) -> str:
 
 def _full(address: str | None) -> str | None:
     """An address that does not depend on the current folder."""
-    return address if address is None or "://" in address else str(Path(address).resolve())
+    return address if address is None or is_url(address) else str(Path(address).resolve())

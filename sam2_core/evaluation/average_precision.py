@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sam2_core.evaluation.overlap import Frames, Overlap, overlap_of, overlaps_of
+from sam2_core.evaluation.frame_threads import Frames
+from sam2_core.evaluation.overlap import Overlap, overlap_of, overlaps_of
 
 #: IoU from which a predicted object is a true one.
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError, MissingFileError
-from sam2_core.evaluation.video_scores import Score, VideoScores, mean_score
+from sam2_core.evaluation.video_scores import FrameScores, Score, VideoScores, mean_score
 from sam2_core.volumes.labels.label_picture import read_label_picture
 
 RESULTS = "results.csv"
@@ -144,7 +144,7 @@ def _compared(truth: Path, predicted: Path, skip_first_and_last: bool, *, is_one
         ours, real = (_pixels(folder / name, is_one_object) for folder in (predicted, truth))
         if ours.shape != real.shape:
             raise InvalidInputError(f"{predicted / name} has (y, x) {ours.shape}, {truth / name} {real.shape}.")
-        video.add(ours, real)
+        video.add(FrameScores.of(ours, real))
     return video.scores()
 
 

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from sam2_core.evaluation.overlap import Frames, Overlap, overlaps_of
+from sam2_core.evaluation.frame_threads import Frames
+from sam2_core.evaluation.overlap import Overlap, overlaps_of
 
 #: What it costs to make the predicted objects the true ones: to split one, to add one, to remove one.
 SPLIT, ADD, REMOVE = 5.0, 10.0, 1.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sam2_core.evaluation.overlap import Frames
+from sam2_core.evaluation.frame_threads import Frames
 
 
 @dataclass

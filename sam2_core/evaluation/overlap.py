@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Predicted and true labels (y, x) of each frame; 0 is background.
-Frames: TypeAlias = Iterable[tuple[NDArray[Any], NDArray[Any]]]
-
-#: Frames that are counted at the same time, at most.
-THREADS = 8
+from sam2_core.evaluation.frame_threads import Frames, frame_by_frame
 
 
 @dataclass
@@ -69,25 +63,13 @@ def overlaps_of(frames: Frames) -> Iterator[Overlap]:
     frames : iterable of (ndarray, ndarray)
         Predicted and true labels (y, x); read in order, by the caller's thread.
 
-    Yields
-    ------
-    Overlap
+    Returns
+    -------
+    iterator of Overlap
         Of each frame, in order.
     """
     # sorting, which takes the time, runs beside other threads
-    count = min(THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(count, thread_name_prefix="sam2-overlap") as threads:
-        running: deque[Future[Overlap]] = deque()
-        try:
-            for ours, real in frames:
-                running.append(threads.submit(_overlap, ours, real))
-                if len(running) > count:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
-        finally:
-            for each in running:
-                each.cancel()
+    return frame_by_frame(_overlap, frames)
 
 
 def _overlap(ours: NDArray[Any], real: NDArray[Any]) -> Overlap:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from sam2_core.evaluation.cell_tracking import ADD, REMOVE, SPLIT, covering
 from sam2_core.evaluation.compared_labels import ComparedLabels
-from sam2_core.evaluation.overlap import Frames, overlaps_of
+from sam2_core.evaluation.frame_threads import Frames
+from sam2_core.evaluation.overlap import overlaps_of
 
 #: What it costs to remove a wrong link, to add a missing one, and to say of one that it is a division, or is none.
 REMOVE_LINK, ADD_LINK, CHANGE_LINK = 1.0, 1.5, 1.0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.evaluation.frame_threads import Frames, frame_by_frame
 from sam2_core.evaluation.mask_scores import contour_accuracy, region_similarity
 
 
@@ -33,6 +34,40 @@ class Score:
         return (self.j + self.f) / 2
 
 
+@dataclass(frozen=True)
+class FrameScores:
+    """J and F of what is on one frame.
+
+    Attributes
+    ----------
+    objects : dict of int to (float, float)
+        J and F, from 0 to 1, of each object that was predicted or is in the truth.
+    true : frozenset of int
+        Those in the truth.
+    """
+
+    objects: Mapping[int, tuple[float, float]]
+    true: frozenset[int]
+
+    @classmethod
+    def of(cls, predicted: NDArray[Any], truth: NDArray[Any]) -> FrameScores:
+        """Compare labels (y, x), 0 for background; or bool.
+
+        Raises
+        ------
+        InvalidInputError
+            They differ in shape.
+        """
+        if predicted.shape != truth.shape:
+            raise InvalidInputError(f"A prediction has shape {predicted.shape}, its truth {truth.shape} (y, x).")
+        true = frozenset(int(number) for number in np.unique(truth) if number)
+        objects = {}
+        for number in true | {int(number) for number in np.unique(predicted) if number}:
+            ours, real = predicted == number, truth == number
+            objects[number] = region_similarity(ours, real), contour_accuracy(ours, real)
+        return cls(objects, true)
+
+
 class VideoScores:
     """The scores of a video's objects.
 
@@ -42,32 +77,17 @@ class VideoScores:
 
     def __init__(self) -> None:
         self._true: set[int] = set()
-        self._known: set[int] = set()
         self._j: defaultdict[int, list[float]] = defaultdict(list)
         self._f: defaultdict[int, list[float]] = defaultdict(list)
 
-    def add(self, predicted: NDArray[Any], truth: NDArray[Any]) -> None:
-        """Count a frame.
-
-        Parameters
-        ----------
-        predicted, truth : ndarray (y, x)
-            Labels, 0 for background; or bool.
-
-        Raises
-        ------
-        InvalidInputError
-            They differ in shape.
-        """
-        if predicted.shape != truth.shape:
-            raise InvalidInputError(f"A prediction has shape {predicted.shape}, its truth {truth.shape} (y, x).")
-        true = {int(number) for number in np.unique(truth) if number}
-        self._true |= true
-        self._known |= true | {int(number) for number in np.unique(predicted) if number}
-        for number in self._known:
-            ours, real = predicted == number, truth == number
-            self._j[number].append(region_similarity(ours, real))
-            self._f[number].append(contour_accuracy(ours, real))
+    def add(self, frame: FrameScores) -> None:
+        """Count the next frame."""
+        self._true |= frame.true
+        for number in self._j.keys() | frame.objects.keys():
+            # an object that is neither there nor predicted is as it should be
+            j, f = frame.objects.get(number, (1.0, 1.0))
+            self._j[number].append(j)
+            self._f[number].append(f)
 
     def scores(self) -> dict[int, Score]:
         """The mean over frames of each object of the truth, by its number."""
@@ -85,7 +105,7 @@ def mean_score(scores: Iterable[Score]) -> Score:
     return Score(float(np.mean([one.j for one in listed])), float(np.mean([one.f for one in listed])))
 
 
-def j_and_f(frames: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> Mapping[str, float]:
+def j_and_f(frames: Frames) -> Mapping[str, float]:
     """J&F, J and F in percent, means over the objects of the truth, each through the whole stack.
 
     Parameters
@@ -99,7 +119,7 @@ def j_and_f(frames: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> Mapping[str,
         "J&F", "J", "F"; NaN where the truth is empty.
     """
     video = VideoScores()
-    for predicted, truth in frames:
-        video.add(predicted, truth)
+    for frame in frame_by_frame(FrameScores.of, frames):
+        video.add(frame)
     score = mean_score(video.scores().values())
     return {"J&F": score.both, "J": score.j, "F": score.f}

@@ -63,6 +63,14 @@ def test_j_and_f_of_labels() -> None:
     assert found["J&F"] == (found["J"] + found["F"]) / 2
 
 
+def test_j_and_f_count_an_object_from_the_frame_on_which_it_is_first_seen() -> None:
+    truth, ours = np.zeros((2, 5, 4, 4), np.uint8)
+    truth[3] = 7  # predicted on the second frame already, on the others rightly nowhere
+    ours[1, 0] = 7
+    found = j_and_f(zip(ours, truth, strict=True))
+    assert found["J"] == pytest.approx(100 * (0 + 1 + 0 + 1) / 4)
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, labels in (("ours", OURS), ("truth", TRUTH)):
         tifffile.imwrite(tmp_path / f"{name}.tif", labels.astype(np.uint8).repeat(2, 0), photometric="minisblack")

@@ -34,7 +34,7 @@ def slow_f(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     ours, real = slow_border(mask), slow_border(truth)
     precision: Any = (ours & dilation(real, near)).sum() / ours.sum()
     recall: Any = (real & dilation(ours, near)).sum() / real.sum()
-    return float(2 * precision * recall / (precision + recall))
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
 @pytest.mark.parametrize("size", [(40, 60), (61, 37), (200, 180)])
@@ -59,3 +59,17 @@ def test_borders_that_are_nowhere_near() -> None:
     one, other = np.zeros((2, 80, 80), bool)
     one[5:10, 5:10] = other[60:70, 60:70] = True
     assert contour_accuracy(one, other) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_object_that_fills_little_of_its_frame(seed: int) -> None:
+    """Only its surroundings are looked at: that changes nothing, at the frame's borders neither."""
+    random = np.random.default_rng(seed)
+    size = (90, 70)
+    mask, truth = np.zeros(size, bool), np.zeros(size, bool)
+    y, x = (int(random.integers(0, length - 12)) for length in size)
+    if seed % 2:
+        y, x = (y, size[1] - 12) if seed % 4 == 1 else (0, x)
+    mask[y : y + 12, x : x + 12] = blobs(seed, (12, 12))
+    truth[y : y + 12, x : x + 12] = blobs(seed + 50, (12, 12))
+    assert contour_accuracy(mask, truth) == slow_f(mask, truth)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sam2_core.evaluation import overlap
+from sam2_core.evaluation import frame_threads
 from sam2_core.evaluation.overlap import Overlap, overlap_of, overlaps_of
 
 
@@ -33,7 +33,7 @@ def test_pixels_are_counted(seed: int, numbers: tuple[int, int], dtype: Any) -> 
 
 
 def test_frames_come_in_order_and_few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlap, "THREADS", 3)
+    monkeypatch.setattr(frame_threads, "THREADS", 3)
     read: list[int] = []
 
     def frames() -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

@@ -13,6 +13,7 @@ from sam2_core.volumes.labels.formats import format_named, format_of_destination
 from sam2_core.volumes.labels.image_check import require_labels
 from sam2_core.volumes.labels.label_stack import LabelStack
 from sam2_core.volumes.labels.opening import LabelSource, open_label_writer, open_labels
+from sam2_core.volumes.source import is_url
 
 
 def convert_labels(
@@ -99,7 +100,7 @@ def convert_labels(
     finally:
         if labels is not source:
             labels.close()
-    return name if "://" in name else Path(name)
+    return name if is_url(name) else Path(name)
 
 
 def _checked_range(frames: tuple[int | None, int | None] | None, length: int, name: str) -> tuple[int, int]:

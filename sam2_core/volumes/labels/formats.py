@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sam2_core.errors import InvalidInputError, MissingFileError
 from sam2_core.hooks import LabelFormat, Registered, get_plugins
+from sam2_core.volumes.source import is_url
 
 
 def label_formats() -> Mapping[str, Registered[LabelFormat]]:
@@ -64,7 +65,7 @@ def require_existing(source: str) -> None:
     MissingFileError
         Saying so, and whether an unfinished part is.
     """
-    if "://" in source or os.path.exists(source):
+    if is_url(source) or os.path.exists(source):
         return
     unfinished = [part for part in (f"{source}.part", f"{source}.part.tif") if os.path.exists(part)]
     hint = f" {unfinished[0]} is unfinished: continue it with resume=True." if unfinished else ""
@@ -83,7 +84,7 @@ def format_of_source(source: str) -> Registered[LabelFormat] | None:
     """
     require_existing(source)
     formats, plugins = label_formats(), get_plugins()
-    if "://" in source:
+    if is_url(source):
         return claimed_by(source) or format_named("ome-zarr")
     claimed = claimed_by(source)
     path = Path(source)

@@ -12,7 +12,7 @@ from fsspec.core import url_to_fs
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.volumes.labels.destination import removed
-from sam2_core.volumes.source import missing_url_package
+from sam2_core.volumes.source import is_url, missing_url_package
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class LabelPlace:
             A path into a store that leads elsewhere than to ``labels/NAME``, or a name that no label image can have.
         """
         text = os.fspath(address)
-        is_url = "://" in text
-        parts = text.rstrip("/").split("/") if is_url else list(Path(text).parts)
+        is_address = is_url(text)
+        parts = text.rstrip("/").split("/") if is_address else list(Path(text).parts)
         if len(parts) > 2 and parts[-2] == "labels":
             if not _valid_name(parts[-1]):
                 raise InvalidInputError(f"{text}: {parts[-1]!r} is no name for a label image.")
-            store = "/".join(parts[:-2]) if is_url else str(Path(*parts[:-2]))
+            store = "/".join(parts[:-2]) if is_address else str(Path(*parts[:-2]))
             return cls(store, parts[-1])
         inside = [number for number, part in enumerate(parts[:-1]) if part.lower().endswith(".zarr")]
         if inside:
@@ -45,7 +45,7 @@ class LabelPlace:
                 f"{text}: labels lie in a store under labels/NAME, such as "
                 f"{'/'.join(parts[: inside[-1] + 1])}/labels/cells."
             )
-        return cls(text if is_url else str(Path(text)), None)
+        return cls(text if is_address else str(Path(text)), None)
 
     @property
     def path(self) -> str:
@@ -55,7 +55,7 @@ class LabelPlace:
     @property
     def local(self) -> Path | None:
         """The store's folder, where it is one."""
-        return None if "://" in self.store else Path(self.store)
+        return None if is_url(self.store) else Path(self.store)
 
     def lock_path(self, name: str | None) -> Path | None:
         """Where a lock file lies: beside the store, which may hold nothing but zarr's files."""
