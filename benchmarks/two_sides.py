@@ -138,7 +138,8 @@ def side_names(everything: bool) -> list[str]:
     from sam2_core.checkpoints.precision import fast_at_bf16
 
     if torch.cuda.is_available():
-        return [OFFICIAL, "official bf16", "official bf16 compiled", "ours bf16", "ours fp32"]
+        compiled = [f"{one} bf16 compiled" for one in ("official", "ours")]
+        return [OFFICIAL, "official bf16", "ours bf16", "ours fp32", *compiled]
     if everything or fast_at_bf16(torch.device("cpu")):
         return [OFFICIAL, "official bf16", "ours bf16", "ours fp32"]
     print("this CPU has no units for bf16: fp32 only (--all-sides runs the others all the same)")
@@ -155,10 +156,9 @@ def official_model(side: str, config: str, image_size: int, *, video: bool = Fal
     overrides = [f"++model.image_size={image_size}"] + [
         f"++model.memory_attention.layer.{kind}_attention.feat_sizes=[{grid},{grid}]" for kind in ("self", "cross")
     ]
-    if "compiled" in side:
-        overrides.append("++model.compile_image_encoder=true")
+    more, compiled = _compilation(side, video)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = build(config, None, device="cpu", hydra_overrides_extra=overrides)
+    model = build(config, None, device="cpu", hydra_overrides_extra=overrides + more, **compiled)
     return _alive(model).to(device)
 
 
@@ -178,10 +178,18 @@ def our_model(side: str, config: str, image_size: int, *, video: bool = False) -
     from sam2_core.checkpoints.build import build_sam2, build_sam2_video_predictor
 
     build = build_sam2_video_predictor if video else build_sam2
-    overrides = [f"++model.image_size={image_size}"]
-    model = build(config, None, device="cpu", hydra_overrides_extra=overrides, precision="fp32")
+    more, compiled = _compilation(side, video)
+    overrides = [f"++model.image_size={image_size}", *more]
+    model = build(config, None, device="cpu", hydra_overrides_extra=overrides, precision="fp32", **compiled)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return _alive(model).to(device, torch.bfloat16 if "bf16" in side else torch.float32)
+
+
+def _compilation(side: str, video: bool) -> tuple[list[str], dict[str, bool]]:
+    """Overrides and options of a side that compiles: of a video predictor every part, else the image encoder."""
+    if "compiled" not in side:
+        return [], {}
+    return ([], {"vos_optimized": True}) if video else (["++model.compile_image_encoder=true"], {})
 
 
 def _alive(model: Any) -> Any:

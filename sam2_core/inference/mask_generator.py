@@ -216,6 +216,7 @@ class SAM2AutomaticMaskGenerator:
         self,
         image: ImageLike,
         *,
+        features: ImageFeatures | None = None,
         progress: Callable[[int, int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> MaskData:
@@ -228,6 +229,8 @@ class SAM2AutomaticMaskGenerator:
         ----------
         image : ndarray or PIL.Image.Image
             Axes (y, x) or (y, x, RGB); uint8 (0-255) or floating point (0-1).
+        features : ImageFeatures, optional
+            As for :meth:`generate`.
         progress : callable, optional
             Called with the number of points done and of all points, from this thread.
         cancelled : callable, optional
@@ -245,7 +248,8 @@ class SAM2AutomaticMaskGenerator:
             As for :meth:`generate`.
         """
         data = no_masks()
-        for found in self._crops(image_pixels(image), _Watch(progress, cancelled), MaskSelection.all_masks):
+        watch = _Watch(progress, cancelled)
+        for found in self._crops(image_pixels(image), watch, MaskSelection.all_masks, features):
             data.cat(found)
         if self.min_mask_region_area > 0:
             # no box overlaps another by more than all of it: none is dropped

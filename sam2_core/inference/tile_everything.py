@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import InvalidInputError
 from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
-from sam2_core.inference.run_length import rle_to_mask
+from sam2_core.inference.run_length import mask_in_box, rle_to_mask
 from sam2_core.inference.tile_grid import Tile, Window
 from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.tile_tracker import TiledState, TiledTracker
@@ -16,6 +16,9 @@ from sam2_core.inference.video_prompts import checked_frame_index
 from sam2_core.volumes.frames import FrameSource
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sam2_core.model.results import ImageFeatures
     from sam2_core.volumes.embedding_store import EmbeddingStore
 
 DEFAULT_DUPLICATE_IOU = 0.5
@@ -36,6 +39,25 @@ class TileObjects:
 
     tile: Tile
     objects: list[ObjectMask]
+
+
+@dataclass(frozen=True, eq=False)
+class TileCandidate:
+    """A mask of a tile that may be an object.
+
+    Attributes
+    ----------
+    found : ObjectMask
+        In pixels of the plane, without an id; cut off where the tile ends.
+    stability_score : float
+        0 to 1.
+    crop : Window
+        The part of the plane that it was found in: the tile, or a crop of it.
+    """
+
+    found: ObjectMask
+    stability_score: float
+    crop: Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +149,46 @@ class TiledMaskGenerator:
             )
         return self._generated(state, frame_index, tiles, within, progress, cancelled)
 
+    def candidates(
+        self,
+        source: FrameSource,
+        frame_index: int = 0,
+        *,
+        embedding_store: EmbeddingStore | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[TileCandidate]:
+        """Find every mask that passes the thresholds, duplicates too, tile by tile.
+
+        They are to be chosen among with :func:`~sam2_core.inference.mask_choice.chosen_masks`, the tiles as crops. None
+        is followed into the neighbours of its tile.
+
+        Parameters
+        ----------
+        source, frame_index, embedding_store, progress, cancelled
+            As for :meth:`generate`.
+
+        Yields
+        ------
+        TileCandidate
+            Those whose centre lies in their tile's core, tile by tile.
+
+        Raises
+        ------
+        InvalidTypeError, InvalidInputError, GenerationCancelledError
+            As for :meth:`generate`.
+        """
+        state = self.tracker.init_state(source, embedding_store=embedding_store)
+        try:
+            frame_index = checked_frame_index(frame_index, state.num_frames)
+            tiles = state.grid.cores_touching(Window(0, 0, *state.frame_size))
+            for done, tile in enumerate(tiles, start=1):
+                yield from self._candidates_in_tile(state, frame_index, tile, cancelled)
+                if progress is not None:
+                    progress(done, len(tiles))
+        finally:
+            state.close()
+
     def _generated(
         self,
         state: TiledState,
@@ -168,11 +230,7 @@ class TiledMaskGenerator:
         cancelled: Callable[[], bool] | None,
     ) -> Iterator[ObjectMask]:
         """Objects that a tile answers for, best first."""
-        pixels = state.stack.read_window(frame_index, tile.window.rows, tile.window.columns)
-        # two tiles draw an object a little differently, so that each may find its centre in the other's core
-        core = tile.core.grown(state.grid.halo // 4)
-        # one that its tile cuts off is followed into others by what the tracker sees there: here too, then
-        features = state.videos.open(tile.index).features.get(frame_index)
+        pixels, features = _seen(state, frame_index, tile)
         for record in self._generator.generate(pixels, features=features, cancelled=cancelled):
             found = ObjectMask.from_pixels(
                 None,
@@ -181,8 +239,25 @@ class TiledMaskGenerator:
                 record["predicted_iou"],
                 record["object_score"],
             )
-            if found.window.area and found.centroid in core and found.centroid in within:
+            if found.window.area and found.centroid in _core(state, tile) and found.centroid in within:
                 yield found
+
+    def _candidates_in_tile(
+        self, state: TiledState, frame_index: int, tile: Tile, cancelled: Callable[[], bool] | None
+    ) -> Iterator[TileCandidate]:
+        pixels, features = _seen(state, frame_index, tile)
+        table = self._generator.candidates(pixels, features=features, cancelled=cancelled)
+        names = ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
+        top, left = tile.window.top, tile.window.left
+        for rle, box, iou, score, stability, crop in zip(
+            table["rles"], *(table[name].tolist() for name in names), strict=True
+        ):
+            x0, y0 = int(box[0]), int(box[1])
+            found = ObjectMask.from_pixels(None, mask_in_box(rle, box), (top + y0, left + x0), iou, score)
+            if found.window.area and found.centroid in _core(state, tile):
+                x_first, y_first, x_end, y_end = (int(side) for side in crop)
+                seen_in = Window(top + y_first, left + x_first, top + y_end, left + x_end)
+                yield TileCandidate(found, stability, seen_in)
 
     def _is_known(self, found: ObjectMask, seen_in: Window, kept: list[_Kept]) -> bool:
         """Whether an earlier tile found the same object, by their overlap where both see."""
@@ -193,3 +268,20 @@ class TiledMaskGenerator:
             if found.cut_to(both).iou(earlier.found.cut_to(both)) > self.duplicate_iou:
                 return True
         return False
+
+
+def _seen(state: TiledState, frame_index: int, tile: Tile) -> tuple[NDArray[Any], ImageFeatures]:
+    """A tile's pixels, and what the tracker sees there.
+
+    An object that its tile cuts off is followed into others by those features: it is found by them too, then.
+    """
+    pixels = state.stack.read_window(frame_index, tile.window.rows, tile.window.columns)
+    return pixels, state.videos.open(tile.index).features.get(frame_index)
+
+
+def _core(state: TiledState, tile: Tile) -> Window:
+    """Where the centres of objects lie that a tile answers for.
+
+    Two tiles draw an object a little differently, so that each may find its centre in the other's core.
+    """
+    return tile.core.grown(state.grid.halo // 4)

@@ -110,8 +110,13 @@ class FrameCandidates:
             pred_iou_thresh=iou,
             stability_score_thresh=stability,
             box_nms_thresh=self.options["box_nms_thresh"],
-            crop_nms_thresh=self.options["crop_nms_thresh"] if self.options["crop_n_layers"] else None,
+            crop_nms_thresh=self.options["crop_nms_thresh"] if self._has_crops else None,
         ).tolist()
+
+    @property
+    def _has_crops(self) -> bool:
+        """Whether an object may have been found in several crops: the generator's own, or tiles of a large plane."""
+        return bool(self.options["crop_n_layers"]) or len(np.unique(self.crop_boxes, axis=0)) > 1
 
     def labels(self, indices: Iterable[int], frame_size: tuple[int, int]) -> NDArray[np.int32]:
         """Draw candidates over each other, the first on top.

@@ -408,12 +408,12 @@ class CandidatesJob(InferenceJob):
     def __init__(self, session: AnnotationSession, frame: int, options: dict[str, Any]) -> None:
         super().__init__(session)
         self.label = f"look for everything on frame {frame}"
-        self._frame, self._options = frame, options
+        self._frame, self._options, self._preset = frame, options, session.preset
         self._found: FrameCandidates | None = None
 
     def request(self, job_id: int, statements: Statements) -> Request:
         """See :class:`InferenceJob`."""
-        return Everything(job_id, self._frame, self._options, keeps_candidates=True)
+        return Everything(job_id, self._frame, self._options, keeps_candidates=True, preset=self._preset)
 
     def apply(self, found: Found) -> None:
         """See :class:`InferenceJob`."""

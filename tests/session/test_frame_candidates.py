@@ -82,6 +82,19 @@ def test_a_better_mask_that_does_not_pass_hides_no_other(candidates: FrameCandid
     assert candidates.choose(0.99) == []
 
 
+def test_what_two_tiles_found_is_one_object() -> None:
+    height, width = frames(1).shape[1:3]
+    mask = np.zeros((height, width), bool)
+    mask[4:20, 20:36] = True
+    whole, cut_off = MaskPixels.cut(mask), MaskPixels.cut(mask[:, :34])
+    left, right = (0, 0, 34, height), (14, 0, width, height)
+    every = [Candidate(MaskData.of(pixels), 0.9, 3.0, 0.99, crop) for pixels, crop in ((cut_off, left), (whole, right))]
+    found = FrameCandidates.of(CandidatesFound(1, FRAME, tuple(every)), {})
+    assert found.choose() == [0]
+    alone = FrameCandidates.of(CandidatesFound(1, FRAME, tuple(every[1:])), {})
+    assert alone.choose() == [0]
+
+
 def test_another_choice_is_one_step(session: AnnotationSession, candidates: FrameCandidates) -> None:
     first = session.add_candidates(candidates)
     assert first == [1, 2, 3, 4, 5, 6]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 from sam2_core.inference.tile_everything import TiledMaskGenerator
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.session.annotation_session import AnnotationSession
@@ -70,6 +71,27 @@ def test_whole_frames_where_cells_are_seen_or_nothing_can_be_segmented() -> None
 def test_by_the_name_of_a_model(model: str, side: int, expected: str) -> None:
     with over((64, side), model=model, worker="process") as session:
         assert session.preset == expected
+
+
+def test_candidates_are_looked_for_tile_by_tile(large: AnnotationSession) -> None:
+    options = {"points_per_side": 2, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
+    expected = list(TiledMaskGenerator(TiledTracker(predictor()), **options).candidates(large.stack, 1))
+    found = large.start_candidates(1, **options).wait(PATIENCE)
+    assert len(found) == len(expected)
+    assert len({one.crop for one in expected}) > 1
+    for number, one in enumerate(expected):
+        assert tuple(found.crop_boxes[number]) == one.crop.box
+        mask = found.mask(number)
+        assert mask.box == one.found.box
+        np.testing.assert_array_equal(mask.inside, one.found.mask)
+        assert (found.predicted_ious[number], found.stability_scores[number]) == (
+            one.found.predicted_iou,
+            one.stability_score,
+        )
+    whole = SAM2AutomaticMaskGenerator(predictor(), **options).candidates(large.stack.read(1))
+    assert len(whole["rles"]) < len(found)
+    ids = large.add_candidates(found)
+    assert 1 < len(ids) < len(found)
 
 
 def test_everything_is_searched_tile_by_tile(large: AnnotationSession) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 from sam2_core.inference.run_length import mask_in_box
-from sam2_core.inference.tile_everything import TiledMaskGenerator
+from sam2_core.inference.tile_everything import TileCandidate, TiledMaskGenerator
+from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.session.mask_pixels import MaskPixels
 from sam2_core.session.worker.messages import (
@@ -36,7 +37,7 @@ def everything_on(
 ) -> FrameFound | CandidatesFound:
     """Find all objects on a frame: on the whole of it, or with the preset "crops" tile by tile.
 
-    Or, if the request keeps candidates, all masks on it that may be objects; the frame is then looked at as a whole.
+    Or, if the request keeps candidates, all masks on it that may be objects.
 
     Parameters
     ----------
@@ -58,14 +59,13 @@ def everything_on(
         An option that there is not.
     """
     frame = request.frame
-    if request.preset == "crops" and not request.keeps_candidates:
+    if request.preset == "crops":
         tiled = TiledMaskGenerator(TiledTracker(predictor), **request.options)
+        if request.keeps_candidates:
+            every = tiled.candidates(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
+            return CandidatesFound(request.job, frame, tuple(_candidate_of_tile(one) for one in every))
         tiles = tiled.generate(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
-        objects = [
-            (MaskPixels.cut(one.mask, (one.window.top, one.window.left)), one.predicted_iou, one.object_score)
-            for tile in tiles
-            for one in tile.objects
-        ]
+        objects = [(_pixels(one), one.predicted_iou, one.object_score) for tile in tiles for one in tile.objects]
         return _found(request, objects)
     generator = SAM2AutomaticMaskGenerator(predictor, **request.options)
     image = stack.read(frame)
@@ -85,6 +85,16 @@ def _found(request: Everything, objects: Iterable[tuple[MaskPixels, float, float
         FoundMask(number, MaskData.of(pixels), iou, score) for number, (pixels, iou, score) in enumerate(objects)
     )
     return FrameFound(request.job, request.frame, masks)
+
+
+def _pixels(found: ObjectMask) -> MaskPixels:
+    return MaskPixels.cut(found.mask, (found.window.top, found.window.left))
+
+
+def _candidate_of_tile(one: TileCandidate) -> Candidate:
+    found = one.found
+    mask = MaskData.of(_pixels(found))
+    return Candidate(mask, found.predicted_iou, found.object_score, one.stability_score, one.crop.box)
 
 
 def _candidates(found: Any) -> Iterator[Candidate]:

@@ -172,7 +172,7 @@ class Everything:
     """Find all objects on a frame, by :class:`FrameFound`; options are those of the mask generator.
 
     With `keeps_candidates` all that pass its thresholds are told, duplicates too, by :class:`CandidatesFound`. With the
-    preset "crops" the frame is searched tile by tile; not for candidates.
+    preset "crops" the frame is searched tile by tile.
     """
 
     job: int
