@@ -20,7 +20,7 @@ export class CarryPanel {
       labelled("to", this.direction), labelled("number of times", this.count), form.root,
       element("div", { class: "sam2-tools" },
         button("Carry", () => view.act("carry"), { name: "carry the chosen object's volume to other times", key: view.keyMap.label("carry"), "data-action": "carry" }),
-        button("Carry all", () => this.start(null), { name: "carry the volumes of all objects to other times" })));
+        button("Carry all", () => this.start(null), { name: "carry all objects' volumes to other times" })));
   }
 
   /** @param objects ids, or null for all that have masks at this time */

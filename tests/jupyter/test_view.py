@@ -634,7 +634,7 @@ def test_volumes_are_carried_to_other_times(page: Any, plugins: None, tmp_path: 
         assert worker_of(session).options[-1] == {"growth": 1}
         panel.get_by_label("to", exact=True).select_option("earlier times")
         panel.get_by_label("number of times").fill("")
-        panel.get_by_role("button", name="of all objects").click()
+        panel.get_by_role("button", name="carry all objects").click()
         shown.wait(lambda: session.masked_frames(1) == [1, 5, 9] and session.masked_frames(2) == [2, 6])
         view.settle(jobs=0)
         view.press("PageDown")
