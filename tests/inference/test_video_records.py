@@ -145,7 +145,7 @@ def test_nothing_complete_is_lost_by_kill_9(predictor: SAM2VideoPredictor, tmp_p
     assert_same(found, list(predictor.propagate(whole, 1, direction="both")), within=1e-3)
 
 
-@pytest.mark.parametrize("quota", [0, 60_000])
+@pytest.mark.parametrize("quota", [pytest.param(0, marks=pytest.mark.soak), 60_000])
 def test_over_the_quota_old_frames_are_tracked_again(predictor: SAM2VideoPredictor, quota: int) -> None:
     plenty = predictor.init_state(stack(COUNT))
     prompt(predictor, plenty)
@@ -226,17 +226,21 @@ def test_records_of_something_else_are_refused(predictor: SAM2VideoPredictor, tm
         predictor.init_state(stack(2), records_quota_bytes=-1)
 
 
-def test_nothing_grows_with_the_number_of_frames() -> None:
-    """Hundreds of frames on a network that is next to nothing: what is held stays the same, but for the index."""
+@pytest.mark.parametrize(
+    ("looked_from", "early", "late"), [(20, 45, 100), pytest.param(120, 160, 260, marks=pytest.mark.soak)]
+)
+def test_nothing_grows_with_the_number_of_frames(looked_from: int, early: int, late: int) -> None:
+    """On a network that is next to nothing: what is held stays the same, but for the index."""
     predictor = small_predictor(image_size=32)
-    state = predictor.init_state(_Endless(261), records_quota_bytes=1_000_000)
+    quota = 4_000 * late
+    state = predictor.init_state(_Endless(late + 1), records_quota_bytes=quota)
     predictor.prompt_points(state, 0, 1, LEFT, [1])
     predictor.prompt_points(state, 0, 2, RIGHT, [1])
     held, tensors = [], []
     for result in predictor.propagate(state):
-        if result.frame_index == 120:
-            tracemalloc.start()  # what is held now is not seen, but it will have been replaced by frame 160
-        if result.frame_index in (160, 260):
+        if result.frame_index == looked_from:
+            tracemalloc.start()  # what is held now is not seen, but it will have been replaced when it is counted
+        if result.frame_index in (early, late):
             state.records.forget_cached()  # these are bounded, and not full yet
             del result
             gc.collect()
@@ -247,8 +251,8 @@ def test_nothing_grows_with_the_number_of_frames() -> None:
     assert held[1] - held[0] < 2 * 256 * 30 + 60_000
     assert tensors[1] - tensors[0] < 20_000
     assert state.memories.slot_count == 2 * CHUNK_SLOTS
-    journal = 261 * 2 * 1500  # what is never dropped: pointers, scores and masks
-    assert state.records.size < 1_000_000 + journal
+    journal = (late + 1) * 2 * 1500  # what is never dropped: pointers, scores and masks
+    assert state.records.size < quota + journal
     state.close()
 
 
