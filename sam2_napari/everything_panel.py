@@ -93,5 +93,5 @@ class EverythingPanel(QWidget):
             return
         self._annotation.work.do(
             lambda: self._annotation.session.import_labels(enumerate(labels)),
-            then=lambda ids: self._annotation.say(f"{len(ids)} objects from {layer.name}."),
+            then=lambda ids: self._annotation.say(f"{len(ids)} object{'s' * (len(ids) != 1)} from {layer.name}."),
         )

@@ -79,8 +79,12 @@ def _imported(session: AnnotationSession, path: str, masks: str) -> str:
     """Import, in whichever thread; returns what a person should read."""
     name = Path(path).name
     if not is_track_file(path):
-        return f"{len(import_label_file(session, path))} objects from {name}."
+        return _counted(len(import_label_file(session, path)), name)
     ids = list(import_track_file(session, path, labels=masks or None).values())
     clicks = sum(len(session.prompted_frames(one)) for one in ids)
-    said = f"{len(ids)} objects from {name}."
+    said = _counted(len(ids), name)
     return f"{said} {clicks} places have a click and no mask: Segment answers one, Track all." if clicks else said
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} object{'s' * (count != 1)} from {name}."

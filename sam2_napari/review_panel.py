@@ -99,7 +99,9 @@ class ReviewPanel(QWidget):
 
     def _ranked(self, items: list[ReviewItem]) -> None:
         self.items = items[:SHOWN]
-        self.left.setText(f"{len(items)} masks to look at." if items else "No mask looks wrong.")
+        self.left.setText(
+            f"{len(items)} mask{'s' * (len(items) != 1)} to look at." if items else "No mask looks wrong."
+        )
         self.list.clear()
         names = {row.id: row.name for row in self._annotation.rows}
         for item in self.items:

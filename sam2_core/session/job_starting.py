@@ -282,8 +282,8 @@ class JobStarting(FrameLooking):
         """Find all masks on a frame that may be objects, to choose among them without the network.
 
         Nothing is made of them yet: :meth:`AnnotationSession.add_candidates` does that, as often as the thresholds are
-        changed. It takes somewhat longer than :meth:`start_everything`. With the preset "crops" they are looked for tile
-        by tile; one that reaches over the edge of its tile is cut off there.
+        changed. It takes somewhat longer than :meth:`start_everything`. With the preset "crops" they are looked for
+        tile by tile; one that reaches over the edge of its tile is cut off there.
 
         Parameters
         ----------
