@@ -187,6 +187,36 @@ def test_a_box_on_frames_of_another_plane(viewer: Any, dock: Any, hand: Hand) ->
     assert np.asarray(annotation.layer.data)[Y, 2, X] == 1
 
 
+def test_a_correction_changes_what_it_affects_and_nothing_else(dock: Any, hand: Hand) -> None:
+    annotation = begun(dock, cells(), "zyx")
+    session, track = annotation.session, dock.workspace.propagation
+    step_to(annotation, 0, 0, 0)
+    hand.click(X, Y)
+    until(lambda: frames(annotation) == [1], why=lambda: dock.status.text())
+    hand.key(Qt.Key.Key_S, "Shift")
+    until(lambda: frames(annotation) == [FRAMES], why=lambda: dock.status.text())
+    until(lambda: not session.jobs.active)
+    step_to(annotation, 0, 4, 4)
+    hand.key(Qt.Key.Key_K)
+    until(lambda: annotation.rows[0].is_locked)
+    before = [session.mask(1, frame).copy() for frame in range(FRAMES)]
+
+    step_to(annotation, 0, 2, 2)
+    hand.click(OTHER[0] + 2, OTHER[1], button=Qt.MouseButton.RightButton)
+    until(lambda: session.record(1, 2).source == "prompt", why=lambda: dock.status.text())
+    until(lambda: not session.jobs.active)
+    track.how.setCurrentIndex(track.how.findData("between-corrections"))
+    hand.key(Qt.Key.Key_S, "Shift")
+    until(lambda: session.jobs[-1].kind == "propagate" and session.jobs[-1].state == "done" and len(session.jobs) > 3)
+    # from the corrections to the next frames that are said for certain, and no farther
+    gone_over = set(session.jobs[-1].result)
+    assert {1, 3} <= gone_over
+    assert 5 not in gone_over
+    for frame in (0, 4, 5):
+        np.testing.assert_array_equal(session.mask(1, frame), before[frame])
+    assert session.record(1, 4).locked
+
+
 def test_doubtful_masks_are_gone_through_with_keys(dock: Any, hand: Hand) -> None:
     annotation = begun(dock, cells(), "zyx")
     session, review = annotation.session, dock.workspace.review
