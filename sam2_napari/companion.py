@@ -62,8 +62,12 @@ class Companion:
         annotation = self._annotation
         if annotation.viewer.dims.ndisplay != 3 or not annotation.placement.along:
             return
+        from napari.layers import Labels
+
         for layer in annotation.viewer.layers:
-            if layer.visible and (layer is annotation.layer or _byte_count(layer) > WHOLE_IMAGE_BYTES):
+            # the objects, and outlines of candidates on one frame
+            ours = isinstance(layer, Labels) and SHOWN_KEY in layer.metadata
+            if layer.visible and (ours or layer is annotation.layer or _byte_count(layer) > WHOLE_IMAGE_BYTES):
                 layer.visible = False
                 self._hidden.append(layer)
 

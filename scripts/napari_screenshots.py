@@ -1,4 +1,8 @@
-"""Make the pictures of docs/napari.md; without a screen: `xvfb-run -a python scripts/napari_screenshots.py`."""
+"""Make the pictures of docs/napari.md.
+
+Without a screen: `xvfb-run -a -s "-screen 0 1600x1200x24" python scripts/napari_screenshots.py`; on a smaller one the
+question about a download is cut off.
+"""
 
 from __future__ import annotations
 
@@ -174,8 +178,7 @@ class Story:
         workspace.review.go_on()
         rest(2)
         self.picture("review", "light")
-        workspace.tabs.setCurrentWidget(workspace.everything)
-        self.picture("everything", "dark")
+        self._everything(annotation, workspace.everything, middle)
         workspace.tabs.setCurrentWidget(workspace.save)
         self.picture("save", "light")
         self._train(annotation, workspace.training)
@@ -185,6 +188,22 @@ class Story:
         self.picture("volume", "dark")
         viewer.dims.ndisplay = 2
         self.clear()
+
+    def _everything(self, annotation: Any, panel: Any, frame: int) -> None:
+        """Find all objects of a frame, then show what stricter thresholds would leave."""
+        self.dock.workspace.tabs.setCurrentWidget(panel)
+        annotation.go_to_frame(frame)
+        panel.form.widgets["points_per_side"].value = 16
+        panel.find.click()
+        until(lambda: "pass" in panel.candidates.count.text())
+        panel.form.widgets["pred_iou_thresh"].value = 0.7
+        until(panel.candidates.apply.isEnabled)
+        rest(1)
+        scroll_to(panel.candidates.apply)
+        self.picture("everything", "dark")
+        panel.candidates.preview.hide()
+        annotation.undo()
+        idle(annotation)
 
     def _train(self, annotation: Any, panel: Any) -> None:
         self.dock.workspace.tabs.setCurrentWidget(panel)

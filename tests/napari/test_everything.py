@@ -136,5 +136,11 @@ def test_the_outlines_go_with_the_session(viewer: Any, dock: Any, panel: Any) ->
     found(dock, panel)
     choose(panel, HIGH)
     until(lambda: panel.candidates.preview.layer in viewer.layers)
+    # outlines on one frame are nothing to see in a volume, and reading them there reads the whole of it
+    outlined = panel.candidates.preview.layer
+    viewer.dims.ndisplay = 3
+    assert not outlined.visible
+    viewer.dims.ndisplay = 2
+    until(lambda: outlined.visible)
     dock.close_session()
     assert [layer.name for layer in viewer.layers] == ["cells"]
