@@ -338,10 +338,19 @@ class CropTracker(PlaneCorrection[CropState, CropsFollowed]):
         for known_frame in (frame_index, previous):
             # one that was handed on belongs where it was handed to
             handed = tracked.prompted_on(known_frame)
-            found = list(state.records.parts(known_frame, tracked.number))
+            found = [
+                place
+                for place in state.records.parts(known_frame, tracked.number)
+                if self._is_known(state, tracked, place, previous)
+            ]
             if handed or found:
                 return (handed or found)[-1]
         return tracked.prompted_by_a_person()[0]
+
+    def _is_known(self, state: CropState, tracked: PlaneObject, place: int, previous: int) -> bool:
+        """Whether a place can go on with an object: not if what it was handed was taken back, and it saw nothing."""
+        part = state.records.parts(previous, tracked.number).get(place) if 0 <= previous < state.num_frames else None
+        return place in tracked.prompts or (part is not None and bool(part.window.area))
 
     def _known_box(self, state: CropState, tracked: PlaneObject, frames: Sequence[int]) -> Window:
         for frame_index in (*frames, *tracked.prompted_frames()):

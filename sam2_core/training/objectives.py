@@ -1,9 +1,9 @@
 """What the network is asked to do in one training step, and how wrong it was.
 
-Two tasks: images (several prompts on each encoded image, some corrected once) and short stacks (a prompt on one frame,
-the others from memory, to the last and then back to the first). Losses are taken on the mask grid against the share of
-each cell that the object covers: the full-resolution mask is a bilinear enlargement of that grid, at sixteen times the
-cost.
+Two tasks: images (several prompts on each encoded image, often corrected) and short stacks (a prompt on one frame, the
+others from memory, to the last and then back to the first, some of them corrected). Losses are taken on the mask grid
+against the share of each cell that the object covers: the full-resolution mask is a bilinear enlargement of that grid,
+at sixteen times the cost.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from sam2_core.training.samples import Batch
 # How often images are corrected, and by how many clicks at most: what a person does after the first.
 _CORRECTED = 0.5
 _CORRECTIONS = 3
+# The same of tracked frames of a stack, and on how many of them at most.
+_CORRECTED_STACKS = 0.5
+_CORRECTED_FRAMES = 2
+_CORRECTIONS_OF_A_FRAME = 2
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,9 @@ def stack_loss(
     object's other end as well. Gradients flow through the memory of the prompted frame, not through those of tracked
     ones: that costs less, and what a frame remembers wrongly is not learned from frames far away.
 
+    Half of the stacks are corrected: clicks into the errors of one or two tracked frames, decoded with what is
+    remembered and with the mask that they correct. Such a frame is remembered as the prompted one is.
+
     Parameters as in :func:`image_loss`, the batch of two frames or more.
 
     Returns
@@ -236,7 +243,8 @@ def stack_loss(
         Mean over frames.
     measures : dict of str to float
         Over the frames without a prompt: "track" (mean IoU where the object is present), "there" and "gone" (share
-        of right object scores where it is present and where it is absent); "first" (IoU of the prompted frame).
+        of right object scores where it is present and where it is absent); "first" (IoU of the prompted frame);
+        "mended" (IoU of corrected frames, after their last click).
     """
     frames, stacks = batch.images.shape[:2]
     count = batch.objects.shape[1]
@@ -249,6 +257,11 @@ def stack_loss(
     measures: dict[str, float] = {}
     start = batch.start
     order = (*range(start, frames), *range(start - 1, -1, -1))
+    corrected: set[int] = set()
+    if random.random() < _CORRECTED_STACKS:
+        several = min(int(random.integers(1, _CORRECTED_FRAMES + 1)), frames - 1)
+        corrected.update(int(frame) for frame in random.choice(order[1:], several, replace=False))
+    mended: list[Tensor] = []
     for frame in order:
         shown = repeated(encoded.select(slice(frame * stacks, (frame + 1) * stacks)), count)
         masks = batch.masks(frame)
@@ -262,11 +275,11 @@ def stack_loss(
             memory,
             frames,
             track_in_reverse=frame < start,
-            run_mem_encoder=frame != order[-1],
+            run_mem_encoder=frame != order[-1] and frame not in corrected,
         )
         if frame == start:
             memory.conditioning[frame] = output
-        else:
+        elif frame not in corrected:
             memory.recent[frame] = _without_gradient(output)
         if given is not None:
             continue
@@ -279,10 +292,35 @@ def stack_loss(
         tracked.append(best_scored(step, ious))
         present.append(masks.flatten(1).any(dim=1))
         right.append((output.object_score_logits[:, 0] > 0) == present[-1])
+        if frame not in corrected:
+            continue
+        clicks: PointPrompts | None = None
+        for _ in range(int(random.integers(1, _CORRECTIONS_OF_A_FRAME + 1))):
+            wrong = prompts.corrections(random, masks, output.high_res_masks[:, 0].detach() > 0)
+            clicks = wrong if clicks is None else prompts.joined(clicks, wrong)
+            output = model.track_step(
+                frame,
+                False,
+                shown,
+                clicks,
+                None,
+                memory,
+                frames,
+                track_in_reverse=frame < start,
+                run_mem_encoder=frame != order[-1],
+                prev_sam_mask_logits=output.low_res_masks.detach().clamp(-32, 32),
+            )
+            step = PromptStep(output.low_res_multimasks, output.predicted_ious, output.object_score_logits)
+            loss, ious = mask_step_loss(step, covered(masks), weights)
+            losses.append(loss)
+        mended.append(best_scored(step, ious))
+        memory.conditioning[frame] = _without_gradient(output)
     total = torch.stack(losses).mean()
     there, correct = torch.cat(present), torch.cat(right).float()
     measures["track"] = float(torch.cat(tracked).nanmean())
     measures["there"], measures["gone"] = float(correct[there].mean()), float(correct[~there].mean())
+    if mended:
+        measures["mended"] = float(torch.cat(mended).nanmean())
     if head is not None and weights.dense:
         total = total + weights.dense * dense_loss(head(encoded), dense_targets(batch.labels.flatten(0, 1)))
     return total, measures

@@ -145,6 +145,28 @@ def test_masks_and_corrections(predictor: SAM2VideoPredictor) -> None:
     assert state.crops[place].window(2).holds(Window(5, 10, 30, 60))
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_a_crop_was_handed_may_be_taken_back(predictor: SAM2VideoPredictor, reverse: bool) -> None:
+    """By a correction: the crop that had the object, and saw nothing of it, cannot go on; where it was prompted can."""
+    picture, _ = cells([(100.0, 100.0)], 9, PLANE)
+    tracker = CropTracker(predictor, object_size=18)
+    state = tracker.init_state(np.repeat(picture[None], 5, axis=0))
+    tracker.prompt_points(state, 2, 1, [[100.0, 100.0]], [1])
+    tracked = state.object(1)
+    (home,) = tracked.prompted_by_a_person()
+    other = state.place_for(Window(200, 300, 218, 318), 2)
+    assert other != home
+    at, before = (1, 2) if reverse else (3, 2)
+    nothing = ObjectMask.from_pixels(1, np.zeros((4, 4), bool))
+    tracked.prompts[home][4 - at] = tracked.prompts[home].pop(2)
+    for frame in (at, before):
+        state.records.put(frame, tracked.number, {other: nothing})
+    found = next(iter(tracker.propagate(state, at, 1, reverse=reverse)))
+    assert found.frame_index == at
+    assert list(state.records.parts(at, tracked.number)) == [home]
+    state.close()
+
+
 def test_crops_that_are_closed_are_opened_again(predictor: SAM2VideoPredictor) -> None:
     tracker = CropTracker(predictor, object_size=12, memory_budget_bytes=0)
     state = tracker.init_state(stack(4))

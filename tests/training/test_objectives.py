@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sam2_core.model import FrameOutput
+from sam2_core.training import objectives
 from sam2_core.training.dense_head import DenseHead
 from sam2_core.training.losses import PromptStep
 from sam2_core.training.objectives import LossWeights, covered, image_loss, mask_step_loss, stack_loss
@@ -104,7 +105,40 @@ def test_tracking_goes_to_the_end_and_then_back_to_the_first_frame(
         return replace(track(frame, first, *arguments, **options), object_score_logits=torch.ones(2, 1))
 
     monkeypatch.setattr(model, "track_step", recorded)
+    monkeypatch.setattr(objectives, "_CORRECTED_STACKS", 0.0)
     _, measures = stack_loss(model, None, batch, np.random.default_rng(0), LossWeights())
 
     assert asked == [(2, True, False), (3, False, False), (1, False, True), (0, False, True)]
     assert (measures["there"], measures["gone"]) == (1.0, 0.0)
+
+
+def test_tracked_frames_are_corrected_and_remembered_as_prompted_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(64)
+    pool = small_pool(tmp_path, frames=4)
+    batch = draw_batch(np.random.default_rng(3), pool, stacks=1, objects=2, size=64, frames=4, smallest_area=30)
+    track, asked = model.track_step, []
+
+    def recorded(*arguments: Any, **options: Any) -> FrameOutput:
+        frame, first, _, points, _, memory, _ = arguments
+        given = options.get("prev_sam_mask_logits")
+        clicks = 0 if points is None else points.labels.shape[1]
+        asked.append((frame, first, clicks, given is not None, options["run_mem_encoder"], sorted(memory.conditioning)))
+        return track(*arguments, **options)
+
+    monkeypatch.setattr(model, "track_step", recorded)
+    monkeypatch.setattr(objectives, "_CORRECTED_STACKS", 1.0)
+    monkeypatch.setattr(objectives, "_CORRECTED_FRAMES", 1)
+    loss, measures = stack_loss(model, None, batch, np.random.default_rng(0), LossWeights())
+    loss.backward()
+
+    assert 0 <= measures["mended"] <= 1
+    order = list(dict.fromkeys(frame for frame, *_ in asked))
+    (corrected,) = {frame for frame, *_ in asked if sum(one[0] == frame for one in asked) > 1}
+    before, *clicked = [one for one in asked if one[0] == corrected]
+    assert before[1:5] == (False, 0, False, False)
+    assert [one[1:4] for one in clicked] == [(False, count, True) for count in range(1, len(clicked) + 1)]
+    for one in asked:
+        known = [order[0], corrected] if order.index(one[0]) > order.index(corrected) else [order[0]]
+        assert one[5] == ([] if one[0] == order[0] else sorted(known))
