@@ -24,6 +24,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     },
     "stacks": {
         "track": "IoU of tracked frames",
+        "mended": "IoU of corrected ones",
         "there": "objects called present that are",
         "gone": "objects called absent that are",
     },
