@@ -47,6 +47,8 @@ class FolderWork(QObject):
         self._is_opening = False
         # the axes that were guessed of the image before, and the frames that were chosen of it
         self._frames: tuple[str, dict[str, Any]] | None = None
+        # what was chosen of the image before; between two images there is none, and nothing is chosen
+        self._plane: tuple[str, str] | None = None
         self._changes = 0  # of the session that is open
         self._is_taken_up = False  # noted, since its labels were asked for, that it was changed
         self._question: QMessageBox | None = None
@@ -92,7 +94,10 @@ class FolderWork(QObject):
             return
         self._is_opening = True
         self._dock.close_session()
-        self._dock.start.setEnabled(False)
+        start = self._dock.start
+        start.setEnabled(False)
+        if start.chosen_image in self._layers and start.plane.currentData():
+            self._plane = start.plane.currentData(), start.along.currentData() or ""
         remove_layers(self._dock.viewer, self._layers)
         self.current, self._layers = item, []
         self.list_states()
@@ -237,6 +242,8 @@ class FolderWork(QObject):
         elif self._frames is not None and self._frames[0] == axes_of(image) != self._frames[1]["axes"]:
             # what was wrongly guessed of the image before is so of this one
             start.choose_frames(self._frames[1])
+        elif self._plane is not None:
+            start.choose_plane(*self._plane)
         # an image of a folder has a session of its own, whichever are kept elsewhere
         start.request(is_new=True)
 

@@ -62,8 +62,6 @@ class StartPanel(QWidget):
         super().__init__(parent)
         self._viewer, self._start, self._failed = viewer, start, failed
         self._open_image = open_image
-        # chosen last: between one image and the next there may be none, and nothing to choose
-        self._plane, self._along = "yx", ""
         self.image, self.model, self.session = QComboBox(), QComboBox(), SessionChoice(failed)
         self.along, self.plane = QComboBox(), QComboBox()
         self.axes, self.channels = QLineEdit(), QLineEdit()
@@ -187,11 +185,15 @@ class StartPanel(QWidget):
             return
         self.axes.setText(described["axes"])
         self._axes_chosen()
-        self.plane.setCurrentIndex(max(0, self.plane.findData(described["plane"])))
-        self.along.setCurrentIndex(max(0, self.along.findData(described["along"])))
+        self.choose_plane(described["plane"], described["along"])
         position = [float(described["at"].get(letter, 0)) for letter in described["axes"]]
         if len(position) == image.ndim:
             self._viewer.dims.point = tuple(image.data_to_world(position))
+
+    def choose_plane(self, plane: str, along: str) -> None:
+        """Choose what a frame shows and what frames are counted along, where the image has that."""
+        self.plane.setCurrentIndex(max(0, self.plane.findData(plane)))
+        self.along.setCurrentIndex(max(0, self.along.findData(along)))
 
     def request(self, *, is_new: bool = False) -> None:
         """Ask for the session, as soon as it is known which are kept; with `is_new` for none of those."""
@@ -233,12 +235,12 @@ class StartPanel(QWidget):
     def _axes_chosen(self) -> None:
         letters = [one for one in self.axes.text().lower() if one in "tzyx"]
         planes = [one for one in ("yx", "zx", "zy") if set(one) <= set(letters)]
-        self._plane = self.plane.currentData() or self._plane
+        before = self.plane.currentData()
         self.plane.blockSignals(True)
         self.plane.clear()
         for plane in planes:
             self.plane.addItem(f"{plane[0]} and {plane[1]}", plane)
-        self.plane.setCurrentIndex(max(0, planes.index(self._plane) if self._plane in planes else 0))
+        self.plane.setCurrentIndex(max(0, planes.index(before) if before in planes else 0))
         self.plane.blockSignals(False)
         self._form.setRowVisible(self.plane, len(planes) > 1)
         self._form.setRowVisible(self.channels, "c" in self.axes.text().lower())
@@ -247,7 +249,7 @@ class StartPanel(QWidget):
     def _plane_chosen(self, _: Any = None) -> None:
         plane = self.plane.currentData() or "yx"
         left = [one for one in "ztyx" if one in self.axes.text().lower() and one not in plane]
-        self._along = self.along.currentData() or self._along
+        before = self.along.currentData()
         self.along.blockSignals(True)
         self.along.clear()
         for letter in left:
@@ -255,7 +257,7 @@ class StartPanel(QWidget):
         if set(BOTH) <= set(left):
             self.along.addItem("t and z, volumes over time", BOTH)
             left.append(BOTH)
-        self.along.setCurrentIndex(left.index(self._along) if self._along in left else 0)
+        self.along.setCurrentIndex(left.index(before) if before in left else 0)
         self.along.blockSignals(False)
         self._form.setRowVisible(self.along, len(left) > 0)
         self.list_sessions()
