@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sam2_core.errors import InvalidInputError
+from sam2_core.inference.mask_data import MaskData
 from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
 from sam2_core.inference.run_length import mask_in_box, rle_to_mask
 from sam2_core.inference.tile_grid import Tile, Window
@@ -43,7 +44,7 @@ class TileObjects:
 
 @dataclass(frozen=True, eq=False)
 class TileCandidate:
-    """A mask of a tile that may be an object.
+    """A mask of a tile, or of a whole plane, that may be an object.
 
     Attributes
     ----------
@@ -247,17 +248,9 @@ class TiledMaskGenerator:
     ) -> Iterator[TileCandidate]:
         pixels, features = _seen(state, frame_index, tile)
         table = self._generator.candidates(pixels, features=features, cancelled=cancelled)
-        names = ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
-        top, left = tile.window.top, tile.window.left
-        for rle, box, iou, score, stability, crop in zip(
-            table["rles"], *(table[name].tolist() for name in names), strict=True
-        ):
-            x0, y0 = int(box[0]), int(box[1])
-            found = ObjectMask.from_pixels(None, mask_in_box(rle, box), (top + y0, left + x0), iou, score)
-            if found.window.area and found.centroid in _core(state, tile):
-                x_first, y_first, x_end, y_end = (int(side) for side in crop)
-                seen_in = Window(top + y_first, left + x_first, top + y_end, left + x_end)
-                yield TileCandidate(found, stability, seen_in)
+        for one in candidates_of(table, tile.window.top, tile.window.left):
+            if one.found.window.area and one.found.centroid in _core(state, tile):
+                yield one
 
     def _is_known(self, found: ObjectMask, seen_in: Window, kept: list[_Kept]) -> bool:
         """Whether an earlier tile found the same object, by their overlap where both see."""
@@ -268,6 +261,24 @@ class TiledMaskGenerator:
             if found.cut_to(both).iou(earlier.found.cut_to(both)) > self.duplicate_iou:
                 return True
         return False
+
+
+def candidates_of(table: MaskData, top: int = 0, left: int = 0) -> Iterator[TileCandidate]:
+    """Cut out the masks that :meth:`SAM2AutomaticMaskGenerator.candidates` found in a part of a plane, or in all of it.
+
+    Parameters
+    ----------
+    table : MaskData
+    top, left : int
+        Where the part begins.
+    """
+    names = ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
+    columns = (table[name].tolist() for name in names)
+    for rle, box, iou, score, stability, crop in zip(table["rles"], *columns, strict=True):
+        x0, y0 = int(box[0]), int(box[1])
+        found = ObjectMask.from_pixels(None, mask_in_box(rle, box), (top + y0, left + x0), iou, score)
+        x_first, y_first, x_end, y_end = (int(side) for side in crop)
+        yield TileCandidate(found, stability, Window(top + y_first, left + x_first, top + y_end, left + x_end))
 
 
 def _seen(state: TiledState, frame_index: int, tile: Tile) -> tuple[NDArray[Any], ImageFeatures]:

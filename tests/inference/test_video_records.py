@@ -145,7 +145,7 @@ def test_nothing_complete_is_lost_by_kill_9(predictor: SAM2VideoPredictor, tmp_p
     assert_same(found, list(predictor.propagate(whole, 1, direction="both")), within=1e-3)
 
 
-@pytest.mark.parametrize("quota", [pytest.param(0, marks=pytest.mark.soak), 60_000])
+@pytest.mark.parametrize("quota", [0, 60_000])
 def test_over_the_quota_old_frames_are_tracked_again(predictor: SAM2VideoPredictor, quota: int) -> None:
     plenty = predictor.init_state(stack(COUNT))
     prompt(predictor, plenty)

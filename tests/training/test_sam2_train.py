@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -116,12 +115,10 @@ def test_a_step_is_the_official_one(name: str, official: dict[str, Any]) -> None
     assert {key for key, value in gradients.items() if value.abs().max() > 0} == set(given)
     assert len(given) > 60
     scale = max(float(value.norm()) for value in given.values())
-    # of each tensor's own size, and for tensors whose gradients cancel almost, of the whole gradient's
-    sizes = {key: max(float(value.norm()), 1e-3 * scale) for key, value in given.items()}
-    apart = {key: float((gradients[key] - value).norm()) / sizes[key] for key, value in given.items()}
-    # 1e-5 as a rule, 1e-3 where another machine's rounding switches a rectifier: a term that is left out changes more
-    assert statistics.median(apart.values()) <= 1e-3
-    assert max(apart.values()) <= 5e-3, max(apart.items(), key=lambda item: item[1])
+    for key, value in given.items():
+        # of each tensor's own size, and for tensors whose gradients cancel almost, of the whole gradient's
+        difference = float((gradients[key] - value).norm())
+        assert difference <= 1e-4 * max(float(value.norm()), 1e-3 * scale), f"{key}: {difference} of {value.norm()}"
 
 
 def test_frames_without_labels_are_tracked_but_not_judged() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from sam2_core.inference.mask_generator import SAM2AutomaticMaskGenerator
-from sam2_core.inference.run_length import mask_in_box
-from sam2_core.inference.tile_everything import TileCandidate, TiledMaskGenerator
+from sam2_core.inference.tile_everything import TileCandidate, TiledMaskGenerator, candidates_of
 from sam2_core.inference.tile_masks import ObjectMask
 from sam2_core.inference.tile_tracker import TiledTracker
 from sam2_core.session.mask_pixels import MaskPixels
@@ -63,7 +62,7 @@ def everything_on(
         tiled = TiledMaskGenerator(TiledTracker(predictor), **request.options)
         if request.keeps_candidates:
             every = tiled.candidates(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
-            return CandidatesFound(request.job, frame, tuple(_candidate_of_tile(one) for one in every))
+            return CandidatesFound(request.job, frame, tuple(map(_candidate, every)))
         tiles = tiled.generate(stack, frame, embedding_store=store, progress=progress, cancelled=cancelled)
         objects = [(_pixels(one), one.predicted_iou, one.object_score) for tile in tiles for one in tile.objects]
         return _found(request, objects)
@@ -71,7 +70,7 @@ def everything_on(
     image = stack.read(frame)
     if request.keeps_candidates:
         table = generator.candidates(image, progress=progress, cancelled=cancelled)
-        return CandidatesFound(request.job, frame, tuple(_candidates(table)))
+        return CandidatesFound(request.job, frame, tuple(map(_candidate, candidates_of(table))))
     annotations = generator.generate(image, progress=progress, cancelled=cancelled)
     return _found(
         request,
@@ -91,19 +90,7 @@ def _pixels(found: ObjectMask) -> MaskPixels:
     return MaskPixels.cut(found.mask, (found.window.top, found.window.left))
 
 
-def _candidate_of_tile(one: TileCandidate) -> Candidate:
+def _candidate(one: TileCandidate) -> Candidate:
     found = one.found
     mask = MaskData.of(_pixels(found))
     return Candidate(mask, found.predicted_iou, found.object_score, one.stability_score, one.crop.box)
-
-
-def _candidates(found: Any) -> Iterator[Candidate]:
-    """The masks of a table, packed."""
-    columns = (
-        found[name].tolist() for name in ("boxes", "iou_preds", "object_scores", "stability_score", "crop_boxes")
-    )
-    for rle, box, iou, score, stability, crop in zip(found["rles"], *columns, strict=True):
-        x0, y0 = int(box[0]), int(box[1])
-        mask = MaskPixels.cut(mask_in_box(rle, box), (y0, x0))
-        x_first, y_first, x_end, y_end = (int(side) for side in crop)
-        yield Candidate(MaskData.of(mask), iou, score, stability, (x_first, y_first, x_end, y_end))
