@@ -48,7 +48,7 @@ CASES = {
     "frozen": ({"freeze_image_encoder": True}, 2, 2, True),
 }  # fmt: skip
 # A seed at which rounding switches no rectifier that matters and decides no tie.
-SEED = 6
+SEED = 9
 
 
 def make_batch(frames: int, **options: Any) -> BatchedVideoDatapoint:
