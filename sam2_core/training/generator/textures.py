@@ -178,6 +178,9 @@ def render(
     """
     size = frames[0].labels.shape
     most = max(int(frame.labels.max()) for frame in frames)
+    if look.translucency:
+        # a cell that lies under others everywhere shows all the same
+        most = max(most, *(int(frame.covered.max()) for frame in frames))
     brightness = random.uniform(look.dimmest, 1.0, most + 1).astype(np.float32)
     if look.skew:
         brightness *= np.exp(np.float32(look.skew) * random.standard_normal(most + 1, dtype=np.float32))
