@@ -60,6 +60,7 @@ CLEAR = Appearance(
     blur=0.5, blur_z=0, photons=1e5, read_noise=0.001, specks=0,
 )  # fmt: skip
 
+
 def test_the_last_cell_may_lie_under_another_everywhere() -> None:
     """A cell that shows through alone: no pixel has its label, which is the highest."""
     above, nothing = np.zeros((16, 16), np.uint16), np.zeros((16, 16), np.uint16)
@@ -68,12 +69,9 @@ def test_the_last_cell_may_lie_under_another_everywhere() -> None:
     deep, flat = (above > 0).astype(np.float32), np.zeros((16, 16), np.float32)
     look = replace(CLEAR, translucency=0.5)
     glow = np.ones(3, np.float32)
-    through = render(
-        np.random.default_rng(0), [DrawnLabels(above, deep, below, deep)], look, along_z=False, glow=glow
-    )
+    through = render(np.random.default_rng(0), [DrawnLabels(above, deep, below, deep)], look, along_z=False, glow=glow)
     alone = render(np.random.default_rng(0), [DrawnLabels(above, deep, nothing, flat)], look, along_z=False, glow=glow)
     assert through[0, 8, 8] > 1.2 * alone[0, 8, 8]
-
 
 
 def light_of(look: Appearance, people: Population = PEOPLE) -> tuple[np.ndarray, DrawnLabels]:
