@@ -23,8 +23,8 @@ from scipy import ndimage
 from sam2_core import fine_tune, load_model, open_frames, open_labels
 from sam2_core.model import SAM2Base
 from sam2_core.training.fine_tuning.labelled_frames import LabelledFrames
-from sam2_core.training.fine_tuning.replay import DrawnScene
 from sam2_core.training.fine_tuning.validation import ClickValidation
+from sam2_core.training.generator import draw_stack, random_nuclei
 
 SIDE = 256
 #: Seeds that no training uses.
@@ -95,7 +95,7 @@ def drawn(structure: str, seeds: range) -> tuple[NDArray[np.uint8], NDArray[np.u
     return np.stack(images), np.stack(labels)
 
 
-def one_click(model: SAM2Base, images: NDArray[Any], labels: NDArray[Any], most: int = 200) -> float:
+def one_click(model: SAM2Base, images: NDArray[Any], labels: NDArray[Any], most: int = 600) -> float:
     """Mean IoU over the objects of all frames."""
     video = LabelledFrames(open_frames(images), open_labels(labels), frozenset(range(len(images))))
     return ClickValidation([video] * len(images), range(len(images)), most).measure(model).iou
@@ -112,13 +112,16 @@ def nuclei(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.stack([image[cut] for cut in cuts]), tiles
 
 
-def drawn_cells(count: int = 6) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cells and nuclei of the generator."""
-    scenes = [DrawnScene(UNSEEN + number, (SIDE, SIDE)) for number in range(count)]
-    labels = [
-        sum((mask * number for number, mask in scene.masks(0).items()), np.zeros((SIDE, SIDE), int)) for scene in scenes
-    ]
-    return np.stack([scene.image(0)[..., 0] for scene in scenes]), np.stack(labels).astype(np.uint16)
+def drawn_cells(count: int = 24) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Nuclei, and cells of every kind, as often as the model was trained on them."""
+    images, labels = [], []
+    for number in range(count):
+        random = np.random.default_rng(UNSEEN + number)
+        people, look = random_nuclei(random, (SIDE, SIDE)) if number % 2 == 0 else (None, None)
+        scene = draw_stack(random, size=(SIDE, SIDE), kind="still", population=people, appearance=look)
+        images.append(scene.image[0])
+        labels.append(scene.labels[0])
+    return np.stack(images), np.stack(labels)
 
 
 def main() -> None:

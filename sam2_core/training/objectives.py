@@ -120,7 +120,7 @@ def decode_prompts(model: SAM2Base, features: ImageFeatures, points: PointPrompt
     sparse, dense = model.sam_prompt_encoder((points.coords, points.labels), None, masks)
     decoder = model.sam_mask_decoder
     looked = decoder.look(model.image_embedding(features), model.sam_prompt_encoder.get_dense_pe(), sparse, dense)
-    scores = decoder.pred_obj_score_head(looked.object_token)
+    scores = decoder.object_score_logits(looked)
     return PromptStep(decoder.draw(looked, features.maps[:2]), decoder.predicted_ious(looked), scores)
 
 

@@ -28,7 +28,7 @@ from sam2_core.volumes import FrameStack, LabelStack, open_frames, open_labels
 
 DEFAULT_MODEL = "sam2.1_hiera_micro"
 #: Drawn scenes that say what is kept, and objects in all of them; no recipe trains on them.
-KEPT_SCENES, KEPT_OBJECTS, KEPT_SEED = 4, 24, 7_500_000
+KEPT_SCENES, KEPT_OBJECTS, KEPT_SEED = 8, 64, 7_500_000
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sam2_core.hooks import TrainingEvent, TrainingRun, TrainingVideo
 from sam2_core.model import SAM2Base
-from sam2_core.training.fine_tuning.replay import drawn_scenes
-from sam2_core.training.fine_tuning.views import View, Views, Window, windows_of
+from sam2_core.training.fine_tuning.keeping import Keeping, batch_of
+from sam2_core.training.fine_tuning.views import Views, windows_of
 from sam2_core.training.lora import LowRank, add_adapters
 from sam2_core.training.objectives import LossWeights, image_loss, stack_loss
-from sam2_core.training.samples import Batch
 from sam2_core.training.trainer import StepRandom, Task, Trainer, TrainerOptions
 
 #: Masks that end where the objects do, every candidate good, and the best of them known; no dense head, which is part
 #: of the training from nothing alone.
 WEIGHTS = LossWeights(balanced=0.0, local=2.0, iou=2.0, score=1.0, dense=0.0, others=0.4, single=0.5)
-#: Drawn scenes that are shown between a person's own frames.
-SCENES = 24
 
 Steps = Annotated[int | None, {"min": 1}]
 Rate = Annotated[float, {"min": 0.0, "max": 1.0}]
@@ -63,7 +58,7 @@ def train_decoder(
     views : int
         Of each frame: as it is, and cropped, turned, brighter or darker.
     replay : float
-        Share of steps that show drawn cells instead, which keeps what the model can do already.
+        Share of steps that show drawn cells instead, and keep the model's answers on them as they were.
     seed : int
         Of what is shown.
 
@@ -73,9 +68,8 @@ def train_decoder(
         No frame has an object that can be seen at the model's input size.
     """
     own = Views(model, windows_of(model, videos), views)
-    drawn = Views(model, _scene_windows(model, replay), 2)
     with _training_only(model, _in_decoder):
-        _train(model, run, _images(model, own, drawn, objects, replay), steps, learning_rate, seed)
+        _train(model, run, _images(model, own, objects, replay), steps, learning_rate, seed)
 
 
 def train_memory(
@@ -109,19 +103,21 @@ def train_memory(
     """
     own = Views(model, windows_of(model, videos, frames), views)
     single = Views(model, windows_of(model, videos), views)
-    drawn = Views(model, _scene_windows(model, replay), 2)
-    still = _images(model, single, drawn, objects, replay)
 
-    def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
-        if random.shared.random() < 0.5:
-            return still(random)
-        view = own.draw(random.own)
-        starts = [frame for frame in range(frames) if view.objects(frame)]
-        start = starts[int(random.own.integers(len(starts)))]
-        return stack_loss(model, None, _batch(view, random.own, objects, start), random.own, WEIGHTS, view.features)
+    def task_of(still: Task) -> Task:
+        def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
+            if random.shared.random() < 0.5:
+                return still(random)
+            view = own.draw(random.own)
+            starts = [frame for frame in range(frames) if view.objects(frame)]
+            start = starts[int(random.own.integers(len(starts)))]
+            batch = batch_of(view, random.own, objects, start)
+            return stack_loss(model, None, batch, random.own, WEIGHTS, view.features)
+
+        return task
 
     with _training_only(model, lambda name: _in_decoder(name) or name.startswith(_MEMORY)):
-        _train(model, run, task, steps, learning_rate, seed)
+        _train(model, run, task_of(_images(model, single, objects, replay)), steps, learning_rate, seed)
 
 
 def train_lora(
@@ -133,7 +129,7 @@ def train_lora(
     learning_rate: Rate = 5e-4,
     objects: Objects = 8,
     rank: Annotated[int, {"min": 1, "max": 256}] = 8,
-    replay: Replay = 0.25,
+    replay: Replay = 0.4,
     seed: int = 0,
 ) -> None:
     """Train low-rank adapters of the attention weights, encoder included, and the mask decoder; then merge them.
@@ -146,14 +142,13 @@ def train_lora(
         Of the adapters.
     """
     own = Views(model, windows_of(model, videos), 1, are_kept=False)
-    drawn = Views(model, _scene_windows(model, replay), 1, are_kept=False)
     with _training_only(model, lambda name: False):
         layers = add_adapters(model, rank)
         for name, parameter in model.named_parameters():
             if name.startswith("sam_mask_decoder.") and ".original" not in name:
                 parameter.requires_grad_(True)
         try:
-            _train(model, run, _images(model, own, drawn, objects, replay), steps, learning_rate, seed)
+            _train(model, run, _images(model, own, objects, replay), steps, learning_rate, seed)
         finally:
             for name in layers:
                 layer = model.get_submodule(name)
@@ -180,9 +175,8 @@ def train_all(
         See :func:`train_decoder`.
     """
     own = Views(model, windows_of(model, videos), 1, are_kept=False)
-    drawn = Views(model, _scene_windows(model, replay), 1, are_kept=False)
     with _training_only(model, lambda name: name.startswith(("image_encoder.", "sam_mask_decoder."))):
-        _train(model, run, _images(model, own, drawn, objects, replay), steps, learning_rate, seed)
+        _train(model, run, _images(model, own, objects, replay), steps, learning_rate, seed)
 
 
 _MEMORY = ("memory_attention.", "memory_encoder.", "maskmem_tpos_enc", "obj_ptr_", "no_obj_", "no_mem_pos_enc")
@@ -193,26 +187,17 @@ def _in_decoder(name: str) -> bool:
     return name.startswith("sam_mask_decoder.") and not name.startswith(("sam_mask_decoder.conv_s",))
 
 
-def _scene_windows(model: SAM2Base, replay: float) -> list[Window]:
-    return [Window(scene, (0,)) for scene in drawn_scenes(SCENES if replay else 0, model.input_size)]
-
-
-def _images(model: SAM2Base, own: Views, drawn: Views, objects: int, replay: float) -> Task:
-    """Single frames, drawn ones now and then."""
+def _images(model: SAM2Base, own: Views, objects: int, replay: float) -> Task:
+    """Single frames, drawn scenes now and then; to be made once it is settled what is trained."""
+    keeping = Keeping(model) if replay else None
 
     def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
-        is_drawn = random.shared.random() < replay
-        view = (drawn if is_drawn else own).draw(random.own)
-        loss, measures = image_loss(model, None, _batch(view, random.own, objects), random.own, WEIGHTS, view.features)
-        return loss, {f"replay {name}": value for name, value in measures.items()} if is_drawn else measures
+        if keeping is not None and random.shared.random() < replay:
+            return keeping.loss(model, objects, random.own)
+        view = own.draw(random.own)
+        return image_loss(model, None, batch_of(view, random.own, objects), random.own, WEIGHTS, view.features)
 
     return task
-
-
-def _batch(view: View, random: np.random.Generator, count: int, start: int = 0) -> Batch:
-    seen = view.objects(start)
-    chosen = random.choice(seen, count, replace=len(seen) < count).tolist()
-    return Batch(view.images, view.labels, torch.tensor([chosen]), start)
 
 
 @contextmanager

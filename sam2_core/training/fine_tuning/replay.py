@@ -1,4 +1,4 @@
-"""Drawn scenes shown between somebody's own frames, so that the model keeps what it can do already."""
+"""Drawn scenes that say what a model can do already, beside somebody's own frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sam2_core.training.generator import DrawnStack, draw_stack, random_nuclei
+from sam2_core.training.generator import (
+    LOOKS,
+    DrawnStack,
+    draw_stack,
+    random_appearance,
+    random_nuclei,
+    random_population,
+)
 
 #: Sides of the drawn pictures in pixels: no more than a model sees, and cells stay of the size it knows.
 LARGEST_SIDE = 256
@@ -20,7 +27,7 @@ class DrawnScene:
     Parameters
     ----------
     seed : int
-        Even ones are nuclei, odd ones cells of any kind.
+        Even ones are nuclei, odd ones cells of any kind, each look as often as the others.
     size : (int, int)
         Height and width in pixels.
     """
@@ -40,7 +47,11 @@ class DrawnScene:
     @cached_property
     def _drawn(self) -> DrawnStack:
         random = np.random.default_rng(self._seed)
-        population, appearance = random_nuclei(random, self._size) if self._seed % 2 == 0 else (None, None)
+        if self._seed % 2 == 0:
+            population, appearance = random_nuclei(random, self._size)
+        else:
+            population = random_population(random, self._size)
+            appearance = random_appearance(random, population.radius, LOOKS[self._seed // 2 % len(LOOKS)])
         return draw_stack(random, size=self._size, kind="still", population=population, appearance=appearance)
 
     def image(self, frame: int) -> NDArray[np.uint8]:

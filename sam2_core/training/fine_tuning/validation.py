@@ -14,7 +14,7 @@ from sam2_core.errors import InvalidInputError
 from sam2_core.hooks import TrainingVideo
 from sam2_core.inference.mask_depth import innermost
 from sam2_core.model import ImageFeatures, PointPrompts, SAM2Base
-from sam2_core.training.fine_tuning.views import encoded, input_image
+from sam2_core.training.fine_tuning.views import encoded, encoder_learns, input_image
 from sam2_core.training.objectives import candidates, decode_prompts, repeated
 
 #: Objects that are clicked on, at most.
@@ -93,7 +93,7 @@ class ClickValidation:
         """Click on every object; the model comes back in the mode in which it was."""
         was_training = model.training
         model.eval()
-        if _encoder_learns(model):
+        if encoder_learns(model):
             self._kept.clear()
         try:
             found = [self._masks(model, number) for number in range(len(self._frames))]
@@ -122,16 +122,6 @@ class ClickValidation:
             whole = F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)[:, 0]
             masks.append((whole > 0).cpu().numpy())
         return np.concatenate(masks)
-
-
-def _encoder_learns(model: SAM2Base) -> bool:
-    """Whether features that were computed before may be out of date."""
-    decoder = model.sam_mask_decoder
-    parts = [
-        model.image_encoder,
-        *(getattr(decoder, name) for name in ("conv_s0", "conv_s1") if hasattr(decoder, name)),
-    ]
-    return any(parameter.requires_grad for part in parts for parameter in part.parameters())
 
 
 def _ious(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:

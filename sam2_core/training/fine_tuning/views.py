@@ -213,6 +213,16 @@ def encoded(model: SAM2Base, images: Tensor) -> ImageFeatures:
         model.train(was_training)
 
 
+def encoder_learns(model: SAM2Base) -> bool:
+    """Whether features that were computed before may be out of date."""
+    decoder = model.sam_mask_decoder
+    parts = [
+        model.image_encoder,
+        *(getattr(decoder, name) for name in ("conv_s0", "conv_s1") if hasattr(decoder, name)),
+    ]
+    return any(parameter.requires_grad for part in parts for parameter in part.parameters())
+
+
 def _resized_labels(labels: NDArray[np.int64], size: tuple[int, int]) -> Tensor:
     numbers = torch.from_numpy(np.ascontiguousarray(labels)).double()[None, None]
     return F.interpolate(numbers, size, mode="nearest-exact")[0, 0].long()

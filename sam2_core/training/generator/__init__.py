@@ -6,10 +6,11 @@ from sam2_core.training.generator.nuclei import medium_nuclei, random_nuclei
 from sam2_core.training.generator.samples import SAMPLES, Sample, draw_sample
 from sam2_core.training.generator.shapes import DrawnLabels, Outline, draw_labels
 from sam2_core.training.generator.stacks import Population, StackKind, random_population
-from sam2_core.training.generator.textures import Appearance, random_appearance
+from sam2_core.training.generator.textures import LOOKS, Appearance, random_appearance
 from sam2_core.training.generator.tissue import random_tissue
 
 __all__ = [
+    "LOOKS",
     "SAMPLES",
     "Appearance",
     "DrawnLabels",

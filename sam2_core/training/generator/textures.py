@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from scipy import ndimage
 from sam2_core.training.generator.shapes import DrawnLabels, FloatArray
 
 Look = Literal["stained", "membrane", "phase", "electron"]
+LOOKS: tuple[Look, ...] = get_args(Look)
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ class Appearance:
     lamellae: float = 0.0
 
 
-def random_appearance(random: np.random.Generator, radius: float) -> Appearance:
-    """An appearance for cells of a mean radius given in pixels; stained cells are the most frequent."""
-    looks: tuple[Look, ...] = ("stained", "membrane", "phase", "electron")
-    look = looks[int(random.choice(4, p=[0.64, 0.1, 0.13, 0.13]))]
+def random_appearance(random: np.random.Generator, radius: float, look: Look | None = None) -> Appearance:
+    """An appearance for cells of a mean radius in pixels; without a look, stained cells are the most frequent."""
+    drawn = LOOKS[int(random.choice(4, p=[0.64, 0.1, 0.13, 0.13]))]
+    look = look or drawn
     return Appearance(
         look=look,
         dimmest=float(random.uniform(0.12, 0.95)),
