@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sam2_core.errors import InvalidInputError, MissingDependencyError
+from sam2_core.errors import InvalidInputError, MissingDependencyError, Sam2Error
 from sam2_core.volumes.array_volume import ArrayVolume
 from sam2_core.volumes.axes import parse_axes
 from sam2_core.volumes.file_stamp import FileStamp
@@ -20,9 +20,12 @@ from sam2_core.volumes.volume import Volume
 
 INSTALL = "pip install 'sam2-lab[formats]'"
 _LISTED = 12
-# What is read at once, for readers that take whole stacks otherwise: a plane, with the colours of its pixels. "A" is
-# what CZI files call those, of which bioio-czi 3.0 repeats the first where they are not read together.
-_PLANES = {"czi": "YXA", "lif": "YXS"}
+# Formats that are read by their own reader alone, with what it reads at once where that would be whole stacks
+# otherwise: a plane, with the colours of its pixels. "A" is what CZI files call those, of which bioio-czi 3.0 repeats
+# the first where they are not read together.
+_PLANES = {"czi": "YXA", "lif": "YXS", "nd2": ""}
+# Formats that have the colours of a pixel as blue, green, red, and whose own readers leave them so.
+_BLUE_FIRST = ("czi", "nd2")
 
 
 class BioioVolume(ArrayVolume):
@@ -57,8 +60,13 @@ class BioioVolume(ArrayVolume):
         if axes is not None:
             letters = parse_axes(axes, len(letters), path.name)
         sizes = image.physical_pixel_sizes
-        scale = {axis: float(size) for axis, size in zip("zyx", (sizes.Z, sizes.Y, sizes.X), strict=True) if size}
+        # a stack taken downwards has a negative step in LIF files
+        scale = {axis: abs(float(size)) for axis, size in zip("zyx", (sizes.Z, sizes.Y, sizes.X), strict=True) if size}
+        for axis in _axes_without_size(image):
+            scale.pop(axis, None)
         interval = _seconds(getattr(image, "time_interval", None))
+        if interval is None and path.suffix.casefold() == ".lif":
+            interval = _lif_interval(image)
         if interval:
             scale["t"] = interval
         super().__init__(
@@ -102,6 +110,7 @@ class BioioReader:
         try:
             own_reader = _own_reader(kind.casefold())
             image = BioImage(source, **own_reader)
+            scenes = list(image.scenes)  # where some readers first look into the file
         except Exception as error:  # each format's reader fails in ways of its own
             # bioio says the same of a format without a reader and of a file that its reader refuses
             is_without_reader = importlib.util.find_spec(f"bioio_{kind.casefold()}") is None
@@ -114,22 +123,30 @@ class BioioReader:
                 f"{source.name} cannot be opened ({type(error).__name__}: {' '.join(str(error).split())}). It may be "
                 "cut short or damaged."
             ) from error
-        _choose_scene(image, options.series, source.name)
-        _choose_level(image, options.level, source.name)
-        # so CZI has them, and bioio-czi leaves them
-        is_blue_first = kind == "CZI" and bool(own_reader)
-        return BioioVolume(image, source, axes=options.axes, is_blue_first=is_blue_first)
+        _choose_scene(image, scenes, options.series, source.name)
+        try:
+            _choose_level(image, options.level, source.name)
+            is_blue_first = kind.casefold() in _BLUE_FIRST and bool(own_reader)
+            return BioioVolume(image, source, axes=options.axes, is_blue_first=is_blue_first)
+        except Sam2Error:
+            raise
+        except Exception as error:  # what kinds of images a reader does not know, it says in ways of its own
+            raise InvalidInputError(
+                f"{source.name} is a {kind} file, but the image in it cannot be read ({type(error).__name__}: "
+                f"{' '.join(str(error).split())}). Its bioio reader may not know this kind of image (bioio-lif 2.0: "
+                "those in colour), so save it as OME-TIFF; or the file is damaged, so copy it again."
+            ) from error
 
 
 def _own_reader(kind: str) -> dict[str, Any]:
-    """Options for a format whose own reader is installed and has to be told to read plane by plane."""
+    """Options for a format whose own reader is installed: that one alone, told to read plane by plane."""
     if kind not in _PLANES or importlib.util.find_spec(f"bioio_{kind}") is None:
         return {}
-    return {"reader": importlib.import_module(f"bioio_{kind}").Reader, "chunk_dims": list(_PLANES[kind])}
+    options = {"reader": importlib.import_module(f"bioio_{kind}").Reader}
+    return {**options, "chunk_dims": list(_PLANES[kind])} if _PLANES[kind] else options
 
 
-def _choose_scene(image: Any, series: int | str | None, name: str) -> None:
-    scenes = list(image.scenes)
+def _choose_scene(image: Any, scenes: Sequence[str], series: int | str | None, name: str) -> None:
     if series is None and len(scenes) == 1:
         return
     if series not in scenes and not (isinstance(series, int) and 0 <= series < len(scenes)):
@@ -163,3 +180,20 @@ def _seconds(interval: Any) -> float | None:
         return None
     seconds = float(interval.total_seconds() if hasattr(interval, "total_seconds") else interval)
     return seconds if np.isfinite(seconds) and seconds > 0 else None
+
+
+def _lif_interval(image: Any) -> float | None:
+    """Seconds from frame to frame, which bioio-lif 2.0 says nowhere but in the coordinates of its array."""
+    if importlib.util.find_spec("liffile") is None:
+        return None  # bioio-lif 1, which has frames a second there
+    times = image.xarray_dask_data.coords.get("T")
+    return None if times is None or len(times) < 2 else _seconds(abs(float(times[1] - times[0])))
+
+
+def _axes_without_size(image: Any) -> list[str]:
+    """Axes of an ND2 file that is not calibrated; nd2 says 1 micrometre of them."""
+    try:
+        volume = image.xarray_dask_data.attrs["unprocessed"]["metadata"].channels[0].volume
+        return [axis for axis, is_known in zip("xyz", volume.axesCalibrated, strict=True) if not is_known]
+    except (AttributeError, IndexError, KeyError, TypeError):  # any other format
+        return []

@@ -18,6 +18,8 @@ from sam2_core.errors import InvalidInputError, MissingDependencyError
 from sam2_core.volumes import open_frames, open_volume
 from sam2_core.volumes.bioio_volume import BioioReader
 from sam2_core.volumes.reader import OpenOptions
+from tests.volumes.lif_file import LifImage, write_lif
+from tests.volumes.nd2_file import write_nd2
 
 PIXELS = np.random.default_rng(5).integers(0, 4000, (2, 2, 3, 16, 20)).astype(np.uint16)
 
@@ -203,3 +205,129 @@ def test_a_real_czi_file(tmp_path):
     (tmp_path / "cut.czi").write_bytes(content[: len(content) // 2])
     with pytest.raises(InvalidInputError, match=r"cut\.czi cannot be opened.*cut short or damaged"):
         open_volume(tmp_path / "cut.czi")
+
+
+needs_lif = pytest.mark.skipif(
+    importlib.util.find_spec("bioio_lif") is None,
+    reason="needs bioio and bioio-lif; install them with the group test-formats",
+)
+needs_nd2 = pytest.mark.skipif(
+    importlib.util.find_spec("bioio_nd2") is None,
+    reason="needs bioio and bioio-nd2; install them with the group test-formats",
+)
+ALL_UNITS = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+LIF_STEPS = {"t": 60.0, "z": 2e-6, "y": 0.5e-6, "x": 0.25e-6}
+
+
+@needs_lif
+def test_a_real_lif_file(tmp_path):
+    write_lif(tmp_path / "a.lif", [LifImage("stack", PIXELS, ("nuclei", "actin"), LIF_STEPS)])
+    with open_volume(tmp_path / "a.lif") as volume:
+        assert volume.sizes == {"t": 2, "c": 2, "z": 3, "y": 16, "x": 20}
+        assert volume.scale == pytest.approx({"t": 60.0, "z": 2.0, "y": 0.5, "x": 0.25})
+        assert volume.units == ALL_UNITS
+        assert volume.channel_names == ("nuclei", "actin")
+        assert volume.chunks == (1, 1, 1, 16, 20)
+        assert volume.dtype == np.uint16
+        assert np.array_equal(volume.read(), PIXELS)
+        assert np.array_equal(volume.stack("z", at={"t": 1}, channels=["actin"]).read_raw(2)[..., 0], PIXELS[1, 1, 2])
+
+
+@needs_lif
+def test_several_images_of_a_real_lif_file(tmp_path):
+    downwards = {**LIF_STEPS, "z": -2e-6}
+    images = [
+        LifImage("stack", PIXELS, ("nuclei", "actin"), LIF_STEPS),
+        LifImage("downwards", PIXELS[:1, :1] + 1, ("Green",), downwards),
+        LifImage("Position 1", PIXELS[:1, :1, :1] + 2, folder="Well A1"),
+    ]
+    write_lif(tmp_path / "a.lif", images)
+    with pytest.raises(InvalidInputError, match=r"3 images: 'stack', 'downwards', 'Well A1/Position 1'\. Choose one"):
+        open_volume(tmp_path / "a.lif")
+    for series in ("downwards", 1):
+        volume = open_volume(tmp_path / "a.lif", series=series)
+        assert np.array_equal(volume.read(), PIXELS[:1, :1] + 1)
+        assert volume.scale == pytest.approx({"z": 2.0, "y": 0.5, "x": 0.25})
+        assert volume.channel_names == ("Green",)
+    volume = open_volume(tmp_path / "a.lif", series="Well A1/Position 1")
+    assert np.array_equal(volume.read(), PIXELS[:1, :1, :1] + 2)
+    assert volume.scale == {}
+
+
+@needs_lif
+def test_one_plane_of_a_real_lif_file_is_read_alone(tmp_path):
+    # the file ends in the midst of its last plane: what comes before can be read, since it is not read with that
+    begins = write_lif(tmp_path / "a.lif", [LifImage("stack", PIXELS), LifImage("lost", PIXELS)])
+    content = (tmp_path / "a.lif").read_bytes()
+    (tmp_path / "cut.lif").write_bytes(content[:-1])
+    volume = open_volume(tmp_path / "cut.lif", series="lost")
+    plane = volume.read({"t": 1, "c": 1, "z": 1})
+    assert np.array_equal(plane, PIXELS[1, 1, 1])
+    with pytest.raises(InvalidInputError, match=r"cut\.lif cannot be read at t 1, c 1, z 2.*damaged"):
+        volume.read({"t": 1, "c": 1, "z": 2})
+    # all of the second image is lost
+    (tmp_path / "cut.lif").write_bytes(content[: begins[1] - 8])
+    assert np.array_equal(open_volume(tmp_path / "cut.lif", series="stack").read(), PIXELS)
+    with pytest.raises(InvalidInputError, match=r"cut\.lif cannot be read at .*damaged"):
+        open_volume(tmp_path / "cut.lif", series="lost").read({"t": 0})
+    for length in (0, 5, 13, 500):
+        (tmp_path / "cut.lif").write_bytes(content[:length])
+        with pytest.raises(InvalidInputError, match=r"cut\.lif cannot be opened.*cut short or damaged"):
+            open_volume(tmp_path / "cut.lif")
+
+
+@needs_lif
+def test_a_real_lif_file_in_colour_is_refused_in_plain_words(tmp_path):
+    picture = np.random.default_rng(6).integers(0, 255, (1, 1, 1, 16, 20, 3)).astype(np.uint8)
+    write_lif(tmp_path / "a.lif", [LifImage("colour", picture)])
+    with pytest.raises(InvalidInputError, match=r"a\.lif is a LIF file, but the image in it cannot be read.*OME-TIFF"):
+        open_volume(tmp_path / "a.lif")
+
+
+@needs_nd2
+def test_a_real_nd2_file(tmp_path):
+    steps = {"t": 60.0, "z": 2.0, "yx": 0.25}
+    write_nd2(tmp_path / "a.nd2", PIXELS[:, None], channels=("nuclei", "actin"), steps=steps)
+    with open_volume(tmp_path / "a.nd2") as volume:
+        assert volume.sizes == {"t": 2, "c": 2, "z": 3, "y": 16, "x": 20}
+        assert volume.scale == pytest.approx({"t": 60.0, "z": 2.0, "y": 0.25, "x": 0.25})
+        assert volume.units == ALL_UNITS
+        assert volume.channel_names == ("nuclei", "actin")
+        # the channels of a pixel lie side by side in the file
+        assert volume.chunks == (1, 2, 1, 16, 20)
+        assert volume.dtype == np.uint16
+        assert np.array_equal(volume.read(), PIXELS)
+        assert np.array_equal(volume.stack("z", at={"t": 1}, channels=["actin"]).read_raw(2)[..., 0], PIXELS[1, 1, 2])
+    write_nd2(tmp_path / "plane.nd2", PIXELS[:1, None, :1, :1], channels=("nuclei",))
+    with open_volume(tmp_path / "plane.nd2") as volume:
+        assert volume.scale == {}
+        assert np.array_equal(volume.read({"t": 0, "c": 0, "z": 0}), PIXELS[0, 0, 0])
+
+
+@needs_nd2
+def test_positions_of_a_real_nd2_file(tmp_path):
+    pixels = np.stack([PIXELS, PIXELS + 1], axis=1)
+    write_nd2(tmp_path / "a.nd2", pixels, channels=("nuclei", "actin"), positions=("A1", "B2"))
+    with pytest.raises(InvalidInputError, match=r"a\.nd2 holds 2 images: 'A1', 'B2'\. Choose one"):
+        open_volume(tmp_path / "a.nd2")
+    for series in ("B2", 1):
+        assert np.array_equal(open_volume(tmp_path / "a.nd2", series=series).read(), PIXELS + 1)
+
+
+@needs_nd2
+def test_a_real_nd2_file_in_colour(tmp_path):
+    picture = np.random.default_rng(6).integers(0, 255, (3, 16, 20, 3)).astype(np.uint8)
+    write_nd2(tmp_path / "a.nd2", picture[None, None, None, ..., ::-1], channels=("Brightfield",), steps={"z": 2.0})
+    with open_volume(tmp_path / "a.nd2") as volume:
+        assert volume.channel_names == ("red", "green", "blue")
+        assert np.array_equal(volume.stack("z").read(1), picture[1])
+
+
+@needs_nd2
+@pytest.mark.parametrize("kept", [0, 2, 10, 5000, -41, -1])
+def test_a_real_nd2_file_that_is_cut_short(tmp_path, kept):
+    write_nd2(tmp_path / "a.nd2", PIXELS[:, None], channels=("nuclei", "actin"))
+    content = (tmp_path / "a.nd2").read_bytes()
+    (tmp_path / "cut.nd2").write_bytes(content[:kept])
+    with pytest.raises(InvalidInputError, match=r"cut\.nd2 cannot be opened.*cut short or damaged"):
+        open_volume(tmp_path / "cut.nd2")
