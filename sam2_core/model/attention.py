@@ -9,41 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_core.errors import ConfigError, InvalidInputError
+from sam2_core.model.block_attention import attend, attend_in_blocks, products_are_faster
 from sam2_core.model.position_encoding import TableCache, rotary_table, rotate_halves
-
-#: Queries whose scores are held at a time where attention is computed block by block: measured fastest of 32 to 512.
-QUERY_BLOCK = 256
-
-
-def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """Softmax attention for values of any width, some queries at a time; without gradients.
-
-    PyTorch's fused attention for CPUs takes values as wide as keys only. This one is built of matrix products, which
-    for narrow values (64 beside 256) takes two thirds of the time that the fused one takes for widened values.
-
-    Parameters
-    ----------
-    query, key, value : Tensor (B, N, C), (B, M, C), (B, M, D)
-    scale : float
-        Factor of the scores.
-
-    Returns
-    -------
-    Tensor (B, N, D)
-    """
-    batch, count, _ = query.shape
-    found = value.new_empty(batch, count, value.shape[-1])
-    scores = query.new_empty(min(count, QUERY_BLOCK), key.shape[1])
-    scaled = query * scale
-    for image in range(batch):
-        columns = key[image].t()
-        for start in range(0, count, QUERY_BLOCK):
-            rows = scaled[image, start : start + QUERY_BLOCK]
-            block = scores[: len(rows)]
-            torch.mm(rows, columns, out=block)
-            torch.softmax(block, dim=-1, out=block)
-            torch.mm(block, value[image], out=found[image, start : start + QUERY_BLOCK])
-    return found
 
 
 class Attention(nn.Module):
@@ -96,7 +63,7 @@ class Attention(nn.Module):
         return heads.transpose(1, 2)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        out = F.scaled_dot_product_attention(query, key, value, dropout_p=self._dropout)
+        out = attend(query, key, value, self._dropout)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -316,7 +283,7 @@ class RoPEAttention(Attention):
             self.num_heads == 1
             and 2 * v.shape[-1] <= self.internal_dim
             and query.device.type == "cpu"
-            and query.dtype == v.dtype == torch.float32
+            and (query.dtype == v.dtype == torch.float32 or products_are_faster(query, v))
             and not self._dropout
             and not torch.compiler.is_compiling()
             and not (torch.is_grad_enabled() and (query.requires_grad or v.requires_grad))

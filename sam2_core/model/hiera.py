@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_core.errors import ConfigError
+from sam2_core.model.block_attention import attend
 from sam2_core.model.layers import GELU, MLP, DropPath, add_onto
 from sam2_core.model.position_encoding import TableCache
 from sam2_core.model.windows import (
@@ -58,7 +59,7 @@ class MultiScaleAttention(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         heads = [t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for t in (query, key, value)]
-        return F.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)
+        return attend(*heads).transpose(1, 2).flatten(2)
 
     def forward(self, x: Tensor, layout: WindowLayout, window: int) -> Tensor:
         """Attend over tokens ``x`` (B * windows, T, C) of ``layout``.

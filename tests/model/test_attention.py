@@ -8,11 +8,9 @@ from torch import Tensor
 
 from sam2_core.errors import ConfigError, InvalidInputError
 from sam2_core.model.attention import (
-    QUERY_BLOCK,
     Attention,
     RoPEAttention,
     TokenImageAttention,
-    attend_in_blocks,
 )
 from tests.model.small_models import alive, noise
 
@@ -164,18 +162,6 @@ def test_only_pointers_to_look_at() -> None:
     found = layer(noise(1, 16, 16), noise(1, 5, 16), noise(1, 5, 16), num_k_exclude_rope=5)
 
     assert found.shape == (1, 16, 16)
-
-
-@pytest.mark.parametrize("count", [1, QUERY_BLOCK, 2 * QUERY_BLOCK + 7])
-@pytest.mark.parametrize("scale", [1.0, 8.0])
-def test_attention_in_blocks_is_softmax_attention(count: int, scale: float) -> None:
-    query, key, value = noise(2, count, 16), noise(2, 33, 16, seed=1), noise(2, 33, 5, seed=2)
-    weight = (query.double() @ key.double().transpose(1, 2) * scale).softmax(-1)
-
-    with torch.inference_mode():
-        found = attend_in_blocks(query, key, value, scale)
-
-    assert_near(found, weight @ value.double())
 
 
 @pytest.mark.parametrize("pointers", [0, 4])
