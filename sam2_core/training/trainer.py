@@ -505,7 +505,11 @@ def _write(state: dict[str, Any], path: Path) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError where the disk is full
-        partial.unlink(missing_ok=True)
+        if isinstance(error.__context__, (KeyboardInterrupt, SystemExit)):
+            # a signal came while it wrote, and what it wrote did not please it then
+            raise error.__context__ from None
         raise WriteError(
             f"{path} could not be written ({error}); the checkpoint before it is intact. Make room and start again."
         ) from error
+    finally:
+        partial.unlink(missing_ok=True)

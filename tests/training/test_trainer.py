@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +93,31 @@ def test_checkpoints_of_other_networks_and_missing_ones_are_refused(tmp_path: Pa
         other.resume(tmp_path / "none.pt")
     with pytest.raises(InvalidInputError, match="model"):
         Trainer(nn.ModuleDict({"net": nn.Linear(1, 1)}), OPTIONS, tmp_path)
+
+
+@pytest.mark.parametrize("call", [1, 2, 6])
+def test_a_signal_while_a_checkpoint_is_written_is_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """SLURM's handler ends the process with a code that asks for another turn."""
+    trainer, _ = train(tmp_path, 3)
+    trainer.save()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    calls = []
+
+    class Interrupted(io.FileIO):
+        def write(self, data: Any) -> int:
+            calls.append(len(data))
+            if len(calls) == call:
+                raise SystemExit(144)
+            return super().write(data)
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Interrupted(str(path), mode))
+    with pytest.raises(SystemExit, match="144"):
+        trainer.save()
+    assert len(calls) >= call
+    assert [path.name for path in tmp_path.glob("checkpoint*")] == ["checkpoint.pt"]
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
 def test_a_full_disk_is_reported_and_the_checkpoint_before_it_is_intact(tmp_path: Path) -> None:
