@@ -65,10 +65,10 @@ def test_specks_move_no_window() -> None:
 
 
 def test_objects_that_lie_together_share_a_window() -> None:
-    picture, truth = cells([(100.0, 100.0), (118.0, 100.0), (300.0, 200.0)], 7, PLANE)
+    picture, truth = cells([(100.0, 100.0), (126.0, 100.0), (300.0, 200.0)], 7, PLANE)
     tracker = CropTracker(trained(), share=0.1, object_size=15)
     state = tracker.init_state(picture[None])
-    for number, (x, y) in enumerate([(100.0, 100.0), (118.0, 100.0), (300.0, 200.0)]):
+    for number, (x, y) in enumerate([(100.0, 100.0), (126.0, 100.0), (300.0, 200.0)]):
         tracker.prompt_points(state, 0, number, [[x, y]], [1])
     first, second, third = (list(state.records.parts(0, number)) for number in (1, 2, 3))
     assert first == second != third
