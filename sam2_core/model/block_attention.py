@@ -33,7 +33,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float = 0.0) -> T
     -------
     Tensor (B, heads, N, C)
     """
-    if dropout or not products_are_faster(query, key, value) or min(query.shape[2], key.shape[2]) < _FEWEST:
+    if (
+        dropout
+        or not products_are_faster(query, key, value)
+        or min(query.shape[2], key.shape[2]) < _FEWEST
+        or not query.shape[:2] == key.shape[:2] == value.shape[:2]
+    ):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
     scale = 1.0 / math.sqrt(query.shape[-1])
     scores = query.shape[2] * key.shape[2]

@@ -77,9 +77,11 @@ def test_when_products_are_taken() -> None:
         assert not products_are_faster(narrow, narrow.clone().requires_grad_())
         with torch.no_grad():
             assert products_are_faster(narrow, narrow.clone().requires_grad_())
-        # fp32 and a handful of tokens are left to the fused one
+        # fp32, a handful of tokens and one image for all are left to the fused one
         patch.setattr(block_attention.torch, "matmul", forbidden)
         assert torch.equal(attend(few, narrow, narrow), F.scaled_dot_product_attention(few, narrow, narrow))
+        many = narrow.expand(3, -1, -1, -1)
+        assert torch.equal(attend(many, narrow, narrow), F.scaled_dot_product_attention(many, narrow, narrow))
         assert torch.equal(attend(wide, wide, wide), F.scaled_dot_product_attention(wide, wide, wide))
         with pytest.raises(AssertionError, match="forbidden"):
             attend(narrow, narrow, narrow)

@@ -16,7 +16,7 @@ from torch import Tensor
 from sam2_core.model import SAM2Base
 from sam2_core.training import prompts
 from sam2_core.training.fine_tuning.replay import drawn_scenes
-from sam2_core.training.fine_tuning.views import View, Views, Window, encoder_learns
+from sam2_core.training.fine_tuning.views import KEPT_BYTES, View, Views, Window, encoder_learns
 from sam2_core.training.losses import PromptStep
 from sam2_core.training.objectives import decode_prompts, repeated
 from sam2_core.training.samples import Batch
@@ -43,9 +43,13 @@ class Keeping:
     def __init__(self, model: SAM2Base) -> None:
         fixed = {id(weight): weight for weight in model.parameters() if not weight.requires_grad}
         self._before: SAM2Base = copy.deepcopy(model, fixed).requires_grad_(False).eval()
-        scenes = drawn_scenes(SCENES, model.input_size)
-        self._views = [Views(self._before, [Window(scene, (0,))], VIEWS) for scene in scenes]
-        self._changed = np.full(len(scenes), np.nan)
+        windows = [Window(scene, (0,)) for scene in drawn_scenes(SCENES, model.input_size)]
+        # all of them together fit into what may be kept; a large model sees fewer
+        fitting = KEPT_BYTES // Views(self._before, windows[:1], 1).draw(np.random.default_rng(0)).size
+        views = min(VIEWS, max(1, fitting // SCENES))
+        shown = windows[: max(1, fitting // views)]
+        self._views = [Views(self._before, [window], views) for window in shown]
+        self._changed = np.full(len(shown), np.nan)
 
     def loss(self, model: SAM2Base, objects: int, random: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
         """How differently the model answers now.

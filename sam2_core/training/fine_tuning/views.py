@@ -55,6 +55,11 @@ class View:
     labels: Tensor
     features: ImageFeatures | None
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return sum(level.nbytes for level in (self.features.maps if self.features else ())) + self.images.nbytes
+
     def objects(self, frame: int) -> list[int]:
         """Labels that are large enough on a frame to be asked for."""
         numbers, areas = torch.unique(self.labels[frame], return_counts=True)
@@ -142,8 +147,7 @@ class Views:
 
     def _keep(self, view: View) -> None:
         self._kept.append(view)
-        size = sum(level.nbytes for level in (view.features.maps if view.features else ())) + view.images.nbytes
-        self._most = max(1, min(self._most, KEPT_BYTES // size))
+        self._most = max(1, min(self._most, KEPT_BYTES // view.size))
 
     def _make(self, random: np.random.Generator) -> View:
         window = self._windows[self._made % len(self._windows)]

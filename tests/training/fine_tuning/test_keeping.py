@@ -67,6 +67,17 @@ def test_weights_that_do_not_learn_are_not_copied(model: Any) -> None:
         assert (before(name) is parameter) == (not name.startswith("sam_mask_decoder.")), name
 
 
+@pytest.mark.parametrize(("fits", "scenes", "views"), [(1000, 64, 4), (130, 64, 2), (20, 20, 1), (0, 1, 1)])
+def test_what_is_kept_of_scenes_is_bounded(
+    model: Any, monkeypatch: pytest.MonkeyPatch, fits: int, scenes: int, views: int
+) -> None:
+    size = Keeping(model)._views[0].draw(np.random.default_rng(0)).size
+    monkeypatch.setattr(keeping_module, "KEPT_BYTES", fits * size + size // 2)
+    kept = Keeping(model)._views
+    assert len(kept) == scenes
+    assert {each._most for each in kept} == {views}
+
+
 def test_the_change_of_masks_is_their_divergence_over_their_area() -> None:
     torch.manual_seed(1)
     now, before = (3 * torch.randn(2, 4, 16, 16) for _ in range(2))
