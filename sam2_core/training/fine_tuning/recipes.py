@@ -222,8 +222,12 @@ def _train(model: SAM2Base, run: TrainingRun, task: Task, steps: int | None, lea
 
     def measured(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
         loss, measures = task(random)
-        last.clear()
-        last.update({"loss": float(loss.detach()), **measures})
+        if "changed" in measures and "loss" in last:
+            # what drawn scenes cost is another quantity: the loss that is told stays that of a person's own frames
+            last.update(measures)
+        else:
+            last.clear()
+            last.update({"loss": float(loss.detach()), **measures})
         return loss, measures
 
     def until(step: int) -> bool:
