@@ -62,8 +62,9 @@ class BioioVolume(ArrayVolume):
         sizes = image.physical_pixel_sizes
         # a stack taken downwards has a negative step in LIF files
         scale = {axis: abs(float(size)) for axis, size in zip("zyx", (sizes.Z, sizes.Y, sizes.X), strict=True) if size}
-        for axis in _axes_without_size(image):
-            scale.pop(axis, None)
+        if path.suffix.casefold() == ".nd2":
+            for axis in _axes_without_size(image):
+                scale.pop(axis, None)
         interval = _seconds(getattr(image, "time_interval", None))
         if interval is None and path.suffix.casefold() == ".lif":
             interval = _lif_interval(image)
@@ -195,5 +196,5 @@ def _axes_without_size(image: Any) -> list[str]:
     try:
         volume = image.xarray_dask_data.attrs["unprocessed"]["metadata"].channels[0].volume
         return [axis for axis, is_known in zip("xyz", volume.axesCalibrated, strict=True) if not is_known]
-    except (AttributeError, IndexError, KeyError, TypeError):  # any other format
+    except (AttributeError, IndexError, KeyError, TypeError):  # another reader of such files
         return []

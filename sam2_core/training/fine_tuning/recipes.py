@@ -103,8 +103,9 @@ def train_memory(
     """
     own = Views(model, windows_of(model, videos, frames), views)
     single = Views(model, windows_of(model, videos), views)
+    with _training_only(model, lambda name: _in_decoder(name) or name.startswith(_MEMORY)):
+        still = _images(model, single, objects, replay)
 
-    def task_of(still: Task) -> Task:
         def task(random: StepRandom) -> tuple[Tensor, dict[str, float]]:
             if random.shared.random() < 0.5:
                 return still(random)
@@ -114,10 +115,7 @@ def train_memory(
             batch = batch_of(view, random.own, objects, start)
             return stack_loss(model, None, batch, random.own, WEIGHTS, view.features)
 
-        return task
-
-    with _training_only(model, lambda name: _in_decoder(name) or name.startswith(_MEMORY)):
-        _train(model, run, task_of(_images(model, single, objects, replay)), steps, learning_rate, seed)
+        _train(model, run, task, steps, learning_rate, seed)
 
 
 def train_lora(
